@@ -1,0 +1,148 @@
+package sqldb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/glebarez/sqlite"
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+)
+
+// Dialect names the SQL a database speaks; it is also the name of the folder that holds its migrations.
+type Dialect string
+
+// The dialects that Open knows.
+const (
+	SQLite   Dialect = "sqlite"
+	Postgres Dialect = "postgres"
+)
+
+// DB is an open database: one handle for reads and one for writes. On SQLite the write handle has a single connection,
+// so writers queue in the process and never meet SQLITE_BUSY; on Postgres both are the same pool.
+type DB struct {
+	Dialect Dialect
+	Read    *gorm.DB
+	Write   *gorm.DB
+}
+
+// Options tune Open. The zero value works.
+type Options struct {
+	// MaxReaders bounds concurrent read connections; 0 means 8.
+	MaxReaders int
+	// Logger receives slow-query and error lines without parameter values; nil discards them.
+	Logger *slog.Logger
+	// Synchronous is SQLite's synchronous pragma: "normal" (default: a committed batch survives a crash of the process,
+	// not of the machine) or "full".
+	Synchronous string
+}
+
+// SQLiteDSN is the DSN of the SQLite file at path.
+func SQLiteDSN(path string) string { return "sqlite://" + path }
+
+// Open opens the database that dsn names and checks that it answers.
+func Open(ctx context.Context, dsn string, o Options) (*DB, error) {
+	if o.MaxReaders == 0 {
+		o.MaxReaders = 8
+	}
+	scheme, rest, ok := strings.Cut(dsn, "://")
+	if !ok {
+		return nil, fmt.Errorf("database DSN %q: want sqlite://FILE or postgres://…", redact(dsn))
+	}
+	switch scheme {
+	case "sqlite":
+		return openSQLite(ctx, rest, o)
+	case "postgres", "postgresql":
+		db, err := openPool(ctx, postgres.Open(dsn), o, o.MaxReaders)
+		if err != nil {
+			return nil, fmt.Errorf("database %s: %w", redact(dsn), err)
+		}
+		return &DB{Dialect: Postgres, Read: db, Write: db}, nil
+	default:
+		return nil, fmt.Errorf("database DSN: unknown scheme %q, want sqlite or postgres", scheme)
+	}
+}
+
+func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
+	if o.Synchronous == "" {
+		o.Synchronous = "normal"
+	}
+	pragmas := url.Values{"_pragma": {
+		"busy_timeout(10000)", "journal_mode(WAL)", "foreign_keys(1)", "temp_store(memory)", "cache_size(-16000)",
+		"synchronous(" + o.Synchronous + ")",
+	}}
+	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + pragmas.Encode()
+	write, err := openPool(ctx, sqlite.Open(dsn+"&_txlock=immediate"), o, 1)
+	if err != nil {
+		return nil, fmt.Errorf("database %s: %w", path, err)
+	}
+	read, err := openPool(ctx, sqlite.Open(dsn), o, o.MaxReaders)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("database %s: %w", path, err), closePool(write))
+	}
+	return &DB{Dialect: SQLite, Read: read, Write: write}, nil
+}
+
+func openPool(ctx context.Context, d gorm.Dialector, o Options, conns int) (*gorm.DB, error) {
+	db, err := gorm.Open(d, &gorm.Config{
+		Logger:                 newLogger(o.Logger),
+		TranslateError:         true,
+		SkipDefaultTransaction: true,
+		PrepareStmt:            true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	sqlDB, err := db.DB()
+	if err != nil {
+		return nil, err
+	}
+	sqlDB.SetMaxOpenConns(conns)
+	sqlDB.SetMaxIdleConns(conns)
+	if err := sqlDB.PingContext(ctx); err != nil {
+		return nil, errors.Join(err, sqlDB.Close())
+	}
+	return db, nil
+}
+
+// Close closes both handles.
+func (db *DB) Close() error {
+	if db.Read == db.Write {
+		return closePool(db.Write)
+	}
+	return errors.Join(closePool(db.Read), closePool(db.Write))
+}
+
+func closePool(g *gorm.DB) error {
+	sqlDB, err := g.DB()
+	if err != nil {
+		return err
+	}
+	return sqlDB.Close()
+}
+
+func redact(dsn string) string {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return "(unparsable DSN)"
+	}
+	return u.Redacted()
+}
+
+func newLogger(l *slog.Logger) logger.Interface {
+	if l == nil {
+		return logger.Discard
+	}
+	return logger.NewSlogLogger(l, logger.Config{
+		SlowThreshold:             500 * time.Millisecond,
+		LogLevel:                  logger.Warn,
+		IgnoreRecordNotFoundError: true,
+		ParameterizedQueries:      true,
+	})
+}

@@ -1,0 +1,93 @@
+package sqldb_test
+
+import (
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+
+	"fhirwire/internal/sqldb"
+)
+
+func open(t *testing.T, path string) *sqldb.DB {
+	t.Helper()
+	db, err := sqldb.Open(t.Context(), sqldb.SQLiteDSN(path), sqldb.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+func TestMigrateAppliesEachFileOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "with space.db")
+	files := fstest.MapFS{"sqlite/0001_a.sql": {Data: []byte("CREATE TABLE a (x TEXT);\nINSERT INTO a VALUES ('one; two');\n")}}
+	db := open(t, path)
+	for range 2 {
+		if err := db.Migrate(t.Context(), "test", files); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	if err := db.Read.Raw("SELECT x FROM a").Scan(&got).Error; err != nil || len(got) != 1 || got[0] != "one; two" {
+		t.Fatalf("rows %q, error %v", got, err)
+	}
+	var mode string
+	if err := db.Read.Raw("PRAGMA journal_mode").Scan(&mode).Error; err != nil || mode != "wal" {
+		t.Fatalf("journal mode %q, error %v", mode, err)
+	}
+}
+
+func TestMigrateRefuses(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "x.db"))
+	bad := fstest.MapFS{"sqlite/0001_a.sql": {Data: []byte("CREATE TABLE a (x TEXT);\nNOT SQL;\n")}}
+	if err := db.Migrate(t.Context(), "bad", bad); err == nil || !strings.Contains(err.Error(), "0001_a.sql") {
+		t.Fatalf("error %v", err)
+	}
+	if err := db.Read.Exec("SELECT * FROM a").Error; err == nil {
+		t.Fatal("a failed migration left its table behind")
+	}
+	gap := fstest.MapFS{"sqlite/0002_b.sql": {Data: []byte("SELECT 1;\n")}}
+	if err := db.Migrate(t.Context(), "gap", gap); err == nil || !strings.Contains(err.Error(), "want number 0001") {
+		t.Fatalf("error %v", err)
+	}
+	one := fstest.MapFS{"sqlite/0001_a.sql": {Data: []byte("CREATE TABLE n (x TEXT);\n")}}
+	if err := db.Migrate(t.Context(), "newer", one); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Migrate(t.Context(), "newer", fstest.MapFS{}); err == nil || !strings.Contains(err.Error(), "version 1") {
+		t.Fatalf("error %v", err)
+	}
+}
+
+func TestWritersQueueInsteadOfFailing(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "x.db"))
+	if err := db.Write.Exec("CREATE TABLE a (x INTEGER)").Error; err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range 32 {
+		wg.Go(func() {
+			if err := db.Write.Exec("INSERT INTO a VALUES (?)", i).Error; err != nil {
+				t.Error(err)
+			}
+			var n int
+			if err := db.Read.Raw("SELECT count(*) FROM a").Scan(&n).Error; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestOpenRefusesAnUnknownScheme(t *testing.T) {
+	_, err := sqldb.Open(t.Context(), "mysql://u:secret@h/x", sqldb.Options{})
+	if err == nil || strings.Contains(err.Error(), "secret") {
+		t.Fatalf("error %v", err)
+	}
+}
