@@ -54,6 +54,14 @@ func (n *Node) Parent() *Node { return n.parent }
 // First is the first member or item; go on with Next.
 func (n *Node) First() *Node { return n.first }
 
+// FirstOrNil is First for a node that may be nil: "for c := n.Member("x").FirstOrNil(); c != nil; c = c.Next()".
+func (n *Node) FirstOrNil() *Node {
+	if n == nil {
+		return nil
+	}
+	return n.first
+}
+
 // Next is the following member or item.
 func (n *Node) Next() *Node { return n.next }
 

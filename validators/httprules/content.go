@@ -1,0 +1,111 @@
+package httprules
+
+import (
+	"fmt"
+	"net/http"
+
+	"fhirwire/proxy"
+	"fhirwire/validators"
+)
+
+const fhirJSON = "application/fhir+json"
+
+func contentRules() []Rule {
+	return []Rule{
+		rule("http-response-type", validators.SeverityError, validators.CodeStructure, validators.SideServer, fhirHTTP,
+			"A FHIR resource in JSON is sent as application/fhir+json", "USC-CAP-03").when(responseType),
+		rule("http-request-type", validators.SeverityError, validators.CodeStructure, validators.SideClient, fhirHTTP,
+			"A FHIR resource in a request is sent as application/fhir+json", "BULK-KO-07").when(requestType),
+		rule("http-body-missing", validators.SeverityError, validators.CodeRequired, validators.SideServer, fhirHTTP,
+			"A successful read or search has a body").when(bodyMissing),
+		rule("http-bundle-expected", validators.SeverityError, validators.CodeStructure, validators.SideServer, fhirHTTP,
+			"The answer holds the kind of resource the interaction asks for").when(answerType),
+	}
+}
+
+func responseType(c *Case, report func(finding)) {
+	if !c.answered() || !FHIRKind(c.kind()) || c.Response.resourceType() == "" {
+		return
+	}
+	f := finding{
+		part: validators.PartResponseHeader, expected: "Content-Type: " + fhirJSON,
+		doNext: "Send the header Content-Type: application/fhir+json with FHIR resources.",
+	}
+	switch mt := c.Response.MediaType; mt {
+	case fhirJSON:
+		return
+	case "application/json", "application/json+fhir":
+		f.severity = validators.SeverityWarning
+		f.message = fmt.Sprintf("The %s is sent as %s, not as %s.", c.Response.resourceType(), mt, fhirJSON)
+		f.found = "Content-Type: " + mt
+	case "":
+		f.message = fmt.Sprintf("The %s is sent without a Content-Type.", c.Response.resourceType())
+		f.found = "no Content-Type"
+	default:
+		f.message = fmt.Sprintf("The %s is sent as %s.", c.Response.resourceType(), mt)
+		f.found = "Content-Type: " + mt
+	}
+	report(f)
+}
+
+func requestType(c *Case, report func(finding)) {
+	if !FHIRKind(c.kind()) || c.Request.Size == 0 || c.Request.resourceType() == "" {
+		return
+	}
+	f := finding{
+		part: validators.PartRequestHeader, expected: "Content-Type: " + fhirJSON,
+		doNext: "Send the header Content-Type: application/fhir+json with the body.",
+	}
+	switch mt := c.Request.MediaType; mt {
+	case fhirJSON:
+		return
+	case "application/json", "application/json+fhir":
+		f.severity = validators.SeverityWarning
+		f.message = fmt.Sprintf("The request body is a %s sent as %s, not as %s.", c.Request.resourceType(), mt, fhirJSON)
+		f.found = "Content-Type: " + mt
+	case "":
+		f.message = fmt.Sprintf("The request body is a %s sent without a Content-Type.", c.Request.resourceType())
+		f.found = "no Content-Type"
+	default:
+		f.message = fmt.Sprintf("The request body is a %s sent as %s.", c.Request.resourceType(), mt)
+		f.found = "Content-Type: " + mt
+	}
+	report(f)
+}
+
+func bodyMissing(c *Case, report func(finding)) {
+	if c.status() != http.StatusOK || c.Exchange.Request.Method == http.MethodHead || c.Response.Size > 0 || c.Exchange.Failure != nil ||
+		!c.is(proxy.KindRead, proxy.KindVRead, proxy.KindSearchType, proxy.KindSearchSystem, proxy.KindCapabilities,
+			proxy.KindHistoryInstance, proxy.KindHistoryType, proxy.KindHistorySystem, proxy.KindBatch, proxy.KindTransaction) {
+		return
+	}
+	report(finding{
+		part: validators.PartResponseBody, message: "The answer is 200 and has no body.",
+		expected: "a FHIR resource", found: "0 bytes", doNext: "Send the resource, or the status that says why there is none.",
+	})
+}
+
+// answerTypes names the resource an interaction answers with; "" is the type in the URL.
+var answerTypes = map[proxy.Kind]string{
+	proxy.KindRead: "", proxy.KindVRead: "",
+	proxy.KindSearchType: "Bundle", proxy.KindSearchSystem: "Bundle", proxy.KindHistoryInstance: "Bundle",
+	proxy.KindHistoryType: "Bundle", proxy.KindHistorySystem: "Bundle", proxy.KindBatch: "Bundle", proxy.KindTransaction: "Bundle",
+	proxy.KindCapabilities: "CapabilityStatement",
+}
+
+func answerType(c *Case, report func(finding)) {
+	want, known := answerTypes[c.kind()]
+	got := c.Response.resourceType()
+	if want == "" {
+		want = c.Exchange.Interaction.ResourceType
+	}
+	if !known || c.status() != http.StatusOK || got == "" || want == "" || got == want {
+		return
+	}
+	report(finding{
+		part: validators.PartResponseBody, at: c.Response.Root().Member("resourceType"),
+		message:  fmt.Sprintf("The answer to %s is a %s.", c.Exchange.Interaction.Label(), got),
+		expected: "a " + want, found: "a " + got,
+		doNext: fmt.Sprintf("Answer 200 with a %s, or another status with an OperationOutcome.", want),
+	})
+}
