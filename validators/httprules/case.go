@@ -27,7 +27,7 @@ type Content struct {
 	Size int64
 	// Doc is the parsed body, nil when there is none, it is not JSON, or it could not be decoded.
 	Doc *fhirjson.Document
-	// Text is true when Doc was tried: the body was read in full. When false nothing can be said about the content.
+	// Read is true when the body was read in full, whether it is JSON or not. When false nothing can be said about it.
 	Read bool
 }
 
@@ -118,6 +118,7 @@ type finding struct {
 	// requirement picks one of the rule's requirements; empty takes the first.
 	requirement string
 	side        validators.Side
+	notChecked  bool
 }
 
 func absoluteHTTP(s string) bool {

@@ -18,6 +18,8 @@ func contentRules() []Rule {
 			"A FHIR resource in a request is sent as application/fhir+json", "BULK-KO-07").when(requestType),
 		rule("http-body-missing", validators.SeverityError, validators.CodeRequired, validators.SideServer, fhirHTTP,
 			"A successful read or search has a body").when(bodyMissing),
+		rule("http-not-fhir", validators.SeverityError, validators.CodeStructure, validators.SideServer, fhirHTTP,
+			"A FHIR interaction is answered with FHIR").when(notFHIR),
 		rule("http-bundle-expected", validators.SeverityError, validators.CodeStructure, validators.SideServer, fhirHTTP,
 			"The answer holds the kind of resource the interaction asks for").when(answerType),
 	}
@@ -82,6 +84,16 @@ func bodyMissing(c *Case, report func(finding)) {
 	report(finding{
 		part: validators.PartResponseBody, message: "The answer is 200 and has no body.",
 		expected: "a FHIR resource", found: "0 bytes", doNext: "Send the resource, or the status that says why there is none.",
+	})
+}
+
+func notFHIR(c *Case, report func(finding)) {
+	if !FHIRKind(c.kind()) || c.status() < 200 || c.status() > 299 || c.Response.Size == 0 || !c.Response.Read || c.Response.Doc != nil || c.Exchange.Failure != nil {
+		return
+	}
+	report(finding{
+		part: validators.PartResponseBody, message: fmt.Sprintf("The answer to %s is %s, not FHIR.", c.Exchange.Interaction.Label(), inWords(c.Response.MediaType)),
+		expected: "a FHIR resource in JSON", found: inWords(c.Response.MediaType), doNext: "Check that the base URL is the FHIR base: a login or landing page answers here.",
 	})
 }
 

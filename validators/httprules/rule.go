@@ -49,6 +49,8 @@ func (r *Rule) issue(f finding) validators.Issue {
 		Side:      cmp.Or(f.side, r.Side),
 		Part:      f.part,
 		Resource:  -1,
+
+		NotChecked: f.notChecked,
 	}
 	if is.Requirement = f.requirement; is.Requirement == "" && len(r.Requirements) > 0 {
 		is.Requirement = r.Requirements[0]
