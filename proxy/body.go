@@ -21,6 +21,8 @@ type Body struct {
 	Complete bool
 	// Redacted says that the stored copy has secrets replaced by fingerprints (OAuth bodies), so its own digest differs.
 	Redacted bool
+	// Withheld says why less is stored than passed, where that was not the cap: "too long to be searched for secrets".
+	Withheld string
 }
 
 // Empty reports that no byte passed.

@@ -83,6 +83,7 @@ const (
 	ReasonUpstreamTimeout Reason = "upstream-timeout" // connected, no answer in time
 	ReasonUpstreamTLS     Reason = "upstream-tls"     // handshake or certificate failed
 	ReasonUpstreamReset   Reason = "upstream-reset"   // broke off before the response was complete
+	ReasonUpstreamInvalid Reason = "upstream-invalid" // answered, but not in HTTP that can be passed on
 	ReasonClientGone      Reason = "client-gone"      // client hung up before it had the whole response
 	ReasonNoChannel       Reason = "no-channel"       // the URL names no channel
 	ReasonRefused         Reason = "refused"          // the proxy does not forward this

@@ -1,0 +1,118 @@
+package record
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+
+	"fhirwire/proxy"
+)
+
+const (
+	sideClient = "client"
+	sideServer = "server"
+	sideProxy  = "proxy"
+)
+
+// phase is how far the way to the server got.
+type phase uint8
+
+const (
+	phaseNone phase = iota
+	phaseConnect
+	phaseTLS
+	phaseConnected
+	phaseSending
+	phaseSent
+)
+
+// RefusedError is why the proxy does not forward a request. A dialer returns it; Classify recognizes it.
+type RefusedError struct{ Text string }
+
+func (e *RefusedError) Error() string { return e.Text }
+
+// Classify says why the exchange broke off, from the error that forwarding or reading met.
+func (p *Pending) Classify(err error) proxy.Failure {
+	p.mu.Lock()
+	ph := p.phase
+	p.mu.Unlock()
+	if p.request != nil {
+		if rerr := p.request.failure(); rerr != nil {
+			return proxy.Failure{Reason: proxy.ReasonClientGone, Side: sideClient, Detail: "request broke off: " + rerr.Error()}
+		}
+	}
+	if p.inbound.Context().Err() != nil {
+		return proxy.Failure{Reason: proxy.ReasonClientGone, Side: sideClient, Detail: "client hung up before the response was complete"}
+	}
+	return classify(err, ph)
+}
+
+func classify(err error, ph phase) proxy.Failure {
+	server := func(r proxy.Reason, detail string) proxy.Failure {
+		return proxy.Failure{Reason: r, Side: sideServer, Detail: detail}
+	}
+	var refused *RefusedError
+	var dns *net.DNSError
+	var timeout interface{ Timeout() bool }
+	late := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
+	switch {
+	case errors.As(err, &refused):
+		return proxy.Failure{Reason: proxy.ReasonRefused, Side: sideProxy, Detail: refused.Text}
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return server(proxy.ReasonUpstreamDown, "unknown host "+dns.Name)
+	case errors.As(err, &dns):
+		return server(proxy.ReasonUpstreamDown, "name lookup failed: "+dns.Error())
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return server(proxy.ReasonUpstreamDown, "connection refused")
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return server(proxy.ReasonUpstreamDown, "host unreachable")
+	case ph == phaseTLS && late:
+		return server(proxy.ReasonUpstreamTLS, "TLS handshake timed out")
+	case ph == phaseTLS, isTLS(err):
+		return server(proxy.ReasonUpstreamTLS, err.Error())
+	case late && ph <= phaseConnect:
+		return server(proxy.ReasonUpstreamDown, "no connection in time")
+	case late:
+		return server(proxy.ReasonUpstreamTimeout, "no answer in time: "+err.Error())
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return server(proxy.ReasonUpstreamReset, "connection reset")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "closed idle connection"):
+		return server(proxy.ReasonUpstreamReset, "connection closed before the response was complete")
+	case ph <= phaseConnect:
+		return server(proxy.ReasonUpstreamDown, err.Error())
+	case isProtocol(err):
+		return server(proxy.ReasonUpstreamInvalid, err.Error())
+	}
+	return proxy.Failure{Reason: proxy.ReasonProxy, Side: sideProxy, Detail: err.Error()}
+}
+
+func isTLS(err error) bool {
+	var (
+		record   tls.RecordHeaderError
+		verify   *tls.CertificateVerificationError
+		alert    tls.AlertError
+		unknown  x509.UnknownAuthorityError
+		hostname x509.HostnameError
+		invalid  x509.CertificateInvalidError
+	)
+	return errors.As(err, &record) || errors.As(err, &verify) || errors.As(err, &alert) ||
+		errors.As(err, &unknown) || errors.As(err, &hostname) || errors.As(err, &invalid) ||
+		strings.Contains(err.Error(), "tls: ") || strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
+}
+
+// isProtocol recognizes what net/http says of answers that are not HTTP; it has no types for them.
+func isProtocol(err error) bool {
+	text := err.Error()
+	for _, s := range []string{"malformed", "invalid", "server response headers exceeded", "http2: ", "unsupported transfer encoding", "too many 1xx", "missing status pseudo"} {
+		if strings.Contains(text, s) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,257 @@
+package reverse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"fhirwire/proxy"
+	"fhirwire/proxy/record"
+	"fhirwire/proxy/rewrite"
+)
+
+// Channels finds the channel a URL names; proxy.ErrNotFound when there is none.
+type Channels interface {
+	ChannelByName(ctx context.Context, name string) (*proxy.Channel, error)
+}
+
+// Options are the handler's settings; each zero value means the default.
+type Options struct {
+	// PublicURL is the proxy's URL as clients reach it, without a trailing slash, for rewritten URLs. Default: the scheme and host each
+	// request came in with.
+	PublicURL string
+	// Transport sends requests to servers. Default: NewTransport with the fields below.
+	Transport http.RoundTripper
+	// Deny adds to the addresses that are never connected to; its error is what the exchange says. Link-local addresses, cloud metadata
+	// among them, are always refused, loopback and private ones are not.
+	Deny func(netip.AddrPort) error
+	// Own lists this process's listeners, which no channel may reach.
+	Own []netip.AddrPort
+	// DialTimeout bounds connecting and the TLS handshake each; default 10 s. ResponseTimeout bounds the wait for response headers;
+	// default 2 min.
+	DialTimeout     time.Duration
+	ResponseTimeout time.Duration
+	// MaxHeaderFields caps the lines of a request's header; default 500.
+	MaxHeaderFields int
+	// Logger gets failures of the proxy itself; default: nothing is logged.
+	Logger *slog.Logger
+}
+
+type handler struct {
+	channels Channels
+	rec      *record.Recorder
+	opt      Options
+	proxy    *httputil.ReverseProxy
+}
+
+// New returns the proxy's handler.
+func New(channels Channels, rec *record.Recorder, o Options) http.Handler {
+	if o.DialTimeout == 0 {
+		o.DialTimeout = 10 * time.Second
+	}
+	if o.ResponseTimeout == 0 {
+		o.ResponseTimeout = 2 * time.Minute
+	}
+	if o.MaxHeaderFields == 0 {
+		o.MaxHeaderFields = 500
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Transport == nil {
+		o.Transport = NewTransport(o)
+	}
+	h := &handler{channels: channels, rec: rec, opt: o}
+	h.proxy = &httputil.ReverseProxy{
+		Rewrite:        h.outbound,
+		Transport:      rec.Transport(o.Transport),
+		FlushInterval:  -1,
+		BufferPool:     &bufferPool{},
+		ModifyResponse: h.inbound,
+		ErrorHandler:   h.failed,
+		// Broken exchanges are records; the proxy's own words about them would repeat URLs with secrets in the log.
+		ErrorLog: log.New(discard{}, "", 0),
+	}
+	return h
+}
+
+// passage is one request on its way through, in its context.
+type passage struct {
+	channel *proxy.Channel
+	server  *url.URL
+	rest    string // path and query behind the channel, as the client spelled them
+	links   *rewrite.Map
+	pending *record.Pending
+}
+
+type passageKey struct{}
+
+func passageOf(ctx context.Context) *passage { return ctx.Value(passageKey{}).(*passage) }
+
+const matchedByURL = "channel URL"
+
+// ServeHTTP forwards a request of a known channel and answers everything else itself.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	loc := locate(r)
+	if loc.channel == "" || loc.channel == "favicon.ico" {
+		h.root(w, loc)
+		return
+	}
+	base := h.base(r, loc)
+	arrival := record.Arrival{Mode: proxy.ModeReverse, URL: requestScheme(r) + "://" + r.Host + requestTarget(r)}
+	channel, err := h.channels.ChannelByName(r.Context(), loc.channel)
+	if err != nil {
+		r, p := h.rec.Begin(r, arrival)
+		if errors.Is(err, proxy.ErrNotFound) {
+			h.answer(w, r, p, refusal{
+				status: http.StatusNotFound, code: "not-found",
+				failure: proxy.Failure{Reason: proxy.ReasonNoChannel, Side: "client", Detail: fmt.Sprintf("no channel is called %q", loc.channel)},
+				text:    "No channel has this URL. Register the client and the server system in the dashboard, open a channel between them and use its proxy URL as the FHIR base.",
+			})
+			return
+		}
+		h.opt.Logger.Error("channels unreadable", "error", err)
+		h.answer(w, r, p, refusal{
+			status: http.StatusInternalServerError, code: "exception", text: "The proxy could not look up the channel.",
+			failure: proxy.Failure{Reason: proxy.ReasonProxy, Side: "proxy", Detail: "channel lookup: " + err.Error()},
+		})
+		return
+	}
+	arrival.Channel, arrival.Matched = channel.Name, matchedByURL
+	r, p := h.rec.Begin(r, arrival)
+	ps := &passage{channel: channel, rest: loc.rest, pending: p}
+	if ref := h.vet(ps, r, base); ref != nil {
+		h.answer(w, r, p, *ref)
+		return
+	}
+	// Without this net/http swallows what is left of the request when the response begins. HTTP/2 needs it not and says so.
+	_ = http.NewResponseController(w).EnableFullDuplex()
+	ctx := context.WithValue(r.Context(), passageKey{}, ps)
+	h.proxy.ServeHTTP(&quietWriter{ResponseWriter: w}, r.WithContext(ctx))
+}
+
+// vet completes ps, or says why the request is not forwarded.
+func (h *handler) vet(ps *passage, r *http.Request, base string) *refusal {
+	no := func(status int, code, text string) *refusal {
+		return &refusal{status: status, code: code, text: text, failure: proxy.Failure{Reason: proxy.ReasonRefused, Side: "proxy", Detail: text}}
+	}
+	fields := 0
+	for _, v := range r.Header {
+		fields += len(v)
+	}
+	if fields > h.opt.MaxHeaderFields {
+		return no(http.StatusRequestHeaderFieldsTooLarge, "too-costly", fmt.Sprintf("The request has %d header lines, more than the %d the proxy passes.", fields, h.opt.MaxHeaderFields))
+	}
+	links, err := rewrite.NewMap(ps.channel, base)
+	if err != nil {
+		return no(http.StatusBadGateway, "exception", "The server system's base URL is not usable.")
+	}
+	if ps.server, err = url.Parse(ps.channel.ServerURL); err != nil {
+		return no(http.StatusBadGateway, "exception", "The server system's base URL is not usable.")
+	}
+	ps.links = links
+	if h.loops(ps.server, r) {
+		return no(http.StatusLoopDetected, "processing", "The channel's server is this proxy itself.")
+	}
+	return nil
+}
+
+// loops reports whether server is named as the proxy is. Other names for it end at the dialer (see guard).
+func (h *handler) loops(server *url.URL, r *http.Request) bool {
+	own := []string{hostPort(requestScheme(r), r.Host)}
+	if u, err := url.Parse(h.opt.PublicURL); err == nil && u.Host != "" {
+		own = append(own, hostPort(u.Scheme, u.Host))
+	}
+	to := hostPort(server.Scheme, server.Host)
+	for _, o := range own {
+		if o == to {
+			return true
+		}
+	}
+	return false
+}
+
+// outbound turns the client's request into the one for the server. Path and query go out in the client's spelling, so URL.Opaque
+// carries them; net/url would normalize some.
+func (h *handler) outbound(pr *httputil.ProxyRequest) {
+	ps := passageOf(pr.In.Context())
+	path, query, hasQuery := strings.Cut(ps.rest, "?")
+	to := ps.channel.ToServer(path)
+	if to == "" {
+		to = "/"
+	}
+	out := pr.Out
+	out.URL = &url.URL{Scheme: ps.server.Scheme, Host: ps.server.Host, Opaque: to, RawQuery: query, ForceQuery: hasQuery}
+	if strings.HasPrefix(to, "//") { // net/url takes such an Opaque for an authority
+		out.URL.Opaque = ""
+		out.URL.Path, out.URL.RawPath = unescapePath(to), to
+	}
+	out.Host = ps.server.Host
+	out.Trailer = pr.In.Trailer // one map: its values come when the body has been read
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+		if v, ok := pr.In.Header[name]; ok {
+			out.Header[name] = v // as the client sent them; the proxy adds none of its own
+		}
+	}
+	if edits := stripCookies(out.Header); len(edits) > 0 {
+		ps.pending.AddEdits(edits...)
+	}
+}
+
+// bufferPool lends the copy buffers.
+type bufferPool struct{ pool sync.Pool }
+
+func (b *bufferPool) Get() []byte {
+	if v, ok := b.pool.Get().(*[]byte); ok {
+		return *v
+	}
+	return make([]byte, 32<<10)
+}
+
+func (b *bufferPool) Put(v []byte) { b.pool.Put(&v) }
+
+type discard struct{}
+
+func (discard) Write(b []byte) (int, error) { return len(b), nil }
+
+// quietWriter keeps net/http from adding what the server did not send: a sniffed Content-Type and a Date.
+type quietWriter struct{ http.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (w *quietWriter) WriteHeader(status int) {
+	if status >= 200 {
+		for _, name := range []string{"Content-Type", "Date"} {
+			if _, ok := w.Header()[name]; !ok {
+				w.Header()[name] = nil
+			}
+		}
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController reach Flush and Hijack.
+func (w *quietWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func hostPort(scheme, host string) string {
+	name, port, err := net.SplitHostPort(host)
+	if err != nil {
+		name, port = strings.Trim(host, "[]"), ""
+	}
+	if port == "" {
+		port = "80"
+		if scheme == "https" {
+			port = "443"
+		}
+	}
+	return net.JoinHostPort(strings.ToLower(name), port)
+}
