@@ -62,7 +62,7 @@ func (g *Generator) fixedMember(i int) *member {
 	m := g.newMember(r, f.id, p, f.subscriber)
 	m.amount = f.amount
 	if f.amount == everything {
-		m.former = "Formerly" + f.family
+		m.former = families[i]
 		m.illnesses = m.illnesses[:0]
 		if age := m.age(g.opt.Today); age >= 40 {
 			m.illnesses = append(m.illnesses, &chronic[0], &chronic[1])
@@ -77,7 +77,7 @@ func (g *Generator) fixedMember(i int) *member {
 	case "999":
 		m.demo = true
 		m.doctor = 0
-		m.memberID[0].system, m.memberID[0].value = "http://github.com/inferno-framework/target-payer/identifiers/member", "99999"
+		m.memberID[0].system, m.memberID[0].value = "http://github.com/inferno-framework/target-payer/identifiers/member", CollectionMember
 		m.card = identifier{types: []code{memberNumber}, system: "http://github.com/inferno-framework/someOrg/identifiers/whatever", value: "1039399818"}
 	case "e86e9cae-89a3-44bf-9033-32a2d56f5113":
 		m.prefix = "usc"

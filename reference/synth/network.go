@@ -16,6 +16,8 @@ const (
 	PayerNPI = "1000008429"
 	// CollectionPayerNPI is the identifier that the public PDex client collection uses for the old plan.
 	CollectionPayerNPI = "9876543210"
+	// CollectionMember is the member identifier that the same collection asks for.
+	CollectionMember = "99999"
 	// UMBSystem is the naming system of the plan's one identifier per person.
 	UMBSystem = "https://www.cedarmesa.example/ids/umb"
 	// CardSystem is the naming system of the numbers on member cards.
@@ -58,7 +60,7 @@ func makeNetwork(opt Options) network {
 			id: fmt.Sprintf("org-%d", i), locationID: fmt.Sprintf("loc-%d", i), pharmacyID: fmt.Sprintf("pharmacy-%d", i),
 			name: fmt.Sprintf("%s %s", pick(r, families), pick(r, kinds)), address: a,
 			npi: npi(3000 + i*10), pharmacyNPI: npi(900000 + i), tin: fmt.Sprintf("90-%07d", 1000000+i*37),
-			phone: fmt.Sprintf("555-0160-%04d", i),
+			phone: fmt.Sprintf("928-555-01%02d", i%100),
 		}
 		if i == 0 {
 			p.id, p.locationID = "pdex-Organization", "pdex-Location"
@@ -86,7 +88,7 @@ func (n *network) orgOf(doctor int) *provider { return &n.orgs[n.people[doctor].
 
 func (b *builder) providers() {
 	b.organization(PayerID, PayerName, PayerNPI, "", code{tho + "organization-type", "pay", "Payer"},
-		address{"400 Cedar Mesa Way", "Flagstaff", "AZ", "86001"}, "555-0100-1000")
+		address{"400 Cedar Mesa Way", "Flagstaff", "AZ", "86001"}, "928-555-0100")
 	b.begin("Endpoint", "pdex-Endpoint", b.net.since, "FHIR endpoint of "+PayerName)
 	b.w.str("status", "active")
 	b.w.coding("connectionType", code{tho + "endpoint-connection-type", "hl7-fhir-rest", "HL7 FHIR"})

@@ -65,7 +65,7 @@ func makePerson(r *rand.Rand, today time.Time) person {
 		p.former = pick(r, families)
 	}
 	number := r.IntN(10000)
-	p.phone = fmt.Sprintf("555-01%02d-%04d", number%100, number)
+	p.phone = fmt.Sprintf("928-555-01%02d", number%100)
 	p.email = fmt.Sprintf("%s.%s%d@mail.example", p.given, p.family, number)
 	return p
 }
