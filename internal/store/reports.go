@@ -254,6 +254,17 @@ func (s *Store) Unjudged(ctx context.Context, rules, limit int) ([]string, error
 	return ids, nil
 }
 
+// Judged reports whether an exchange has a report at this rules version or a later one.
+func (s *Store) Judged(ctx context.Context, id string, rules int) (bool, error) {
+	var n int
+	err := s.read(ctx).Raw(`SELECT count(*) FROM judged j JOIN exchanges e ON e.number = j.number WHERE e.id = ? AND j.rules >= ?`,
+		id, rules).Scan(&n).Error
+	if err != nil {
+		return false, fmt.Errorf("exchange %s: %w", id, err)
+	}
+	return n > 0, nil
+}
+
 // CountUnjudged counts the exchanges without a report at the rules version of this build.
 func (s *Store) CountUnjudged(ctx context.Context) (int, error) {
 	var n int

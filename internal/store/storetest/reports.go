@@ -88,6 +88,11 @@ func testUnjudged(t *testing.T, s Store) {
 	check(1, 10, 0, 2, 4)
 	check(2, 10, 0, 1, 2, 4)
 	check(3, 10, 0, 1, 2, 3, 4)
+	for rules, want := range map[int]bool{1: true, 2: true, 3: false} {
+		if got, err := s.Judged(t.Context(), ID(3), rules); err != nil || got != want {
+			t.Errorf("judged at rules %d: %v, %v", rules, got, err)
+		}
+	}
 	fatal(t, s.SaveReport(t.Context(), Report(1, 2)))
 	check(2, 10, 0, 2, 4)
 	for n := range 5 {

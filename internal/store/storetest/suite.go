@@ -33,6 +33,7 @@ type Store interface {
 	Reports(ctx context.Context, exchangeID string) ([]*validators.Report, error)
 	Summaries(ctx context.Context, ids []string) (map[string]validators.Summary, error)
 	Unjudged(ctx context.Context, rules, limit int) ([]string, error)
+	Judged(ctx context.Context, id string, rules int) (bool, error)
 	CountUnjudged(ctx context.Context) (int, error)
 
 	BulkURL(ctx context.Context, url string) (proxy.Kind, error)
