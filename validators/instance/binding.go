@@ -1,0 +1,197 @@
+package instance
+
+import (
+	"strings"
+
+	"fhirwire/validators"
+	"fhirwire/validators/fhirjson"
+	"fhirwire/validators/profile"
+	"fhirwire/validators/terminology"
+)
+
+// bind checks the codes in e against the binding of p. before are the plans whose bindings were checked already.
+func (w *walk) bind(e *fhirjson.Node, p *plan, before []*plan) {
+	b := p.binding
+	if b.MaxValueSet != "" {
+		w.bindTo(e, p, b.MaxValueSet, profile.Required, ruleBindingMax)
+	}
+	if b.Strength < profile.Extensible || b.ValueSet == "" {
+		return
+	}
+	for _, q := range before {
+		if q.binding != nil && q.binding.ValueSet == b.ValueSet && q.binding.Strength >= b.Strength {
+			return
+		}
+	}
+	r := ruleBindingRequired
+	if b.Strength == profile.Extensible {
+		r = ruleBindingExtensible
+	}
+	w.bindTo(e, p, b.ValueSet, b.Strength, r)
+}
+
+func (w *walk) bindTo(e *fhirjson.Node, p *plan, valueSet string, strength profile.Strength, r rule) {
+	if e.Kind() == fhirjson.Null || e.Kind() == fhirjson.Object && e.IsTwin() {
+		return // no value, and that is said elsewhere
+	}
+	var (
+		worst   = terminology.No
+		why     string
+		codes   int
+		unheld  bool // a code system that is not at hand, which is said at the Coding
+		refused bool // a code that its own system lacks, which is said at the Coding
+		first   code
+	)
+	eachCode(e, func(c code) bool {
+		if c.code == "" {
+			return true
+		}
+		if codes++; codes == 1 {
+			first = c
+		}
+		a := w.v.terms.Member(valueSet, c.system, c.code)
+		switch a.Value {
+		case terminology.Yes:
+			worst = terminology.Yes
+			return false
+		case terminology.Unknown:
+			worst, why = terminology.Unknown, a.Why
+		}
+		if c.system != "" && p.prim == primNone {
+			switch _, known := w.v.terms.Code(c.system, c.code); known.Value {
+			case terminology.Unknown:
+				unheld = true
+			case terminology.No:
+				refused = true
+			}
+		}
+		return true
+	})
+	switch {
+	case codes == 0:
+		w.noCode(e, p, valueSet, strength)
+	case worst == terminology.Yes || refused:
+	case worst == terminology.Unknown:
+		if !unheld {
+			w.addOnce(valueSet, finding{
+				rule: ruleBindingUnchecked, node: e, prof: p.prof, notChecked: true,
+				message: w.name(e) + " could not be checked against value set " + valueSet + ": " + why + ".",
+			})
+		}
+	default:
+		w.notInSet(e, p, valueSet, r, first, codes)
+	}
+}
+
+func (w *walk) notInSet(e *fhirjson.Node, p *plan, valueSet string, r rule, c code, codes int) {
+	f := finding{
+		rule: r, node: e, prof: p.prof, slice: p.el.SliceName, expected: "a code from " + valueSet, found: quote(c),
+		message: w.name(e) + " has the code " + quote(c) + ", which is not in value set " + valueSet + ".",
+	}
+	if codes > 1 {
+		f.message = w.name(e) + " has " + quote(c) + " and others, none of which is in value set " + valueSet + "."
+	}
+	if r == ruleBindingExtensible {
+		f.next = "Use a code of the value set if one fits; otherwise this is allowed."
+	} else {
+		f.next = "Use a code of the value set."
+	}
+	w.add(f)
+}
+
+func quote(c code) string {
+	if c.system == "" {
+		return c.code
+	}
+	return c.system + "#" + c.code
+}
+
+// noCode is for a coded element without any code: text alone, or nothing.
+func (w *walk) noCode(e *fhirjson.Node, p *plan, valueSet string, strength profile.Strength) {
+	if e.Kind() != fhirjson.Object || p.data != dataCodeableConcept && p.data != dataCoding || e.Member("extension") != nil && e.Member("text") == nil {
+		return
+	}
+	if list := e.Member("coding"); list != nil {
+		for c := list.First(); c != nil; c = c.Next() {
+			if c.Member("extension") != nil || c.Member("_code") != nil {
+				return // data-absent-reason and its like
+			}
+		}
+	}
+	f := finding{
+		rule: ruleBindingNoCode, node: e, prof: p.prof, slice: p.el.SliceName, expected: "a code from " + valueSet,
+		message: w.name(e) + " has no code; value set " + valueSet + " applies to it.", next: "Add a coding from the value set.",
+	}
+	if strength == profile.Extensible {
+		if p.data == dataCoding {
+			return
+		}
+		f.severity = validators.SeverityWarning
+	}
+	w.add(f)
+}
+
+// coding checks a Coding by itself: its system, that the code exists, its display.
+func (w *walk) coding(e *fhirjson.Node, b *plan) {
+	sys, c := e.Member("system"), e.Member("code")
+	if sys == nil {
+		if c != nil && c.Kind() == fhirjson.String {
+			w.add(finding{
+				rule: ruleSystemMissing, node: e, prof: b.prof, message: w.name(e) + " has a code and no system: it cannot be told what the code means.",
+				next: "Add the system of the code.",
+			})
+		}
+		return
+	}
+	system := sys.Text()
+	switch {
+	case sys.Kind() != fhirjson.String || system == "":
+		return
+	case !isAbsolute(system):
+		w.add(finding{
+			rule: ruleSystemRelative, node: sys, prof: b.prof, message: w.name(sys) + " is not an absolute URI.", found: brief(sys),
+		})
+		return
+	case strings.Contains(system, "/ValueSet/"):
+		w.add(finding{
+			rule: ruleSystemValueSet, node: sys, prof: b.prof, message: w.name(sys) + " names a value set; a system is a code system.", found: brief(sys),
+			next: "Give the URI of the code system that the value set draws on.",
+		})
+		return
+	}
+	if c == nil || c.Kind() != fhirjson.String || c.Text() == "" {
+		return
+	}
+	w.codeExists(e, c, b, system)
+}
+
+func (w *walk) codeExists(e, c *fhirjson.Node, b *plan, system string) {
+	display, a := w.v.terms.Code(system, c.Text())
+	switch a.Value {
+	case terminology.Unknown:
+		w.addOnce(system, finding{
+			rule: ruleCodeUnchecked, node: e, prof: b.prof, notChecked: true,
+			message: "Codes of " + system + " could not be checked: " + a.Why + ".",
+		})
+	case terminology.No:
+		w.add(finding{
+			rule: ruleCodeUnknown, node: c, prof: b.prof, found: c.Text(),
+			message: w.name(c) + ": " + system + " has no code " + c.Text() + ".", next: "Use a code that the system defines.",
+		})
+	case terminology.Yes:
+		if d := e.Member("display"); d != nil && display != "" && d.Kind() == fhirjson.String && !sameDisplay(display, d.Text()) {
+			w.add(finding{
+				rule: ruleCodeDisplay, node: d, prof: b.prof, expected: display, found: d.Text(),
+				message: w.name(d) + " is not the display that " + system + " gives the code " + c.Text() + ".",
+			})
+		}
+	}
+}
+
+// sameDisplay ignores case and repeated blanks.
+func sameDisplay(a, b string) bool {
+	if strings.EqualFold(a, b) {
+		return true
+	}
+	return strings.EqualFold(strings.Join(strings.Fields(a), " "), strings.Join(strings.Fields(b), " "))
+}

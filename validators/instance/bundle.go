@@ -1,0 +1,401 @@
+package instance
+
+import (
+	"slices"
+	"strings"
+
+	"fhirwire/validators"
+	"fhirwire/validators/fhirjson"
+)
+
+// bundleIndex finds entries of one Bundle.
+type bundleIndex struct {
+	typ     string
+	byURL   map[string][]*fhirjson.Node // fullUrl -> resources
+	byLocal map[string][]*fhirjson.Node // Type/id -> resources
+}
+
+// bundleAround is the nearest Bundle that holds n in an entry, and the entry.
+func bundleAround(n *fhirjson.Node) (bundle, entry *fhirjson.Node) {
+	for ; n != nil; n = n.Parent() {
+		list := n.Parent()
+		if list != nil && list.Kind() == fhirjson.Array && list.Key() == "entry" && list.Parent() != nil && list.Parent().ResourceType() == "Bundle" {
+			return list.Parent(), n
+		}
+	}
+	return nil, nil
+}
+
+func (w *walk) index(bundle *fhirjson.Node) *bundleIndex {
+	if x := w.bundles[bundle]; x != nil {
+		return x
+	}
+	x := &bundleIndex{typ: bundle.MemberText("type"), byURL: map[string][]*fhirjson.Node{}, byLocal: map[string][]*fhirjson.Node{}}
+	eachEntry(bundle, func(entry *fhirjson.Node) {
+		r := entry.Member("resource")
+		if r == nil || r.Kind() != fhirjson.Object {
+			return
+		}
+		if u := entry.MemberText("fullUrl"); u != "" {
+			x.byURL[u] = append(x.byURL[u], r)
+		}
+		if id := r.MemberText("id"); id != "" {
+			local := r.ResourceType() + "/" + id
+			x.byLocal[local] = append(x.byLocal[local], r)
+		}
+	})
+	if w.bundles == nil {
+		w.bundles = map[*fhirjson.Node]*bundleIndex{}
+	}
+	w.bundles[bundle] = x
+	return x
+}
+
+func eachEntry(bundle *fhirjson.Node, f func(entry *fhirjson.Node)) {
+	list := bundle.Member("entry")
+	if list == nil || list.Kind() != fhirjson.Array {
+		return
+	}
+	for c := list.First(); c != nil; c = c.Next() {
+		if c.Kind() == fhirjson.Object {
+			f(c)
+		}
+	}
+}
+
+// lookup follows a reference at n within the Bundle around it, nil when it leads nowhere there.
+func (w *walk) lookup(n *fhirjson.Node, ref string, l link) *fhirjson.Node {
+	bundle, entry := bundleAround(n)
+	if bundle == nil {
+		return nil
+	}
+	if found := w.matches(bundle, entry, ref, l); len(found) > 0 {
+		return found[0]
+	}
+	return nil
+}
+
+// matches are the entries a reference leads to. A relative one is read against the fullUrl of its own entry, which has to be
+// RESTful.
+func (w *walk) matches(bundle, entry *fhirjson.Node, ref string, l link) []*fhirjson.Node {
+	x := w.index(bundle)
+	url, _, _ := strings.Cut(ref, "#")
+	if l.form == linkRelative {
+		own := w.v.parseLink(entry.MemberText("fullUrl"))
+		if own.form != linkREST {
+			return nil
+		}
+		url = own.base + "/" + l.typ + "/" + l.id
+	}
+	if i := strings.Index(url, "/_history/"); i >= 0 {
+		url = url[:i]
+	}
+	found := x.byURL[url]
+	if l.version == "" {
+		return found
+	}
+	var versions []*fhirjson.Node
+	for _, r := range found {
+		meta := r.Member("meta")
+		if meta == nil || meta.MemberText("versionId") == l.version || meta.MemberText("versionId") == "" {
+			versions = append(versions, r)
+		}
+	}
+	return versions
+}
+
+// inBundle resolves a reference of the current entry and reports what keeps it from leading to one entry.
+func (w *walk) inBundle(e, r *fhirjson.Node, text string, l link) *fhirjson.Node {
+	bundle, entry := w.scope.bundle, w.scope.entry
+	if bundle == nil || entry == nil {
+		return nil
+	}
+	x := w.index(bundle)
+	found := w.matches(bundle, entry, text, l)
+	if len(found) > 0 {
+		if len(found) > 1 && x.typ != "history" && !(x.typ == "searchset" && distinctVersions(found)) {
+			w.add(finding{
+				rule: ruleReferenceAmbiguous, node: r, found: brief(r),
+				message: w.name(e) + " leads to several entries of the Bundle: " + text + ".", next: "Give every entry its own fullUrl.",
+			})
+		}
+		return found[0]
+	}
+	if l.form == linkRelative && entry.Member("fullUrl") == nil && (x.typ == "document" || x.typ == "message" || x.typ == "collection" || x.typ == "searchset") {
+		if w.trial == 0 && len(x.byLocal[l.typ+"/"+l.id]) > 0 {
+			w.add(finding{
+				rule: ruleBundleFullURL, node: r, found: brief(r),
+				message: w.name(e) + " is relative, and its entry has no fullUrl to read it against.", next: "Add a fullUrl to the entry.",
+			})
+		}
+		return nil
+	}
+	apparent := l.typ != "" && len(x.byLocal[l.typ+"/"+l.id]) > 0
+	switch {
+	case x.typ == "document" && (l.form == linkRelative || strings.HasPrefix(text, "urn:")) && !apparent && w.mustBeBundled(text):
+		w.add(finding{
+			rule: ruleReferenceBundle, node: r, found: brief(r), message: w.name(e) + " points to " + text + ", which is not in the document.",
+			severity: validators.SeverityWarning,
+		})
+	case apparent && l.version == "":
+		w.add(finding{
+			rule: ruleReferenceUnresolved, node: r, found: brief(r), expected: "the fullUrl of that entry",
+			message: w.name(e) + " points to " + text + "; the Bundle has such a resource, and its fullUrl is another.",
+			next:    "Use the fullUrl of the entry, or give both entries the same base.",
+		})
+	}
+	return nil
+}
+
+func (w *walk) mustBeBundled(text string) bool { return strings.HasPrefix(text, "urn:") }
+
+func distinctVersions(rs []*fhirjson.Node) bool {
+	var seen []string
+	for _, r := range rs {
+		v := ""
+		if meta := r.Member("meta"); meta != nil {
+			v = meta.MemberText("versionId")
+		}
+		if v == "" || slices.Contains(seen, v) {
+			return false
+		}
+		seen = append(seen, v)
+	}
+	return true
+}
+
+// bundleRules checks a Bundle as a whole.
+func (w *walk) bundleRules(n *fhirjson.Node, base *plan) {
+	typ := n.MemberText("type")
+	if typ != "history" {
+		w.fullURLsDiffer(n, base)
+	}
+	eachEntry(n, func(entry *fhirjson.Node) { w.entry(entry, typ, base) })
+	switch typ {
+	case "document":
+		w.orphans(n, base)
+	case "searchset":
+		w.searchset(n, base)
+	}
+}
+
+// fullURLsDiffer is bdl-7.
+func (w *walk) fullURLsDiffer(n *fhirjson.Node, base *plan) {
+	seen := map[string]bool{}
+	eachEntry(n, func(entry *fhirjson.Node) {
+		u := entry.Member("fullUrl")
+		if u == nil || u.Text() == "" {
+			return
+		}
+		key := u.Text()
+		if r := entry.Member("resource"); r != nil {
+			if meta := r.Member("meta"); meta != nil {
+				key += "\x00" + meta.MemberText("versionId")
+			}
+		}
+		if seen[key] {
+			w.add(finding{
+				rule: ruleBundleFullURLTwice, node: n, child: key, prof: base.prof, key: "bdl-7", found: u.Text(),
+				message: "Two entries of " + w.name(n) + " have the fullUrl " + u.Text() + " and the same version; the second is " + w.name(entry) + ".",
+			})
+		}
+		seen[key] = true
+	})
+}
+
+func (w *walk) entry(entry *fhirjson.Node, typ string, base *plan) {
+	u, r := entry.Member("fullUrl"), entry.Member("resource")
+	if u == nil {
+		if r != nil && (typ == "document" || typ == "message") {
+			w.add(finding{
+				rule: ruleBundleFullURL, node: entry, prof: base.prof, message: w.name(entry) + " has no fullUrl; entries of a " + typ + " need one.",
+				next: "Add a fullUrl: the URL of the resource, or urn:uuid: and a UUID.",
+			})
+		}
+		return
+	}
+	if u.Kind() != fhirjson.String || u.Text() == "" {
+		return
+	}
+	if !isAbsolute(u.Text()) {
+		w.add(finding{
+			rule: ruleBundleFullURLForm, node: u, prof: base.prof, expected: "an absolute URL, urn:uuid: or urn:oid:", found: brief(u),
+			message: w.name(u) + " is not absolute.",
+		})
+		return
+	}
+	if r == nil || r.Kind() != fhirjson.Object || strings.HasPrefix(u.Text(), "urn:") {
+		return
+	}
+	w.fullURLAgrees(u, r, base)
+}
+
+func (w *walk) fullURLAgrees(u, r *fhirjson.Node, base *plan) {
+	l := w.v.parseLink(u.Text())
+	if l.form != linkREST {
+		return
+	}
+	id, typ := r.MemberText("id"), r.ResourceType()
+	want := typ + "/" + id
+	f := finding{rule: ruleBundleFullURLMatch, node: u, prof: base.prof, expected: want, found: brief(u)}
+	switch {
+	case id == "":
+		f.expected = "an id " + l.id + " in the resource"
+		f.message = w.name(u) + " ends in " + l.typ + "/" + l.id + ", and the resource has no id."
+	case l.typ != typ || l.id != id:
+		f.message = w.name(u) + " ends in " + l.typ + "/" + l.id + ", the resource is " + want + "."
+	default:
+		return
+	}
+	w.add(f)
+}
+
+// orphans reports entries of a document that its Composition does not lead to, in either direction.
+func (w *walk) orphans(n *fhirjson.Node, base *plan) {
+	var resources, entries []*fhirjson.Node
+	at := map[*fhirjson.Node]int{}
+	eachEntry(n, func(entry *fhirjson.Node) {
+		if r := entry.Member("resource"); r != nil && r.Kind() == fhirjson.Object {
+			at[r] = len(resources)
+			resources, entries = append(resources, r), append(entries, entry)
+		}
+	})
+	if len(resources) == 0 {
+		return
+	}
+	forward, backward := make([][]int, len(resources)), make([][]int, len(resources))
+	for i, r := range resources {
+		eachReference(r, func(ref *fhirjson.Node) {
+			for _, t := range w.matches(n, entries[i], ref.Text(), w.v.parseLink(ref.Text())) {
+				if j, ok := at[t]; ok {
+					forward[i], backward[j] = append(forward[i], j), append(backward[j], i)
+				}
+			}
+		})
+	}
+	reached := reach(len(resources), forward, nil)
+	either := reach(len(resources), forward, backward)
+	for i, r := range resources {
+		if reached[i] {
+			continue
+		}
+		f := finding{
+			rule: ruleBundleOrphan, node: entries[i], prof: base.prof,
+			message: w.name(entries[i]) + " (" + r.ResourceType() + ") is not reached from the Composition by any chain of references.",
+			next:    "Refer to it from the Composition or from something it refers to, or leave it out.",
+		}
+		if either[i] {
+			f.severity = validators.SeverityWarning
+			f.message = w.name(entries[i]) + " (" + r.ResourceType() + ") is reached from the Composition only against the direction of a reference."
+		}
+		w.add(f)
+	}
+}
+
+func reach(n int, forward, backward [][]int) []bool {
+	seen := make([]bool, n)
+	todo := []int{0}
+	seen[0] = true
+	for len(todo) > 0 {
+		i := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		next := forward[i]
+		if backward != nil {
+			next = slices.Concat(next, backward[i])
+		}
+		for _, j := range next {
+			if !seen[j] {
+				seen[j] = true
+				todo = append(todo, j)
+			}
+		}
+	}
+	return seen
+}
+
+// eachReference calls f with every Reference.reference below n.
+func eachReference(n *fhirjson.Node, f func(*fhirjson.Node)) {
+	for c := n.First(); c != nil; c = c.Next() {
+		switch {
+		case c.Key() == "reference" && c.Kind() == fhirjson.String:
+			f(c)
+		case c.Kind() == fhirjson.Object || c.Kind() == fhirjson.Array:
+			eachReference(c, f)
+		}
+	}
+}
+
+// searchset checks the links of a search result and that its entries are what was searched for.
+func (w *walk) searchset(n *fhirjson.Node, base *plan) {
+	self := ""
+	if list := n.Member("link"); list != nil && list.Kind() == fhirjson.Array {
+		var seen []string
+		for c := list.First(); c != nil; c = c.Next() {
+			rel := c.MemberText("relation")
+			if rel == "" {
+				continue
+			}
+			if slices.Contains(seen, rel) {
+				w.add(finding{
+					rule: ruleBundleLink, node: c, prof: base.prof, found: rel, message: w.name(c) + " is a second link with the relation " + rel + ".",
+				})
+			}
+			seen = append(seen, rel)
+			if rel == "self" {
+				self = c.MemberText("url")
+			}
+		}
+	}
+	want := w.searchedType(self)
+	eachEntry(n, func(entry *fhirjson.Node) { w.searchEntry(entry, want, base) })
+}
+
+// searchedType is the resource type that a self link searches, "" when it cannot be told.
+func (w *walk) searchedType(self string) string {
+	path, query, ok := strings.Cut(self, "?")
+	if !ok || strings.Contains(query, "_type=") {
+		return ""
+	}
+	path = strings.TrimSuffix(path, "/_search")
+	if typ := lastSegment(path); w.v.concrete(typ) {
+		return typ
+	}
+	return ""
+}
+
+func (w *walk) searchEntry(entry *fhirjson.Node, want string, base *plan) {
+	r := entry.Member("resource")
+	if r == nil || r.Kind() != fhirjson.Object {
+		return
+	}
+	mode := ""
+	if s := entry.Member("search"); s != nil {
+		mode = s.MemberText("mode")
+	}
+	typ := r.ResourceType()
+	if r.Member("id") == nil && typ != "OperationOutcome" {
+		w.add(finding{
+			rule: ruleBundleSearchID, node: r, prof: base.prof, message: w.name(entry) + ".resource has no id; a resource that a search finds has one.",
+		})
+	}
+	f := finding{rule: ruleBundleSearchType, node: r, prof: base.prof, found: typ}
+	switch {
+	case mode == "outcome" && typ != "OperationOutcome":
+		f.expected, f.message = "OperationOutcome", w.name(entry)+" has search mode outcome and holds a "+typ+"."
+	case mode == "match" && want != "" && typ != want && typ != "OperationOutcome",
+		mode == "" && want != "" && typ != want && typ != "OperationOutcome":
+		f.expected, f.message = want, w.name(entry)+" is a match of a search for "+want+" and holds a "+typ+"."
+		if mode == "" {
+			f.severity = validators.SeverityWarning
+		}
+	case mode == "":
+		w.add(finding{
+			rule: ruleBundleMode, node: entry, prof: base.prof, message: w.name(entry) + " does not say whether it is a match, included or an outcome.",
+			next: "Add search.mode.",
+		})
+		return
+	default:
+		return
+	}
+	w.add(f)
+}

@@ -1,0 +1,104 @@
+package instance
+
+import (
+	"slices"
+	"strings"
+
+	"fhirwire/validators/fhirjson"
+)
+
+// local notes a "#id" that something in the current container points to.
+func (w *walk) local(ref string) {
+	if w.trial == 0 {
+		w.scope.local = append(w.scope.local, ref)
+	}
+}
+
+// elementID checks that the id of an element is the only one of its kind in the resource.
+func (w *walk) elementID(e *fhirjson.Node) {
+	if w.trial > 0 {
+		return
+	}
+	id := e.Member("id")
+	if id == nil || id.Kind() != fhirjson.String {
+		return
+	}
+	if slices.Contains(w.scope.ids, id.Text()) {
+		w.add(finding{rule: ruleIDDuplicate, node: id, found: brief(id), message: "The id " + brief(id) + " is used twice in this resource."})
+		return
+	}
+	const most = 2000 // beyond, a resource is not searched for duplicates
+	if len(w.scope.ids) < most {
+		w.scope.ids = append(w.scope.ids, id.Text())
+	}
+}
+
+// whole checks what concerns a resource as a whole, after its content.
+func (w *walk) whole(n *fhirjson.Node, typ string, base *plan) {
+	if !w.scope.contained {
+		w.containedResources(n, base)
+	}
+	if typ == "Bundle" {
+		w.bundleRules(n, base)
+	}
+}
+
+func (w *walk) containedResources(n *fhirjson.Node, base *plan) {
+	list := n.Member("contained")
+	if list == nil || list.Kind() != fhirjson.Array {
+		return
+	}
+	var ids []string
+	for c := list.First(); c != nil; c = c.Next() {
+		if c.Kind() != fhirjson.Object || c.Len() == 0 {
+			continue
+		}
+		f := finding{node: n, prof: base.prof, child: c.Pointer()}
+		if meta := c.Member("meta"); meta != nil {
+			if meta.Member("versionId") != nil || meta.Member("lastUpdated") != nil {
+				f.rule, f.key = ruleContainedMeta, "dom-4"
+				f.message = w.name(c) + " has a meta.versionId or meta.lastUpdated; a contained resource has no version of its own."
+				w.add(f)
+			}
+			if meta.Member("security") != nil {
+				f.rule, f.key = ruleContainedMeta, "dom-5"
+				f.message = w.name(c) + " has a security label; the label belongs on the container."
+				w.add(f)
+			}
+		}
+		id := c.MemberText("id")
+		if id == "" {
+			w.add(finding{
+				rule: ruleContainedID, node: c, prof: base.prof, message: w.name(c) + " has no id, so nothing can refer to it.", next: "Add an id, and refer to it by #id.",
+			})
+			continue
+		}
+		if slices.Contains(ids, id) {
+			w.add(finding{rule: ruleIDDuplicate, node: c, found: id, message: "The id " + id + " is used by two contained resources."})
+		}
+		ids = append(ids, id)
+		if !slices.ContainsFunc(w.scope.local, func(ref string) bool { return ref[1:] == id }) && !pointsBack(c) {
+			f.rule, f.key = ruleContainedOrphan, "dom-3"
+			f.message = w.name(c) + " (#" + id + ") is contained and nothing refers to it."
+			f.next = "Refer to it, or leave it out."
+			w.add(f)
+		}
+	}
+}
+
+// pointsBack reports a contained resource that refers to its container.
+func pointsBack(n *fhirjson.Node) bool {
+	for c := n.First(); c != nil; c = c.Next() {
+		switch c.Kind() {
+		case fhirjson.String:
+			if c.Text() == "#" && strings.TrimPrefix(c.Key(), "_") != "" {
+				return true
+			}
+		case fhirjson.Object, fhirjson.Array:
+			if pointsBack(c) {
+				return true
+			}
+		}
+	}
+	return false
+}

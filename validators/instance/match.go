@@ -1,0 +1,170 @@
+package instance
+
+import (
+	"slices"
+	"strings"
+
+	"fhirwire/validators/fhirjson"
+	"fhirwire/validators/terminology"
+)
+
+// holds reports whether e meets all conditions of a slice. m is the member e is a value of.
+func (w *walk) holds(e *fhirjson.Node, conds []condition, m *member) bool {
+	for i := range conds {
+		if !w.meets(e, &conds[i], m) {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *walk) meets(e *fhirjson.Node, c *condition, m *member) bool {
+	mark := len(w.nodes)
+	defer func() { w.nodes = w.nodes[:mark] }()
+	w.nodes = append(w.nodes, e)
+	for _, s := range c.path {
+		from := len(w.nodes)
+		for i := mark; i < from; i++ {
+			w.follow(w.nodes[i], s)
+		}
+		w.nodes = append(w.nodes[:mark], w.nodes[from:]...)
+	}
+	found := w.nodes[mark:]
+	switch c.test {
+	case testPresent:
+		return len(found) > 0
+	case testAbsent:
+		return len(found) == 0
+	}
+	for i := range found {
+		if w.passes(w.nodes[mark+i], c, m) {
+			return true
+		}
+	}
+	return false
+}
+
+// follow appends what a step leads to from n.
+func (w *walk) follow(n *fhirjson.Node, s pathStep) {
+	switch s.kind {
+	case stepResolve:
+		ref := n.Text()
+		if n.Kind() == fhirjson.Object {
+			ref = n.MemberText("reference")
+		}
+		if ref != "" {
+			if t := w.resolve(n, ref); t != nil {
+				w.nodes = append(w.nodes, t)
+			}
+		}
+	case stepOfType:
+		if typeMatches(n, []string{s.name}, "") {
+			w.nodes = append(w.nodes, n)
+		}
+	case stepExtension:
+		p := n.Properties()
+		for _, name := range [...]string{"extension", "modifierExtension"} {
+			if x := p.Member(name); x != nil && x.Kind() == fhirjson.Array {
+				for c := x.First(); c != nil; c = c.Next() {
+					if c.MemberText("url") == s.name {
+						w.nodes = append(w.nodes, c)
+					}
+				}
+			}
+		}
+	default:
+		p := n.Properties()
+		if p == nil {
+			return
+		}
+		before := len(w.nodes)
+		w.nodes = p.AppendElements(w.nodes, s.name)
+		if len(w.nodes) > before {
+			return
+		}
+		for c := p.First(); c != nil; c = c.Next() {
+			if rest, ok := strings.CutPrefix(c.Key(), s.name); ok && rest != "" && rest[0] >= 'A' && rest[0] <= 'Z' && w.isTypeName(rest) {
+				w.nodes = append(w.nodes, c)
+			}
+		}
+	}
+}
+
+func (w *walk) passes(n *fhirjson.Node, c *condition, m *member) bool {
+	switch c.test {
+	case testFixed:
+		return equalNodes(c.value, n)
+	case testPattern:
+		return matchesPattern(c.value, n)
+	case testBinding:
+		return w.anyMember(n, c.valueOf)
+	case testType:
+		known := ""
+		if len(c.path) == 0 && m != nil {
+			known = m.typ.Code
+		}
+		return typeMatches(n, c.names, known)
+	case testProfile:
+		for _, canonical := range c.names {
+			if w.conforms(n, canonical) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// typeMatches compares the type of n with names: a resource by its resourceType, a choice by the end of its member name.
+func typeMatches(n *fhirjson.Node, names []string, known string) bool {
+	if rt := n.ResourceType(); rt != "" {
+		return slices.Contains(names, rt) || slices.Contains(names, "Resource") || slices.Contains(names, "DomainResource")
+	}
+	if known != "" {
+		return slices.Contains(names, known)
+	}
+	key := strings.TrimPrefix(n.Key(), "_")
+	for _, name := range names {
+		if strings.HasSuffix(key, choiceName("", name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// anyMember reports whether some code in n is in the value set for certain.
+func (w *walk) anyMember(n *fhirjson.Node, valueSet string) bool {
+	found := false
+	eachCode(n, func(c code) bool {
+		found = w.v.terms.Member(valueSet, c.system, c.code).Value == terminology.Yes
+		return !found
+	})
+	return found
+}
+
+// code is a code with its system, as a code, Coding, Quantity or part of a CodeableConcept gives it.
+type code struct {
+	system, code, display string
+	at                    *fhirjson.Node
+}
+
+// eachCode calls f with the codes in n until it returns false.
+func eachCode(n *fhirjson.Node, f func(code) bool) {
+	if n.IsPrimitive() {
+		f(code{code: n.Text(), at: n})
+		return
+	}
+	if n.Kind() != fhirjson.Object {
+		return
+	}
+	if list := n.Member("coding"); list != nil {
+		for c := list.First(); c != nil; c = c.Next() {
+			if c.Kind() == fhirjson.Object && !f(code{c.MemberText("system"), c.MemberText("code"), c.MemberText("display"), c}) {
+				return
+			}
+		}
+		return
+	}
+	if n.Member("code") != nil && n.Member("code").IsPrimitive() {
+		f(code{n.MemberText("system"), n.MemberText("code"), n.MemberText("display"), n})
+	}
+}

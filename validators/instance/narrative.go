@@ -1,0 +1,170 @@
+package instance
+
+import (
+	"strings"
+
+	"fhirwire/validators/fhirjson"
+	"fhirwire/validators/fhirpath"
+)
+
+// narrative checks the XHTML of a Narrative: txt-1 and txt-2, and that local links lead somewhere.
+func (w *walk) narrative(e *fhirjson.Node, b *plan) {
+	div := e.Member("div")
+	if div == nil || div.Kind() != fhirjson.String || div.Text() == "" {
+		return
+	}
+	text := div.Text()
+	const most = 5 // faults told of one narrative
+	faults := fhirpath.CheckXHTML(text)
+	for i, f := range faults {
+		if i == most {
+			break
+		}
+		out := finding{
+			rule: ruleNarrativeForm, node: div, prof: b.prof, key: "txt-1",
+			message: w.name(div) + " is not the XHTML that FHIR allows: " + f.Text + ".",
+		}
+		if f.Offset > 0 && f.Offset < len(text) {
+			out.found = clipText(text[f.Offset:])
+		}
+		w.add(out)
+	}
+	if len(faults) > 0 {
+		return
+	}
+	if !hasContent(text) {
+		w.add(finding{
+			rule: ruleNarrativeEmpty, node: div, prof: b.prof, key: "txt-2",
+			message: w.name(div) + " has no text and no image.", next: "Say what the resource says, or leave the narrative out.",
+		})
+		return
+	}
+	w.narrativeLinks(div, text, b)
+}
+
+// hasContent reports text or an image between the tags.
+func hasContent(s string) bool {
+	inTag := false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '<':
+			if strings.HasPrefix(s[i:], "<img") {
+				return true
+			}
+			if strings.HasPrefix(s[i:], "<!--") {
+				end := strings.Index(s[i:], "-->")
+				if end < 0 {
+					return false
+				}
+				i += end + 2
+				continue
+			}
+			inTag = true
+		case c == '>':
+			inTag = false
+		case !inTag && !isBlank(c):
+			for _, blank := range [...]string{"&nbsp;", "&#160;", "&#xa0;", "&#xA0;", "\u00a0"} {
+				if strings.HasPrefix(s[i:], blank) {
+					i += len(blank) - 1
+					c = 0
+					break
+				}
+			}
+			if c != 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// narrativeLinks checks that the links #x of a narrative meet an id in the narrative or the resource.
+func (w *walk) narrativeLinks(div *fhirjson.Node, text string, b *plan) {
+	if !strings.Contains(text, `="#`) && !strings.Contains(text, `='#`) {
+		return
+	}
+	eachAttribute(text, func(tag, name, val string) {
+		if len(val) < 2 || val[0] != '#' || !(tag == "a" && name == "href" || tag == "img" && name == "src") {
+			return
+		}
+		id := val[1:]
+		found := false
+		eachAttribute(text, func(_, name, val string) {
+			found = found || (name == "id" || name == "name") && val == id
+		})
+		if found || hasID(w.scope.root, id) {
+			return
+		}
+		w.add(finding{
+			rule: ruleNarrativeLink, node: div, child: val, prof: b.prof, found: val,
+			message: w.name(div) + " links to " + val + ", and nothing in the resource has that id.",
+		})
+	})
+}
+
+// eachAttribute calls f with every attribute of every tag; the text is known to be well-formed.
+func eachAttribute(s string, f func(tag, name, val string)) {
+	for {
+		i := strings.IndexByte(s, '<')
+		if i < 0 {
+			return
+		}
+		s = s[i+1:]
+		if strings.HasPrefix(s, "!--") {
+			_, s, _ = strings.Cut(s, "-->")
+			continue
+		}
+		end := strings.IndexAny(s, " \t\r\n/>")
+		if end <= 0 {
+			continue
+		}
+		tag := s[:end]
+		for s = s[end:]; ; {
+			s = strings.TrimLeft(s, " \t\r\n/")
+			if s == "" || s[0] == '>' {
+				break
+			}
+			name, rest, ok := strings.Cut(s, "=")
+			rest = strings.TrimLeft(rest, " \t\r\n")
+			if !ok || rest == "" || rest[0] != '"' && rest[0] != '\'' {
+				break
+			}
+			val, after, ok := strings.Cut(rest[1:], rest[:1])
+			if !ok {
+				break
+			}
+			f(tag, strings.TrimSpace(name), val)
+			s = after
+		}
+	}
+}
+
+// hasID reports an id on an element or contained resource of n; narratives are searched too.
+func hasID(n *fhirjson.Node, id string) bool {
+	for c := n.First(); c != nil; c = c.Next() {
+		switch {
+		case c.Key() == "id" && c.Kind() == fhirjson.String && c.Text() == id:
+			return true
+		case c.Key() == "div" && c.Kind() == fhirjson.String && strings.Contains(c.Text(), id):
+			found := false
+			eachAttribute(c.Text(), func(_, name, val string) { found = found || (name == "id" || name == "name") && val == id })
+			if found {
+				return true
+			}
+		case (c.Kind() == fhirjson.Object || c.Kind() == fhirjson.Array) && hasID(c, id):
+			return true
+		}
+	}
+	return false
+}
+
+func clipText(s string) string {
+	const most = 40
+	n := 0
+	for i := range s {
+		if n++; n > most {
+			return s[:i] + "…"
+		}
+	}
+	return s
+}

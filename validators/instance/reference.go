@@ -1,0 +1,322 @@
+package instance
+
+import (
+	"slices"
+	"strings"
+
+	"fhirwire/validators/fhirjson"
+	"fhirwire/validators/profile"
+)
+
+// targets are what a Reference may point to.
+type targets struct {
+	types       []string // resource types; empty for any
+	profiles    []string // profiles among them that are more than a type
+	plain       []string // types allowed without a profile
+	aggregation []string
+}
+
+func (v *Validator) newTargets(ts []profile.Type) *targets {
+	var t targets
+	for _, one := range ts {
+		t.aggregation = append(t.aggregation, one.Aggregation...)
+		for _, canonical := range one.TargetProfiles {
+			name := lastSegment(canonicalURL(canonical))
+			constraint := false
+			if p, ok := v.defs.Profile(canonical); ok {
+				name, constraint = p.Type, p.Constraint
+			} else if !v.defs.IsResourceType(name) {
+				return nil // a target nobody knows may be anything
+			}
+			if name == "Resource" || name == "DomainResource" {
+				return &targets{aggregation: t.aggregation}
+			}
+			t.types = append(t.types, name)
+			if constraint {
+				t.profiles = append(t.profiles, canonical)
+			} else {
+				t.plain = append(t.plain, name)
+			}
+		}
+	}
+	if len(t.types) == 0 && len(t.aggregation) == 0 {
+		return nil
+	}
+	slices.Sort(t.types)
+	t.types = slices.Compact(t.types)
+	return &t
+}
+
+func (t *targets) same(o *targets) bool {
+	if t == nil || o == nil {
+		return t == o
+	}
+	return slices.Equal(t.types, o.types) && slices.Equal(t.profiles, o.profiles) && slices.Equal(t.aggregation, o.aggregation)
+}
+
+// link is a reference taken apart.
+type link struct {
+	typ, id, version string
+	base             string // "" for a relative one
+	form             linkForm
+}
+
+type linkForm uint8
+
+const (
+	linkRelative    linkForm = iota // Type/id
+	linkREST                        // https://server/Type/id
+	linkAbsolute                    // anything else with a scheme
+	linkLocal                       // #id
+	linkConditional                 // Type?query
+	linkBad
+)
+
+func (v *Validator) parseLink(s string) link {
+	if s == "" {
+		return link{form: linkBad}
+	}
+	if s[0] == '#' {
+		return link{form: linkLocal, id: s[1:]}
+	}
+	abs := isAbsolute(s)
+	if abs && (strings.HasPrefix(s, "urn:") || !strings.Contains(s, "://")) {
+		return link{form: linkAbsolute}
+	}
+	path, query, hasQuery := strings.Cut(s, "?")
+	if hasQuery && !abs {
+		if v.concrete(path) && query != "" {
+			return link{form: linkConditional, typ: path}
+		}
+		return link{form: linkBad}
+	}
+	path, _, _ = strings.Cut(path, "#")
+	var l link
+	rest := path
+	if i := strings.Index(rest, "/_history/"); i >= 0 {
+		l.version, rest = rest[i+len("/_history/"):], rest[:i]
+	}
+	i := strings.LastIndexByte(rest, '/')
+	if i < 0 {
+		return link{form: linkBad}
+	}
+	l.id, rest = rest[i+1:], rest[:i]
+	j := strings.LastIndexByte(rest, '/')
+	l.typ = rest[j+1:]
+	if j >= 0 {
+		l.base = rest[:j]
+	}
+	switch {
+	case v.concrete(l.typ) && l.id != "" && idFault(l.id) == "" && !hasQuery:
+		if abs {
+			l.form = linkREST
+			return l
+		}
+		if l.base == "" {
+			l.form = linkRelative
+			return l
+		}
+	case abs:
+		return link{form: linkAbsolute}
+	}
+	return link{form: linkBad}
+}
+
+func (v *Validator) concrete(name string) bool {
+	return name != "" && name != "Resource" && name != "DomainResource" && v.defs.IsResourceType(name)
+}
+
+// reference checks a Reference.
+func (w *walk) reference(e *fhirjson.Node, acts []*plan) {
+	b := acts[0]
+	r := e.Member("reference")
+	if r == nil || r.Kind() != fhirjson.String || r.Text() == "" {
+		if e.Member("identifier") == nil && e.Member("display") == nil && e.Member("extension") == nil && e.Member("_reference") == nil && r == nil {
+			w.add(finding{
+				rule: ruleReferenceEmpty, node: e, prof: b.prof, message: w.name(e) + " has neither reference, identifier nor display.",
+			})
+		}
+		w.targetTypes(e, acts, lastSegment(e.MemberText("type")), nil)
+		return
+	}
+	text := r.Text()
+	if strings.ContainsAny(text, " \t\n\r") {
+		w.add(finding{rule: ruleReferenceForm, node: r, prof: b.prof, found: brief(r), message: w.name(r) + " has a blank in its URL."})
+		return
+	}
+	l := w.v.parseLink(text)
+	var target *fhirjson.Node
+	switch l.form {
+	case linkLocal:
+		if target = w.localTarget(e, r, text, b); target == nil {
+			return
+		}
+	case linkBad:
+		w.add(finding{
+			rule: ruleReferenceForm, node: r, prof: b.prof, expected: "Type/id, an absolute URL, or #id", found: brief(r),
+			message: w.name(r) + " is no reference to a resource: " + text + ".",
+		})
+		return
+	case linkConditional:
+	default:
+		target = w.inBundle(e, r, text, l)
+	}
+	if target == nil && w.v.opt.Resolver != nil && l.form != linkConditional && l.form != linkLocal {
+		target, _ = w.v.opt.Resolver.Resolve(w.ctx, e, text) // a resolver that fails is one that has not found it
+	}
+	w.aggregation(e, acts, l, target)
+	typ := l.typ
+	if target != nil {
+		typ = target.ResourceType()
+	}
+	if t := lastSegment(e.MemberText("type")); t != "" {
+		if typ != "" && t != typ {
+			w.add(finding{
+				rule: ruleReferenceType, node: e.Member("type"), prof: b.prof, expected: typ, found: t,
+				message: w.name(e) + ".type says " + t + ", the reference points to a " + typ + ".",
+			})
+		} else {
+			typ = t
+		}
+	}
+	w.targetTypes(e, acts, typ, target)
+}
+
+// localTarget finds what #id points to and notes that it is referred to.
+func (w *walk) localTarget(e, r *fhirjson.Node, text string, b *plan) *fhirjson.Node {
+	w.local(text)
+	if text == "#" {
+		return w.scope.root
+	}
+	if t := contained(w.scope.root, text[1:]); t != nil {
+		return t
+	}
+	w.add(finding{
+		rule: ruleReferenceContained, node: e, prof: b.prof, key: "ref-1", found: brief(r),
+		message: w.name(e) + " points to " + text + ", and no contained resource has that id.",
+		next:    "Contain the resource, or refer to it by Type/id.",
+	})
+	return nil
+}
+
+// targetTypes checks the type of a reference's target, and of a target in the input its conformance too.
+func (w *walk) targetTypes(e *fhirjson.Node, acts []*plan, typ string, target *fhirjson.Node) {
+	if typ == "" {
+		return
+	}
+	for _, p := range acts {
+		t := p.targets
+		if t == nil || len(t.types) == 0 {
+			continue
+		}
+		if _, ok := slices.BinarySearch(t.types, typ); !ok {
+			w.add(finding{
+				rule: ruleReferenceTarget, node: e, prof: p.prof, slice: p.el.SliceName, expected: strings.Join(t.types, ", "), found: typ,
+				message: w.name(e) + " points to a " + typ + "; allowed are " + strings.Join(t.types, ", ") + ".",
+			})
+			return
+		}
+		if target != nil && p.base != nil && len(t.profiles) > 0 && !slices.Contains(t.plain, typ) && w.trial == 0 {
+			w.pending = append(w.pending, pendingTarget{from: e, target: target, plan: p, typ: typ, result: w.scope.result})
+		}
+	}
+}
+
+// pendingTarget is a target whose profile is checked after the walk, when it is known what else is wrong with it.
+type pendingTarget struct {
+	from, target *fhirjson.Node
+	plan         *plan
+	typ          string
+	result       int
+}
+
+// settle checks the targets that references led to.
+func (w *walk) settle() {
+	for i := range w.pending {
+		p := &w.pending[i]
+		t := p.plan.targets
+		ok, tried := false, 0
+		for _, canonical := range t.profiles {
+			def, known := w.v.defs.Profile(canonical)
+			if known && def.Type != p.typ {
+				continue
+			}
+			tried++
+			if ok = !known || w.conforms(p.target, canonical); ok {
+				break
+			}
+		}
+		if ok || tried == 0 {
+			continue
+		}
+		w.scope.result = p.result
+		w.add(finding{
+			rule: ruleReferenceProfile, node: p.from, prof: p.plan.prof, slice: p.plan.el.SliceName, expected: strings.Join(t.profiles, ", "),
+			message: w.name(p.from) + " points to a " + p.typ + " in this input that conforms to none of the profiles asked for: " + strings.Join(t.profiles, ", ") + ".",
+		})
+	}
+}
+
+// aggregation checks where a target is against where the profile wants it.
+func (w *walk) aggregation(e *fhirjson.Node, acts []*plan, l link, target *fhirjson.Node) {
+	for _, p := range acts {
+		if p.targets == nil || len(p.targets.aggregation) == 0 {
+			continue
+		}
+		where := "referenced"
+		if l.form == linkLocal {
+			where = "contained"
+		} else if target != nil && w.scope.bundle != nil && target.Doc() == e.Doc() {
+			where = "bundled"
+		}
+		allowed := p.targets.aggregation
+		if slices.Contains(allowed, where) || where == "bundled" && slices.Contains(allowed, "referenced") {
+			continue
+		}
+		w.add(finding{
+			rule: ruleReferenceAggregation, node: e, prof: p.prof, slice: p.el.SliceName, expected: strings.Join(allowed, ", "), found: where,
+			message: w.name(e) + " leads to a resource that is " + where + "; the profile wants it " + strings.Join(allowed, " or ") + ".",
+		})
+	}
+}
+
+// resolve finds a resource by a reference at n: contained, in the Bundle, or by the Resolver.
+func (w *walk) resolve(n *fhirjson.Node, ref string) *fhirjson.Node {
+	l := w.v.parseLink(ref)
+	switch l.form {
+	case linkLocal:
+		root := w.scope.root
+		if ref == "#" {
+			return root
+		}
+		return contained(root, l.id)
+	case linkBad, linkConditional:
+		return nil
+	}
+	if t := w.lookup(n, ref, l); t != nil {
+		return t
+	}
+	if w.v.opt.Resolver == nil {
+		return nil
+	}
+	t, err := w.v.opt.Resolver.Resolve(w.ctx, n, ref)
+	if err != nil {
+		return nil
+	}
+	return t
+}
+
+func contained(root *fhirjson.Node, id string) *fhirjson.Node {
+	list := root.Member("contained")
+	if list == nil {
+		return nil
+	}
+	for c := list.First(); c != nil; c = c.Next() {
+		if c.MemberText("id") == id {
+			return c
+		}
+	}
+	return nil
+}
+
+func (w *walk) isContained(id string) bool { return contained(w.scope.root, id) != nil }
