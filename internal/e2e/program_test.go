@@ -1,0 +1,185 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// program is a running "fhirwire serve --demo".
+type program struct {
+	dashboard, proxy, reference string
+	cmd                         *exec.Cmd
+}
+
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "fhirwire-e2e")
+	if err != nil {
+		panic(err)
+	}
+	binary = filepath.Join(dir, "fhirwire")
+	build := exec.Command("go", "build", "-o", binary, "fhirwire/cmd/fhirwire")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+var announced = regexp.MustCompile(`(?m)^\s*(dashboard|proxy|reference)\s+(http://\S+)`)
+
+// start runs the program on free ports and waits until it has said where it listens.
+func start(t *testing.T, args ...string) *program {
+	t.Helper()
+	args = append([]string{
+		"serve", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--proxy-listen", "127.0.0.1:0", "--reference-listen", "127.0.0.1:0",
+	}, args...)
+	p := &program{cmd: exec.Command(binary, args...)}
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cmd.Stderr = log
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+		if err := p.cmd.Wait(); err != nil {
+			t.Errorf("the program did not stop well: %v", err)
+		}
+		if t.Failed() {
+			out, _ := os.ReadFile(log.Name())
+			t.Logf("its stderr:\n%s", out)
+		}
+	})
+	lines := bufio.NewScanner(stdout)
+	for (p.dashboard == "" || p.proxy == "" || p.reference == "") && lines.Scan() {
+		if m := announced.FindStringSubmatch(lines.Text()); m != nil {
+			url := strings.TrimSuffix(m[2], "/")
+			switch m[1] {
+			case "dashboard":
+				p.dashboard = url
+			case "proxy":
+				p.proxy = url
+			case "reference":
+				p.reference = url
+			}
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, stdout) }()
+	if p.dashboard == "" || p.proxy == "" || p.reference == "" {
+		t.Fatalf("the program did not say where it listens: %+v", p)
+	}
+	p.waitReady(t)
+	return p
+}
+
+func (p *program) waitReady(t *testing.T) {
+	t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if res, err := http.Get(p.dashboard + "/readyz"); err == nil {
+			_ = res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return
+			}
+		}
+	}
+	t.Fatal("not ready within a minute")
+}
+
+// exchange is what these tests read of GET /api/v1/exchanges.
+type exchange struct {
+	ID          string `json:"id"`
+	Number      int64  `json:"number"`
+	Channel     string `json:"channel"`
+	Method      string `json:"method"`
+	URL         string `json:"url"`
+	Status      int    `json:"status"`
+	Verdict     string `json:"verdict"`
+	State       string `json:"state"`
+	Interaction struct {
+		Kind      string `json:"kind"`
+		Operation string `json:"operation"`
+	} `json:"interaction"`
+}
+
+func getJSON(t *testing.T, url string, into any) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("GET %s: %d, %v: %.300s", url, res.StatusCode, err, body)
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		t.Fatalf("GET %s: %v: %.300s", url, err, body)
+	}
+}
+
+// exchanges lists the exchanges of a filter, newest first, once all of them are judged.
+func (p *program) exchanges(t *testing.T, filter string, atLeast int) []exchange {
+	t.Helper()
+	var page struct {
+		Exchanges []exchange `json:"exchanges"`
+	}
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+		getJSON(t, fmt.Sprintf("%s/api/v1/exchanges?limit=200&filter=%s", p.dashboard, filter), &page)
+		judged := len(page.Exchanges) >= atLeast
+		for _, e := range page.Exchanges {
+			judged = judged && e.State == "done"
+		}
+		if judged {
+			return page.Exchanges
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d exchanges for %s, not all judged: %+v", len(page.Exchanges), filter, page.Exchanges)
+		}
+	}
+}
+
+func shared(t *testing.T) string {
+	t.Helper()
+	dir := os.Getenv("FHIRWIRE_SHARED")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "..", "shared")
+	}
+	if _, err := os.Stat(dir); err != nil {
+		t.Skipf("the shared material is not here (FHIRWIRE_SHARED): %v", err)
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return abs
+}
