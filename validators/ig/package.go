@@ -234,3 +234,10 @@ func (p *Package) readManifest(data []byte) error {
 	}
 	return nil
 }
+
+// WithJSON is the resource with other content.
+func (r *Resource) WithJSON(data []byte) *Resource {
+	c := *r
+	c.open = func() ([]byte, error) { return data, nil }
+	return &c
+}

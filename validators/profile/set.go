@@ -18,11 +18,11 @@ type Set struct {
 	catalog *Catalog
 	active  []*shelf
 	// named are the active packages that were asked for; the others are there because these depend on them.
-	named   map[string]bool
-	ids     []string
-	terms   *terminology.Service
-	params  sync.Map // base type → []ig.SearchParam
-	byURL   sync.Map // canonical → *Profile
+	named  map[string]bool
+	ids    []string
+	terms  *terminology.Service
+	params sync.Map // base type → []ig.SearchParam
+	byURL  sync.Map // canonical → *Profile
 }
 
 var _ fhirpath.Model = (*Set)(nil)
@@ -81,16 +81,7 @@ func (s *Set) Profile(canonical string) (*Profile, bool) {
 }
 
 func (s *Set) find(canonical string) *Profile {
-	url, version := ig.SplitCanonical(canonical)
-	var d *definition
-	if version != "" {
-		d = exact(s.in(s.catalog.structures[url]), version, nil)
-		if d == nil {
-			d = exact(s.catalog.structures[url], version, nil)
-		}
-	} else {
-		d = newest(s.in(s.catalog.structures[url]))
-	}
+	d := s.definition(canonical)
 	if d == nil {
 		return nil
 	}
@@ -99,6 +90,39 @@ func (s *Set) find(canonical string) *Profile {
 		return nil
 	}
 	return p
+}
+
+func (s *Set) definition(canonical string) *definition {
+	url, version := ig.SplitCanonical(canonical)
+	list := s.catalog.structures[url]
+	if version == "" {
+		return newest(s.in(list))
+	}
+	if d := exact(s.in(list), version, nil); d != nil {
+		return d
+	}
+	return exact(list, version, nil)
+}
+
+// Missing says why Profile does not find a canonical: nothing by that url, another version only, or a definition that cannot
+// be used and why. It is nil where Profile finds one.
+func (s *Set) Missing(canonical string) error {
+	if d := s.definition(canonical); d != nil {
+		_, err := s.catalog.compiled(d)
+		return err
+	}
+	url, version := ig.SplitCanonical(canonical)
+	var have []string
+	for _, d := range s.in(s.catalog.structures[url]) {
+		have = append(have, d.Version)
+	}
+	switch {
+	case len(have) > 0:
+		return fmt.Errorf("profile %s: version %s is not at hand, only %s", url, version, strings.Join(have, ", "))
+	case len(s.catalog.structures[url]) > 0:
+		return fmt.Errorf("profile %s: its guide %s is not active", url, s.catalog.structures[url][0].shelf.id)
+	}
+	return fmt.Errorf("profile %s: no guide at hand defines it", canonical)
 }
 
 // in keeps the definitions of packages that were asked for, or else those of the other active packages.

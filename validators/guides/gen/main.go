@@ -25,6 +25,11 @@ type entry struct {
 	Version string `json:"version"`
 	SHA256  string `json:"sha256"`
 	Support bool   `json:"support,omitempty"`
+	// Dependencies are those of the package, for the reader of the file.
+	Dependencies []string `json:"dependencies,omitempty"`
+	// Rebuild names structures whose published snapshot says other than their differential and the specification; it is made
+	// anew from the differential.
+	Rebuild []string `json:"rebuild,omitempty"`
 }
 
 const terminologyPackage = "hl7.terminology.r4"
@@ -63,7 +68,7 @@ func run(dir string, check bool) error {
 	if err != nil {
 		return err
 	}
-	if err := prepare(packages); err != nil {
+	if err := prepare(list, packages); err != nil {
 		return err
 	}
 	want := map[string][]byte{}
@@ -127,18 +132,22 @@ func read(dir, source string, check bool) ([]entry, []*ig.Package, error) {
 			return nil, nil, err
 		}
 		packages = append(packages, p)
+		e.Dependencies = nil
+		for _, d := range p.Dependencies {
+			e.Dependencies = append(e.Dependencies, d.Name+"#"+d.Version)
+		}
 	}
 	return list, packages, nil
 }
 
 // prepare generates missing snapshots and drops the terminology that no guide needs.
-func prepare(packages []*ig.Package) error {
+func prepare(list []entry, packages []*ig.Package) error {
 	catalog, err := profile.NewCatalog(packages, nil)
 	if err != nil {
 		return err
 	}
-	for _, p := range packages {
-		if err := catalog.FillSnapshots(p); err != nil {
+	for i, p := range packages {
+		if err := catalog.FillSnapshots(p, list[i].Rebuild...); err != nil {
 			return err
 		}
 	}
