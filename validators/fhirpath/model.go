@@ -32,6 +32,8 @@ type Type struct {
 	// Base is the type this one specializes, nil at the top: Patient → DomainResource → Resource; Age → Quantity → Element.
 	Base *Type
 
+	system systemKind
+
 	once     sync.Once
 	load     func() []Element
 	elements []Element
@@ -59,7 +61,52 @@ type Member struct {
 
 // NewType makes a type whose elements load gives when they are first asked for. load must not ask t for its elements.
 func NewType(name string, kind TypeKind, base *Type, load func() []Element) *Type {
-	return &Type{Name: name, Kind: kind, Base: base, load: load}
+	return &Type{Name: name, Kind: kind, Base: base, load: load, system: systemKindOf(name, kind, base)}
+}
+
+// systemKind is the System type that an element of a type converts to.
+type systemKind uint8
+
+const (
+	sysNone systemKind = iota
+	sysBoolean
+	sysString
+	sysInteger
+	sysDecimal
+	sysDate
+	sysDateTime
+	sysTime
+	sysQuantity
+)
+
+func systemKindOf(name string, kind TypeKind, base *Type) systemKind {
+	if kind == ComplexType {
+		if name == "Quantity" || base != nil && base.system == sysQuantity {
+			return sysQuantity
+		}
+		return sysNone
+	}
+	if kind == ResourceType {
+		return sysNone
+	}
+	switch name {
+	case "boolean":
+		return sysBoolean
+	case "integer", "integer64", "positiveInt", "unsignedInt":
+		return sysInteger
+	case "decimal":
+		return sysDecimal
+	case "date":
+		return sysDate
+	case "dateTime", "instant":
+		return sysDateTime
+	case "time":
+		return sysTime
+	}
+	if base != nil && base.system != sysNone {
+		return base.system
+	}
+	return sysString
 }
 
 func (t *Type) fill() {

@@ -335,3 +335,6 @@ func (d Decimal) String() string {
 	point := len(s) - int(d.scale)
 	return sign + s[:point] + "." + s[point:]
 }
+
+// Normal is String without trailing zeros: the same for equal values.
+func (d Decimal) Normal() string { return d.trim().String() }

@@ -253,3 +253,9 @@ func combineQuantity(a, b Quantity, op byte) (Value, error) {
 		return Quantity{Value: v, Unit: au + "/" + bu}, nil
 	}
 }
+
+// Comparable reports that a and b measure the same thing.
+func Comparable(a, b Quantity) bool {
+	_, _, ok, err := common(a, b, false)
+	return ok && err == nil
+}
