@@ -178,7 +178,8 @@ func (rec *Recorder) Close(ctx context.Context) error {
 func (rec *Recorder) put(ctx context.Context, s *sealed) error {
 	ctx, cancel := context.WithTimeout(ctx, rec.opt.PutTimeout)
 	defer cancel()
-	err := rec.sink.Put(ctx, s.ex, s)
+	ex := *s.ex // the Sink numbers and classifies its own; the journal may be reading this one
+	err := rec.sink.Put(ctx, &ex, s)
 	if errors.Is(err, proxy.ErrConflict) {
 		return nil
 	}

@@ -42,7 +42,9 @@ type rig struct {
 	chans channels
 }
 
-func newRig(t testing.TB, server http.Handler) *rig { return newRigWith(t, server, record.Options{}, reverse.Options{}) }
+func newRig(t testing.TB, server http.Handler) *rig {
+	return newRigWith(t, server, record.Options{}, reverse.Options{})
+}
 
 func newRigWith(t testing.TB, server http.Handler, ro record.Options, o reverse.Options) *rig {
 	r := &rig{t: t, sink: &proxytest.Sink{}, back: httptest.NewServer(server)}
@@ -427,4 +429,3 @@ func TestConcurrent(t *testing.T) {
 		}
 	}
 }
-
