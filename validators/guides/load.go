@@ -84,6 +84,15 @@ func Load() (*Library, error) {
 	return l, nil
 }
 
+// Errata are the published invariants that this build does not take literally, each with its reason.
+func Errata() []profile.Erratum {
+	list, err := loadErrata()
+	if err != nil {
+		return nil // Load fails with it
+	}
+	return list
+}
+
 func loadErrata() ([]profile.Erratum, error) {
 	var list []erratum
 	if err := readJSON("errata.json", &list); err != nil {

@@ -27,6 +27,9 @@ func (g *generator) merge(n *node, d *ig.ElementDefinition) error {
 	}
 	if len(d.Types) > 0 {
 		e.Types = g.types(e.Types, d.Types)
+		if g.grow && len(d.Types) == 1 && d.Types[0].Code == "Resource" {
+			e.Constraints = nil // a resource is no element
+		}
 	}
 	replaceValue(&e.Fixed, d.Fixed)
 	replaceValue(&e.Pattern, d.Pattern)

@@ -59,7 +59,9 @@ func facts(e *ig.ElementDefinition) map[string]string {
 	if e.Binding != nil {
 		m["binding"] = fmt.Sprint(*e.Binding)
 	}
-	if e.Slicing != nil {
+	// Extensions are sliced by url whether a snapshot says so or not.
+	extensions := strings.HasSuffix(e.Path, ".extension") || strings.HasSuffix(e.Path, ".modifierExtension")
+	if e.Slicing != nil && !(extensions && fmt.Sprint(*e.Slicing) == "{[{value url}] false open}") {
 		m["slicing"] = fmt.Sprint(*e.Slicing)
 	}
 	var keys []string
