@@ -344,6 +344,7 @@ func (b *builder) priorAuth(m *member, from, until time.Time, action string) {
 	w.list("item")
 	w.obj("")
 	w.int("sequence", 1)
+	w.concept("category", "Physical therapy", code{"https://x12.org/codes/service-type-codes", "PT", ""})
 	w.concept("productOrService", "Therapeutic exercises", code{cpt, "97110", ""})
 	w.days("servicedPeriod", from, until)
 	w.count("quantity", 12)

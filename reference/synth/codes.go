@@ -276,7 +276,7 @@ var races = []code{
 }
 
 var ethnicities = []code{
-	{raceSystem, "2186-5", "Non Hispanic or Latino"},
+	{raceSystem, "2186-5", "Not Hispanic or Latino"},
 	{raceSystem, "2135-2", "Hispanic or Latino"},
 }
 
@@ -284,6 +284,6 @@ var specialties = []code{
 	{nucc, "207Q00000X", "Family Medicine Physician"},
 	{nucc, "207R00000X", "Internal Medicine Physician"},
 	{nucc, "208000000X", "Pediatrics Physician"},
-	{nucc, "207RC0000X", "Cardiovascular Disease Physician"},
+	{nucc, "207P00000X", "Emergency Medicine Physician"},
 	{nucc, "207X00000X", "Orthopaedic Surgery Physician"},
 }

@@ -7,17 +7,18 @@ import (
 	"time"
 )
 
-// notes writes a visit's note: as a report, as a document, and now and then as a Binary that the document points to.
+// notes writes the report of an image taken at a visit, and the visit's note: inside a document, or as a Binary that it points to.
 func (b *builder) notes(m *member, enc string, at time.Time, reason complaint, n int) {
 	text := fmt.Sprintf("Visit of %s on %s.\nReason: %s.\nFindings as recorded. Plan discussed with the member.\n",
 		m.name(), at.Format(time.DateOnly), reason.snomed.display)
 	doctor := &b.net.people[m.doctor]
 	w := &b.w
 
-	b.begin("DiagnosticReport", m.newID("Note"), at, "Progress note", usCore+"us-core-diagnosticreport-note")
+	film := fmt.Sprintf("Chest radiograph of %s, %s, two views.\nHeart size normal, lungs clear.\n", m.name(), at.Format(time.DateOnly))
+	b.begin("DiagnosticReport", m.newID("Imaging"), at, "Chest radiograph, two views", usCore+"us-core-diagnosticreport-note")
 	w.str("status", "final")
-	w.concepts("category", "", code{loinc, "LP29708-2", "Cardiology"})
-	w.concept("code", "", code{loinc, "11506-3", "Progress note"})
+	w.concepts("category", "", code{loinc, "LP29684-5", "Radiology"})
+	w.concept("code", "", code{loinc, "36643-5", "XR Chest 2 Views"})
 	w.ref("subject", m.self())
 	w.ref("encounter", enc)
 	w.instant("effectiveDateTime", at)
@@ -26,7 +27,7 @@ func (b *builder) notes(m *member, enc string, at time.Time, reason complaint, n
 	w.list("presentedForm")
 	w.obj("")
 	w.str("contentType", "text/plain")
-	w.str("data", base64.StdEncoding.EncodeToString([]byte(text)))
+	w.str("data", base64.StdEncoding.EncodeToString([]byte(film)))
 	w.instant("creation", at)
 	w.end()
 	w.endList()
@@ -71,7 +72,7 @@ func (b *builder) notes(m *member, enc string, at time.Time, reason complaint, n
 	w.str("title", "Progress note")
 	w.instant("creation", at)
 	w.end()
-	w.coding("format", code{"http://ihe.net/fhir/ValueSet/IHE.FormatCode.codesystem", "urn:ihe:iti:xds:2017:mimeTypeSufficient", "mimeType Sufficient"})
+	w.coding("format", code{"http://ihe.net/fhir/ihe.formatcode.fhir/CodeSystem/formatcode", "urn:ihe:iti:xds:2017:mimeTypeSufficient", "mimeType Sufficient"})
 	w.end()
 	w.endList()
 	w.obj("context")

@@ -71,19 +71,20 @@ func (g *Generator) fixedMember(i int) *member {
 		}
 	}
 	if f.card != "" {
-		m.card.value = f.card
+		m.card.value, m.memberID[0].value = f.card, f.card
 	}
 	switch f.id {
 	case "999":
 		m.demo = true
 		m.doctor = 0
 		m.memberID[0].system, m.memberID[0].value = "http://github.com/inferno-framework/target-payer/identifiers/member", CollectionMember
+		m.memberID[1].value = CollectionMember // the collection goes on with this value after the match
 		m.card = identifier{types: []code{memberNumber}, system: "http://github.com/inferno-framework/someOrg/identifiers/whatever", value: "1039399818"}
 	case "e86e9cae-89a3-44bf-9033-32a2d56f5113":
 		m.prefix = "usc"
-		m.memberID[0].value = "cmu-193606"
+		m.memberID[1].value = "cmu-193606"
 	case "pt-90417":
-		m.memberID[0].value = "cmu-90417"
+		m.memberID[1].value = "cmu-90417"
 		m.illnesses = append(m.illnesses, &alcohol)
 	case "pt-51515":
 		m.unsegmented = true

@@ -64,7 +64,7 @@ func (b *builder) dispense(m *member, d *drug, order string, at time.Time, n int
 	w.list("extension")
 	w.obj("")
 	w.str("url", pdex+"DispenseRefill")
-	w.int("valueUnsignedInt", n%4)
+	w.count("valueQuantity", n%4)
 	w.end()
 	w.endList()
 	w.str("status", "completed")

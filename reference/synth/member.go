@@ -86,9 +86,11 @@ func (g *Generator) newMember(r *rand.Rand, id string, p person, subscriber stri
 	m := &member{
 		person: p, rnd: r, id: id, prefix: id, subscriber: subscriber,
 		doctor: r.IntN(len(g.net.people)),
-		memberID: []identifier{{
-			types: []code{uniqueMember, memberNumber}, system: UMBSystem, value: "cmu-" + id, assigner: PayerName,
-		}},
+		// Two identifiers, since ATR allows one coding in the type of a member number.
+		memberID: []identifier{
+			{types: []code{memberNumber}, system: MemberSystem, value: subscriber + "-01", assigner: PayerName},
+			{types: []code{uniqueMember}, system: UMBSystem, value: "cmu-" + id, assigner: PayerName},
+		},
 		card: identifier{types: []code{memberNumber}, system: CardSystem, value: subscriber + "-01", assigner: PayerName},
 	}
 	m.enrolled = g.opt.Today.AddDate(-7, -r.IntN(12), 0)
@@ -284,7 +286,7 @@ func (b *builder) optOut(m *member) {
 	w.instant("dateTime", m.enrolled.AddDate(0, 1, 0))
 	w.refs("performer", m.self())
 	w.refs("organization", "Organization/"+PayerID)
-	w.concept("policyRule", "", code{tho + "v3-ActCode", "OPTOUT", "op-out"})
+	w.concept("policyRule", "", code{tho + "consentpolicycodes", "hipaa-restrictions", "HIPAA Restrictions"})
 	w.obj("provision")
 	w.str("type", "deny")
 	w.end()

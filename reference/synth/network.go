@@ -20,6 +20,8 @@ const (
 	CollectionMember = "99999"
 	// UMBSystem is the naming system of the plan's one identifier per person.
 	UMBSystem = "https://www.cedarmesa.example/ids/umb"
+	// MemberSystem is the naming system of member numbers.
+	MemberSystem = "https://www.cedarmesa.example/ids/member"
 	// CardSystem is the naming system of the numbers on member cards.
 	CardSystem = "https://www.cedarmesa.example/ids/member-card"
 )
