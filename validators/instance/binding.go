@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"slices"
 	"strings"
 
 	"fhirwire/validators"
@@ -70,7 +71,7 @@ func (w *walk) bindTo(e *fhirjson.Node, p *plan, valueSet string, strength profi
 	switch {
 	case codes == 0:
 		w.noCode(e, p, valueSet, strength)
-	case worst == terminology.Yes || refused:
+	case worst == terminology.Yes || refused && r == ruleBindingExtensible:
 	case worst == terminology.Unknown:
 		if !unheld {
 			w.addOnce(valueSet, finding{
@@ -84,6 +85,13 @@ func (w *walk) bindTo(e *fhirjson.Node, p *plan, valueSet string, strength profi
 }
 
 func (w *walk) notInSet(e *fhirjson.Node, p *plan, valueSet string, r rule, c code, codes int) {
+	if w.fixedElsewhere(c.code, p) {
+		w.addOnce(p.el.ID+valueSet, finding{
+			rule: ruleProfileFault, node: e, prof: p.prof, slice: p.el.SliceName, notChecked: true,
+			message: w.name(e) + " could not be checked against value set " + valueSet + ": the profile itself fixes the code " + c.code + ", which is not in it.",
+		})
+		return
+	}
 	f := finding{
 		rule: r, node: e, prof: p.prof, slice: p.el.SliceName, expected: "a code from " + valueSet, found: quote(c),
 		message: w.name(e) + " has the code " + quote(c) + ", which is not in value set " + valueSet + ".",
@@ -95,8 +103,45 @@ func (w *walk) notInSet(e *fhirjson.Node, p *plan, valueSet string, r rule, c co
 		f.next = "Use a code of the value set if one fits; otherwise this is allowed."
 	} else {
 		f.next = "Use a code of the value set."
+		w.dropUnknownCodes(e)
 	}
 	w.add(f)
+}
+
+// fixedElsewhere reports that a profile in force demands the very code that a binding refuses: the definitions contradict
+// each other, and nothing the sender does can meet both.
+func (w *walk) fixedElsewhere(code string, p *plan) bool {
+	for i := len(w.acts) - 1; i >= 0; i-- {
+		q := w.acts[i]
+		if q.typ != p.typ || q.base == nil && q != p {
+			break
+		}
+		if c := child(q.el, "code"); c != nil && c.Fixed != nil && c.Fixed.Text() == code {
+			return true
+		}
+	}
+	return false
+}
+
+// dropUnknownCodes takes back that codes in e do not exist: a binding that they miss says it for all of them.
+func (w *walk) dropUnknownCodes(e *fhirjson.Node) {
+	if w.trial > 0 {
+		return
+	}
+	for i := len(w.findings) - 1; i >= 0; i-- {
+		f := &w.findings[i]
+		if f.node == nil || f.node.Offset() < e.Offset() {
+			return
+		}
+		if f.rule == ruleCodeUnknown && f.node.End() <= e.End() {
+			w.findings = slices.Delete(w.findings, i, i+1)
+			for j := range w.uncheckeds {
+				if w.uncheckeds[j].at > i {
+					w.uncheckeds[j].at--
+				}
+			}
+		}
+	}
 }
 
 func quote(c code) string {
@@ -152,7 +197,7 @@ func (w *walk) coding(e *fhirjson.Node, b *plan) {
 			rule: ruleSystemRelative, node: sys, prof: b.prof, message: w.name(sys) + " is not an absolute URI.", found: brief(sys),
 		})
 		return
-	case strings.Contains(system, "/ValueSet/"):
+	case strings.Contains(system, "/ValueSet/") && w.v.terms.Known(system):
 		w.add(finding{
 			rule: ruleSystemValueSet, node: sys, prof: b.prof, message: w.name(sys) + " names a value set; a system is a code system.", found: brief(sys),
 			next: "Give the URI of the code system that the value set draws on.",

@@ -53,7 +53,7 @@ func (w *walk) containedResources(n *fhirjson.Node, base *plan) {
 		if c.Kind() != fhirjson.Object || c.Len() == 0 {
 			continue
 		}
-		f := finding{node: n, prof: base.prof, child: c.Pointer()}
+		f := finding{node: n, at: c, prof: base.prof}
 		if meta := c.Member("meta"); meta != nil {
 			if meta.Member("versionId") != nil || meta.Member("lastUpdated") != nil {
 				f.rule, f.key = ruleContainedMeta, "dom-4"

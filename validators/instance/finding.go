@@ -15,7 +15,9 @@ import (
 type finding struct {
 	rule     rule
 	node     *fhirjson.Node
-	atKey    bool // the place is the member's name, not its value
+	at       *fhirjson.Node // the position, where it is not node's
+	atKey    bool           // the position is the member's name, not its value
+	path     string         // the expression, where it is not node's
 	child    string
 	prof     *profile.Profile
 	slice    string
@@ -54,26 +56,7 @@ func (w *walk) add(f finding) {
 	} else {
 		f.resource = -1
 	}
-	if f.resource >= 0 && !f.notChecked && !w.known(&f) {
-		switch r := &w.resources[f.resource]; level {
-		case fatal, erro:
-			r.Errors++
-		case warn:
-			r.Warnings++
-		}
-	}
 	w.findings = append(w.findings, f)
-}
-
-// known reports that the same was found before at the same place, by base and profile or by two profiles.
-func (w *walk) known(f *finding) bool {
-	const back = 24
-	for i := len(w.findings) - 1; i >= 0 && i >= len(w.findings)-back; i-- {
-		if sameFinding(&w.findings[i], f) {
-			return true
-		}
-	}
-	return false
 }
 
 func sameFinding(a, b *finding) bool {
@@ -116,6 +99,14 @@ func (w *walk) issues(resources []validators.ResourceResult) ([]validators.Issue
 			continue
 		}
 		count(&sum, f)
+		if f.resource >= 0 && f.resource < len(resources) && !f.notChecked {
+			switch r := &resources[f.resource]; f.level() {
+			case fatal, erro:
+				r.Errors++
+			case warn:
+				r.Warnings++
+			}
+		}
 		if len(out) == w.v.opt.MaxIssues {
 			cut++
 			continue
@@ -153,13 +144,17 @@ func count(sum *validators.Summary, f *finding) {
 }
 
 func (f *finding) place() int {
+	n := f.node
+	if f.at != nil {
+		n = f.at
+	}
 	switch {
-	case f.node == nil:
+	case n == nil:
 		return f.offset
 	case f.atKey:
-		return f.node.KeyOffset()
+		return n.KeyOffset()
 	}
-	return f.node.Offset()
+	return n.Offset()
 }
 
 func (w *walk) spell(f *finding) validators.Issue {
@@ -174,6 +169,9 @@ func (w *walk) spell(f *finding) validators.Issue {
 	}
 	if f.node != nil {
 		is.Expression, is.Pointer = f.node.Expression(), f.node.Pointer()
+		if f.path != "" {
+			is.Expression = f.path
+		}
 	}
 	if f.prof != nil {
 		is.Profile = f.prof.URL

@@ -142,6 +142,9 @@ func (w *walk) breaks(e *fhirjson.Node, p *plan, inv *invariant) {
 		rule: ruleInvariant, node: e, prof: inv.prof, slice: p.el.SliceName, key: inv.Key,
 		message: w.name(e) + " breaks " + inv.Key + ": " + inv.Expression, expected: inv.Expression,
 	}
+	if p.el.Choice && e.Parent() != nil && w.trial == 0 { // effectiveDateTime is no FHIRPath, effective is
+		f.path = e.Parent().Expression() + "." + p.el.Name
+	}
 	if inv.Erratum != "" {
 		f.message += " (corrected: " + inv.Erratum + ")"
 	}

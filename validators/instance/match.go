@@ -8,17 +8,28 @@ import (
 	"fhirwire/validators/terminology"
 )
 
-// holds reports whether e meets all conditions of a slice. m is the member e is a value of.
-func (w *walk) holds(e *fhirjson.Node, conds []condition, m *member) bool {
+// holds says whether e meets all conditions of a slice; Unknown when terminology cannot tell. m is the member e is a value of.
+func (w *walk) holds(e *fhirjson.Node, conds []condition, m *member) terminology.Value {
+	all := terminology.Yes
 	for i := range conds {
-		if !w.meets(e, &conds[i], m) {
-			return false
+		switch w.meets(e, &conds[i], m) {
+		case terminology.No:
+			return terminology.No
+		case terminology.Unknown:
+			all = terminology.Unknown
 		}
 	}
-	return true
+	return all
 }
 
-func (w *walk) meets(e *fhirjson.Node, c *condition, m *member) bool {
+func truthOf(b bool) terminology.Value {
+	if b {
+		return terminology.Yes
+	}
+	return terminology.No
+}
+
+func (w *walk) meets(e *fhirjson.Node, c *condition, m *member) terminology.Value {
 	mark := len(w.nodes)
 	defer func() { w.nodes = w.nodes[:mark] }()
 	w.nodes = append(w.nodes, e)
@@ -32,16 +43,20 @@ func (w *walk) meets(e *fhirjson.Node, c *condition, m *member) bool {
 	found := w.nodes[mark:]
 	switch c.test {
 	case testPresent:
-		return len(found) > 0
+		return truthOf(len(found) > 0)
 	case testAbsent:
-		return len(found) == 0
+		return truthOf(len(found) == 0)
 	}
+	best := terminology.No
 	for i := range found {
-		if w.passes(w.nodes[mark+i], c, m) {
-			return true
+		switch w.passes(w.nodes[mark+i], c, m) {
+		case terminology.Yes:
+			return terminology.Yes
+		case terminology.Unknown:
+			best = terminology.Unknown
 		}
 	}
-	return false
+	return best
 }
 
 // follow appends what a step leads to from n.
@@ -90,12 +105,12 @@ func (w *walk) follow(n *fhirjson.Node, s pathStep) {
 	}
 }
 
-func (w *walk) passes(n *fhirjson.Node, c *condition, m *member) bool {
+func (w *walk) passes(n *fhirjson.Node, c *condition, m *member) terminology.Value {
 	switch c.test {
 	case testFixed:
-		return equalNodes(c.value, n)
+		return truthOf(equalNodes(c.value, n))
 	case testPattern:
-		return matchesPattern(c.value, n)
+		return truthOf(matchesPattern(c.value, n))
 	case testBinding:
 		return w.anyMember(n, c.valueOf)
 	case testType:
@@ -103,15 +118,15 @@ func (w *walk) passes(n *fhirjson.Node, c *condition, m *member) bool {
 		if len(c.path) == 0 && m != nil {
 			known = m.typ.Code
 		}
-		return typeMatches(n, c.names, known)
+		return truthOf(typeMatches(n, c.names, known))
 	case testProfile:
 		for _, canonical := range c.names {
 			if w.conforms(n, canonical) {
-				return true
+				return terminology.Yes
 			}
 		}
 	}
-	return false
+	return terminology.No
 }
 
 // typeMatches compares the type of n with names: a resource by its resourceType, a choice by the end of its member name.
@@ -131,14 +146,20 @@ func typeMatches(n *fhirjson.Node, names []string, known string) bool {
 	return false
 }
 
-// anyMember reports whether some code in n is in the value set for certain.
-func (w *walk) anyMember(n *fhirjson.Node, valueSet string) bool {
-	found := false
+// anyMember says whether some code in n is in the value set.
+func (w *walk) anyMember(n *fhirjson.Node, valueSet string) terminology.Value {
+	best := terminology.No
 	eachCode(n, func(c code) bool {
-		found = w.v.terms.Member(valueSet, c.system, c.code).Value == terminology.Yes
-		return !found
+		switch a := w.v.terms.Member(valueSet, c.system, c.code); a.Value {
+		case terminology.Yes:
+			best = terminology.Yes
+			return false
+		case terminology.Unknown:
+			best = terminology.Unknown
+		}
+		return true
 	})
-	return found
+	return best
 }
 
 // code is a code with its system, as a code, Coding, Quantity or part of a CodeableConcept gives it.

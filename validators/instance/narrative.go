@@ -3,6 +3,7 @@ package instance
 import (
 	"strings"
 
+	"fhirwire/validators"
 	"fhirwire/validators/fhirjson"
 	"fhirwire/validators/fhirpath"
 )
@@ -92,13 +93,18 @@ func (w *walk) narrativeLinks(div *fhirjson.Node, text string, b *plan) {
 		eachAttribute(text, func(_, name, val string) {
 			found = found || (name == "id" || name == "name") && val == id
 		})
-		if found || hasID(w.scope.root, id) {
+		if found || hasID(w.doc.Root(), id) {
 			return
 		}
-		w.add(finding{
+		f := finding{
 			rule: ruleNarrativeLink, node: div, child: val, prof: b.prof, found: val,
 			message: w.name(div) + " links to " + val + ", and nothing in the resource has that id.",
-		})
+		}
+		if typ, _, ok := strings.Cut(id, "_"); ok && w.v.concrete(typ) {
+			// The guide publisher names the anchors of a Bundle's entries so and leaves them out of the resources.
+			f.severity = validators.SeverityWarning
+		}
+		w.add(f)
 	})
 }
 

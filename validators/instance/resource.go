@@ -29,7 +29,7 @@ func (w *walk) nested(n *fhirjson.Node, acts []*plan) {
 		inner.root, inner.contained, inner.local, inner.ids = outer.root, true, outer.local, outer.ids
 		if outer.contained {
 			w.add(finding{
-				rule: ruleContainedNested, node: outer.root, prof: acts[0].prof, key: "dom-2",
+				rule: ruleContainedNested, node: outer.root, at: n, prof: acts[0].prof, key: "dom-2",
 				message: w.name(n) + " is contained in a contained resource.", next: "Contain it in " + outer.root.ResourceType() + " itself.",
 			})
 		}

@@ -6,6 +6,7 @@ import (
 
 	"fhirwire/validators/fhirjson"
 	"fhirwire/validators/profile"
+	"fhirwire/validators/terminology"
 )
 
 // slicing is an element that a profile slices, ready to sort items into slices.
@@ -35,7 +36,8 @@ type run struct {
 	prof   *profile.Profile
 	counts []int32
 	last   int
-	others int32 // items in no slice
+	maybe  []int32 // items that may be in a slice, as far as terminology can tell
+	others int32   // items in no slice
 	seen   int32
 }
 
@@ -84,7 +86,7 @@ func (w *walk) startRuns(acts []*plan) []run {
 	for _, p := range acts[1:] {
 		if d := w.v.below(p); d != nil {
 			for _, s := range d.slicings {
-				w.runs = append(w.runs, run{s: s, prof: p.prof, counts: w.take(s.flat), last: -1})
+				w.runs = append(w.runs, run{s: s, prof: p.prof, counts: w.take(s.flat), maybe: w.take(s.flat), last: -1})
 			}
 		}
 	}
@@ -94,8 +96,11 @@ func (w *walk) startRuns(acts []*plan) []run {
 // slice sorts e into the slices of r and activates the plans of those it is in.
 func (w *walk) slice(e *fhirjson.Node, r *run, m *member) {
 	r.seen++
-	at := w.sort(e, r.s, r.counts, m)
-	if at < 0 {
+	at := w.sort(e, r.s, r.counts, r.maybe, m)
+	switch {
+	case at == inMaybe:
+		return
+	case at < 0:
 		w.unsliced(e, r)
 		return
 	}
@@ -135,9 +140,15 @@ func (w *walk) unsliced(e *fhirjson.Node, r *run) {
 	})
 }
 
-// sort finds the slice of e, -1 for none, and activates its plan.
-func (w *walk) sort(e *fhirjson.Node, s *slicing, counts []int32, m *member) int {
-	at := -1
+// What sort finds besides the index of a slice.
+const (
+	inNone  = -1
+	inMaybe = -2 // some slice may hold the item; terminology cannot tell
+)
+
+// sort finds the slice of e and activates its plan.
+func (w *walk) sort(e *fhirjson.Node, s *slicing, counts, maybe []int32, m *member) int {
+	at := inNone
 	if s.byURL != nil {
 		if u := e.Member("url"); u != nil {
 			if i, ok := s.byURL[u.Text()]; ok {
@@ -146,7 +157,17 @@ func (w *walk) sort(e *fhirjson.Node, s *slicing, counts []int32, m *member) int
 		}
 	} else {
 		for i, one := range s.slices {
-			if one.fault != "" || !w.holds(e, one.conds, m) {
+			if one.fault != "" {
+				continue
+			}
+			switch w.holds(e, one.conds, m) {
+			case terminology.No:
+				continue
+			case terminology.Unknown:
+				maybe[i]++
+				if at == inNone {
+					at = inMaybe
+				}
 				continue
 			}
 			if at >= 0 {
@@ -168,7 +189,8 @@ func (w *walk) sort(e *fhirjson.Node, s *slicing, counts []int32, m *member) int
 		w.acts = append(w.acts, p)
 	}
 	if one.resub != nil {
-		w.sort(e, one.resub, counts[one.offset:one.offset+one.resub.flat], m)
+		end := one.offset + one.resub.flat
+		w.sort(e, one.resub, counts[one.offset:end], maybe[one.offset:end], m)
 	}
 	return at
 }
@@ -183,11 +205,11 @@ func (w *walk) endRuns(n *fhirjson.Node, counts []int32, runs []run) {
 		if counts[r.s.slot] != r.seen {
 			continue // the element is misshapen, and that is said
 		}
-		w.sliceCounts(n, r.s, r.counts)
+		w.sliceCounts(n, r.s, r.counts, r.maybe)
 	}
 }
 
-func (w *walk) sliceCounts(n *fhirjson.Node, s *slicing, counts []int32) {
+func (w *walk) sliceCounts(n *fhirjson.Node, s *slicing, counts, maybe []int32) {
 	for i, one := range s.slices {
 		got, el := int(counts[i]), one.el
 		name := s.el.Path[strings.LastIndexByte(s.el.Path, '.')+1:] + ":" + el.SliceName
@@ -196,6 +218,11 @@ func (w *walk) sliceCounts(n *fhirjson.Node, s *slicing, counts []int32) {
 			w.addOnce(el.ID+"\x00"+s.prof.URL, finding{
 				rule: ruleSliceUnchecked, node: n, prof: s.prof, slice: el.SliceName, notChecked: true,
 				message: "Slice " + el.ID + " could not be told apart: " + one.fault + ".",
+			})
+		case got < el.Min && got+int(maybe[i]) >= el.Min:
+			w.addOnce(el.ID+s.prof.URL, finding{
+				rule: ruleSliceUnchecked, node: n, prof: s.prof, slice: el.SliceName, notChecked: true,
+				message: "Whether " + w.name(n) + "." + name + " is there could not be told: no offline copy of the codes that make the slice.",
 			})
 		case got < el.Min:
 			f := finding{
@@ -219,7 +246,8 @@ func (w *walk) sliceCounts(n *fhirjson.Node, s *slicing, counts []int32) {
 			})
 		}
 		if one.resub != nil && got > 0 {
-			w.sliceCounts(n, one.resub, counts[one.offset:one.offset+one.resub.flat])
+			end := one.offset + one.resub.flat
+			w.sliceCounts(n, one.resub, counts[one.offset:end], maybe[one.offset:end])
 		}
 	}
 }

@@ -32,6 +32,8 @@ type Definitions interface {
 type Terminology interface {
 	Member(valueSet, system, code string) terminology.Answer
 	Code(system, code string) (display string, a terminology.Answer)
+	// Known reports whether there is such a value set.
+	Known(valueSet string) bool
 }
 
 // Resolver finds resources outside the input. Nil without an error means not found, and nothing is said about the reference.

@@ -120,7 +120,7 @@ func (w *walk) member(n, c *fhirjson.Node, k *kids, acts []*plan, counts []int32
 	}
 	if k.slots[m.slot].el.Choice && counts[m.slot] > 0 {
 		w.add(finding{
-			rule: ruleChoiceTwo, node: c, atKey: true, prof: acts[0].prof,
+			rule: ruleChoiceTwo, node: n, at: c, atKey: true, child: c.Key(), prof: acts[0].prof,
 			message: w.name(c) + " is a second value for " + w.name(n) + "." + k.slots[m.slot].el.Name + "[x], which has one.",
 		})
 		return
