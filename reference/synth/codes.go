@@ -123,7 +123,8 @@ var chronic = []condition{
 	{
 		snomed: code{snomed, "44054006", "Diabetes mellitus type 2"}, icd: code{icd10, "E11.9", "Type 2 diabetes mellitus without complications"},
 		drug: drug{
-			code{rxnorm, "861007", "metformin hydrochloride 500 MG Oral Tablet"}, code{ndc, "00093104801", ""},
+			code{rxnorm, "861007", "metformin hydrochloride 500 MG Oral Tablet"},
+			code{ndc, "00093104801", ""},
 			"Take one tablet by mouth twice daily with meals", 180, 90, 1450,
 		},
 		panel: &glycated, goal: "Hemoglobin A1c below 7 percent", plan: "Diabetes self-management: diet, activity, home glucose log", minAge: 30,
@@ -131,7 +132,8 @@ var chronic = []condition{
 	{
 		snomed: code{snomed, "59621000", "Essential hypertension"}, icd: code{icd10, "I10", "Essential (primary) hypertension"},
 		drug: drug{
-			code{rxnorm, "314076", "lisinopril 10 MG Oral Tablet"}, code{ndc, "68180098003", ""},
+			code{rxnorm, "314076", "lisinopril 10 MG Oral Tablet"},
+			code{ndc, "68180098003", ""},
 			"Take one tablet by mouth once daily", 90, 90, 980,
 		},
 		panel: &metabolic, goal: "Blood pressure below 130/80", plan: "Hypertension plan: less salt, home blood pressure readings", minAge: 30,
@@ -139,7 +141,8 @@ var chronic = []condition{
 	{
 		snomed: code{snomed, "55822004", "Hyperlipidemia"}, icd: code{icd10, "E78.5", "Hyperlipidemia, unspecified"},
 		drug: drug{
-			code{rxnorm, "617310", "atorvastatin 20 MG Oral Tablet"}, code{ndc, "00071015623", ""},
+			code{rxnorm, "617310", "atorvastatin 20 MG Oral Tablet"},
+			code{ndc, "00071015623", ""},
 			"Take one tablet by mouth at bedtime", 90, 90, 1875,
 		},
 		panel: &lipids, goal: "LDL cholesterol below 100 mg/dL", plan: "Lipid plan: diet, activity, repeat panel in six months", minAge: 35,
@@ -147,7 +150,8 @@ var chronic = []condition{
 	{
 		snomed: code{snomed, "195967001", "Asthma"}, icd: code{icd10, "J45.909", "Unspecified asthma, uncomplicated"},
 		drug: drug{
-			code{rxnorm, "745679", "200 ACTUAT albuterol 0.09 MG/ACTUAT Metered Dose Inhaler"}, code{ndc, "00173068220", ""},
+			code{rxnorm, "745679", "200 ACTUAT albuterol 0.09 MG/ACTUAT Metered Dose Inhaler"},
+			code{ndc, "00173068220", ""},
 			"Inhale two puffs every four to six hours as needed", 1, 30, 5210,
 		},
 		panel: &bloodCount, goal: "No night-time asthma symptoms", plan: "Asthma action plan with peak flow zones", minAge: 4,
@@ -155,7 +159,8 @@ var chronic = []condition{
 	{
 		snomed: code{snomed, "40930008", "Hypothyroidism"}, icd: code{icd10, "E03.9", "Hypothyroidism, unspecified"},
 		drug: drug{
-			code{rxnorm, "966222", "levothyroxine sodium 0.075 MG Oral Tablet"}, code{ndc, "00074518290", ""},
+			code{rxnorm, "966222", "levothyroxine sodium 0.075 MG Oral Tablet"},
+			code{ndc, "00074518290", ""},
 			"Take one tablet by mouth in the morning on an empty stomach", 90, 90, 2340,
 		},
 		panel: &thyroid, goal: "Thyrotropin within the reference range", plan: "Thyroid replacement with yearly thyrotropin", minAge: 18,
@@ -163,7 +168,8 @@ var chronic = []condition{
 	{
 		snomed: code{snomed, "235595009", "Gastroesophageal reflux disease"}, icd: code{icd10, "K21.9", "Gastro-esophageal reflux disease without esophagitis"},
 		drug: drug{
-			code{rxnorm, "198051", "omeprazole 20 MG Delayed Release Oral Capsule"}, code{ndc, "00186074231", ""},
+			code{rxnorm, "198051", "omeprazole 20 MG Delayed Release Oral Capsule"},
+			code{ndc, "00186074231", ""},
 			"Take one capsule by mouth before breakfast", 30, 30, 1620,
 		},
 		panel: &bloodCount, goal: "Fewer than one reflux episode a week", plan: "Reflux plan: meal timing, head of bed raised", minAge: 18,
@@ -171,7 +177,8 @@ var chronic = []condition{
 	{
 		snomed: code{snomed, "239873007", "Osteoarthritis of knee"}, icd: code{icd10, "M17.9", "Osteoarthritis of knee, unspecified"},
 		drug: drug{
-			code{rxnorm, "310965", "ibuprofen 200 MG Oral Tablet"}, code{ndc, "00573015020", ""},
+			code{rxnorm, "310965", "ibuprofen 200 MG Oral Tablet"},
+			code{ndc, "00573015020", ""},
 			"Take two tablets by mouth every six hours as needed for pain", 120, 30, 890,
 		},
 		panel: &metabolic, goal: "Walk thirty minutes on five days a week", plan: "Knee plan: physical therapy, weight management", minAge: 50,
@@ -179,7 +186,8 @@ var chronic = []condition{
 	{
 		snomed: code{snomed, "35489007", "Depressive disorder"}, icd: code{icd10, "F32.A", "Depression, unspecified"},
 		drug: drug{
-			code{rxnorm, "312941", "sertraline 50 MG Oral Tablet"}, code{ndc, "00049490030", ""},
+			code{rxnorm, "312941", "sertraline 50 MG Oral Tablet"},
+			code{ndc, "00049490030", ""},
 			"Take one tablet by mouth once daily", 30, 30, 1240,
 		},
 		panel: &thyroid, goal: "PHQ-9 score below 5", plan: "Counselling every second week, medication review", minAge: 16, sensitive: true,
@@ -190,7 +198,8 @@ var chronic = []condition{
 var alcohol = condition{
 	snomed: code{snomed, "66590003", "Alcohol dependence"}, icd: code{icd10, "F10.20", "Alcohol dependence, uncomplicated"},
 	drug: drug{
-		code{rxnorm, "7243", "naltrexone"}, code{ndc, "00406117003", ""},
+		code{rxnorm, "7243", "naltrexone"},
+		code{ndc, "00406117003", ""},
 		"Take one tablet by mouth once daily", 30, 30, 6100,
 	},
 	panel: &metabolic, goal: "No alcohol for six months", plan: "Outpatient counselling, weekly group", sensitive: true,

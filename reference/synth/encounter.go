@@ -12,11 +12,13 @@ type setting struct {
 
 var (
 	office = setting{
-		code{tho + "v3-ActCode", "AMB", "ambulatory"}, code{snomed, "185349003", "Encounter for check up"},
+		code{tho + "v3-ActCode", "AMB", "ambulatory"},
+		code{snomed, "185349003", "Encounter for check up"},
 		"99213", "11", 25, 14500,
 	}
 	emergency = setting{
-		code{tho + "v3-ActCode", "EMER", "emergency"}, code{snomed, "50849002", "Emergency room admission"},
+		code{tho + "v3-ActCode", "EMER", "emergency"},
+		code{snomed, "50849002", "Emergency room admission"},
 		"99283", "23", 150, 61000,
 	}
 )

@@ -11,7 +11,7 @@ type measure struct {
 }
 
 var (
-	height      = measure{"bodyheight", code{loinc, "8302-2", "Body height"}, cm, 1}
+	height      = measure{"bodyheight", code{loinc, "8302-2", "Body height"}, cm, 1} //nolint:misspell // the name of the profile
 	weight      = measure{"bodyweight", code{loinc, "29463-7", "Body weight"}, kg, 1}
 	bmi         = measure{"bmi", code{loinc, "39156-5", "Body mass index (BMI) [Ratio]"}, kgm2, 1}
 	pulse       = measure{"heartrate", code{loinc, "8867-4", "Heart rate"}, perMin, 0}

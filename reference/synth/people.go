@@ -9,12 +9,17 @@ import (
 var (
 	femaleNames = []string{"Amara", "Beatriz", "Corinne", "Delphine", "Esther", "Farida", "Greta", "Hana", "Imogen", "Juana", "Keiko", "Leonie", "Mirela", "Noor", "Oksana", "Pilar", "Renata", "Saoirse", "Thandi", "Ursula"}
 	maleNames   = []string{"Anselm", "Bartek", "Cormac", "Dmitri", "Emeka", "Florian", "Gael", "Hideo", "Ivo", "Jabari", "Kasper", "Luca", "Marek", "Nestor", "Orlando", "Pavel", "Quentin", "Rafael", "Stellan", "Tomas"}
-	families    = []string{"Abernathy", "Bellweather", "Castellanos", "Dunmore", "Eastlake", "Fairbourne", "Goldfinch", "Hollowell", "Ironside", "Juarez", "Kingsolver", "Lindqvist", "Marchetti", "Nakagawa", "Okonkwo", "Pemberton", "Quarles", "Rosenthal", "Silvestri", "Thornbury", "Underhill", "Valderrama", "Wexford", "Yamashiro", "Zielinski"}
+	families    = []string{"Abernathy", "Bellamy", "Castellanos", "Dunmore", "Eastlake", "Fairbourne", "Goldfinch", "Hollowell", "Ironside", "Juarez", "Kingsolver", "Lindqvist", "Marchetti", "Nakagawa", "Okonkwo", "Pemberton", "Quarles", "Rosenthal", "Silvestri", "Thornbury", "Underhill", "Valderrama", "Wexford", "Yamashiro", "Zielinski"}
 	streets     = []string{"Alder Street", "Birch Lane", "Canyon Road", "Dogwood Avenue", "Elm Court", "Foundry Street", "Granite Way", "Harbor Drive", "Juniper Road", "Lantern Hill"}
 	towns       = []address{
-		{city: "Flagstaff", state: "AZ", zip: "86001"}, {city: "Durango", state: "CO", zip: "81301"}, {city: "Santa Fe", state: "NM", zip: "87501"},
-		{city: "Moab", state: "UT", zip: "84532"}, {city: "Boise", state: "ID", zip: "83702"}, {city: "Missoula", state: "MT", zip: "59801"},
-		{city: "Bend", state: "OR", zip: "97701"}, {city: "Reno", state: "NV", zip: "89501"},
+		{city: "Flagstaff", state: "AZ", zip: "86001"},
+		{city: "Durango", state: "CO", zip: "81301"},
+		{city: "Santa Fe", state: "NM", zip: "87501"},
+		{city: "Moab", state: "UT", zip: "84532"},
+		{city: "Boise", state: "ID", zip: "83702"},
+		{city: "Missoula", state: "MT", zip: "59801"},
+		{city: "Bend", state: "OR", zip: "97701"},
+		{city: "Reno", state: "NV", zip: "89501"},
 	}
 )
 

@@ -31,12 +31,6 @@ func (w *writer) str(k, v string) {
 	w.b = appendString(w.b, v)
 }
 
-// literal writes a number or boolean as given.
-func (w *writer) literal(k, v string) {
-	w.key(k)
-	w.b = append(w.b, v...)
-}
-
 func (w *writer) int(k string, v int) {
 	w.key(k)
 	w.b = strconv.AppendInt(w.b, int64(v), 10)
