@@ -36,11 +36,10 @@ var companions = map[string]bool{
 }
 
 var (
-	jwtForm     = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){2,4}`)
-	userForm    = regexp.MustCompile(`(://[^/?#@\s:]*:)([^/?#@\s]+)@`)
-	paramForm   = regexp.MustCompile(`(?i)([?&#;,\s"'<{(]|^)([a-z][a-z0-9_-]*)=([^&#\s"'<>;,)}]+)`)
-	fhirForm    = regexp.MustCompile(`/(?:[A-Z][A-Za-z]+|\$[a-z][a-z-]*|_search)(?:[/?#>\s"]|$)`)
-	secretField = regexp.MustCompile(`(?i)(api[-_]?key|subscription[-_]?key|access[-_]?key|token|secret|passw|credential|signature|session|(^|-)auth$)`)
+	jwtForm   = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){2,4}`)
+	userForm  = regexp.MustCompile(`(://[^/?#@\s:]*:)([^/?#@\s]+)@`)
+	paramForm = regexp.MustCompile(`(?i)([?&#;,\s"'<{(]|^)([a-z][a-z0-9_-]*)=([^&#\s"'<>;,)}]+)`)
+	fhirForm  = regexp.MustCompile(`/(?:[A-Z][A-Za-z]+|\$[a-z][a-z-]*|_search)(?:[/?#>\s"]|$)`)
 )
 
 // value stands for one secret. Of a JWT, claims that are no secrets stay readable.
@@ -129,10 +128,21 @@ func (m masker) field(name, v string, fhir bool) string {
 	case "host", "trailer", "access-control-allow-headers", "access-control-expose-headers", "access-control-request-headers":
 		return v
 	}
-	if secretField.MatchString(name) {
+	if secretField(name) {
 		return m.value(v)
 	}
 	return m.text(v, fhir)
+}
+
+// secretField tells by a header's name that its value is a secret.
+func secretField(name string) bool {
+	name = strings.ToLower(name)
+	for _, part := range []string{"api-key", "api_key", "apikey", "subscription-key", "access-key", "token", "secret", "passw", "credential", "signature", "session"} {
+		if strings.Contains(name, part) {
+			return true
+		}
+	}
+	return name == "auth" || strings.HasSuffix(name, "-auth")
 }
 
 // credentials keeps the scheme, and of Basic the user, which is the client id.

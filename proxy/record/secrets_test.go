@@ -97,7 +97,7 @@ func TestNoSecretReachesTheSink(t *testing.T) {
 				"Authorization": {"Bearer " + plant(1)}, "Proxy-Authorization": {"Digest username=u, response=" + plant(2)},
 				"Cookie": {"a=" + plant(3) + "; b=" + plant(4)}, "X-Api-Key": {plant(5)}, "X-Auth-Token": {plant(6)},
 				"Referer": {"https://app.test/cb?code=" + plant(7) + "&state=1#access_token=" + plant(8)}, "X-Other": {"see " + plantJWT(9, `{}`) + "!"},
-				"Dpop": {plantJWT(10, `{"jti":"` + plant(11) + `"}`)}, "Ocp-Apim-Subscription-Key": {plant(12)}, "Origin": {"https://u:" + plant(13) + "@h"},
+				"Dpop": {plantJWT(10, `{"jti":"`+plant(11)+`"}`)}, "Ocp-Apim-Subscription-Key": {plant(12)}, "Origin": {"https://u:" + plant(13) + "@h"},
 			}, nil,
 			http.Header{"Set-Cookie": {"sid=" + plant(14) + "; Path=/; HttpOnly"}, "Location": {"https://app.test/cb?state=x&code=" + plant(15)}, "Link": {"<https://s3.test/f?X-Amz-Signature=" + plant(16) + "&X-Amz-Credential=" + plant(17) + ">; rel=next"}},
 			nil, []string{"Bearer hmac:", "Path=/; HttpOnly", "RS384", "state=1"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"slices"
 	"strings"
 
 	"fhirwire/proxy"
@@ -50,9 +51,10 @@ func Detect(body []byte, all bool) Kind {
 		return Other
 	}
 	d := detector{}
-	s := NewStream(bytes.NewReader(body), &d, 1, 1<<10)
-	for !d.done() {
-		if _, err := io.CopyN(io.Discard, s, 16<<10); err != nil {
+	s := NewStream(nil, &d, 1, 1<<10)
+	for chunk := range slices.Chunk(body, 4<<10) {
+		s.out = s.out[:0]
+		if s.feed(chunk); d.done() || s.err != nil {
 			break
 		}
 	}
@@ -100,8 +102,8 @@ func (m *Map) JSON(body []byte) ([]byte, []proxy.Edit, error) {
 	if kind == Other {
 		return body, nil, nil
 	}
-	r := m.Reader(bytes.NewReader(body), kind)
-	out, err := io.ReadAll(r)
+	r := m.Reader(nil, kind)
+	out, err := r.stream.all(body)
 	if err != nil {
 		return body, nil, fmt.Errorf("rewrite body: %w", err)
 	}

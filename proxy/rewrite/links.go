@@ -14,9 +14,9 @@ type Map struct {
 	channel *proxy.Channel
 	scheme  string
 	host    string // host:port, lower case, port explicit
+	origin  string // scheme and host as the channel spells them, which nearly every link does too
 	client  string // what precedes the path at the client: "http://127.0.0.1:8081/acme~payer", or the channel's own host
 	base    string // origin of client
-	prefix  string // path of client
 }
 
 // NewMap maps for channel. clientBase is the URL that stands for the server's origin at the client, without a trailing slash:
@@ -30,10 +30,11 @@ func NewMap(channel *proxy.Channel, clientBase string) (*Map, error) {
 		return nil, fmt.Errorf("channel %s: server URL %q names no host", channel.Name, channel.ServerURL)
 	}
 	m := &Map{channel: channel, scheme: strings.ToLower(server.Scheme), client: clientBase, base: clientBase}
+	m.origin = server.Scheme + "://" + server.Host
 	m.host = hostPort(m.scheme, server.Host)
 	if i := strings.Index(clientBase, "://"); i >= 0 {
 		if j := strings.IndexByte(clientBase[i+3:], '/'); j >= 0 {
-			m.base, m.prefix = clientBase[:i+3+j], clientBase[i+3+j:]
+			m.base = clientBase[:i+3+j]
 		}
 	}
 	return m, nil
@@ -42,6 +43,9 @@ func NewMap(channel *proxy.Channel, clientBase string) (*Map, error) {
 // URL is what the client must see for ref, and whether that differs. A URL of another origin, a fragment and a reference
 // relative to the document stay as they are; one relative to the server's root becomes absolute where it would lose the channel.
 func (m *Map) URL(ref string) (string, bool) {
+	if rest, ok := strings.CutPrefix(ref, m.origin); ok && (rest == "" || strings.IndexByte("/?#", rest[0]) >= 0) {
+		return m.path(ref, rest)
+	}
 	switch {
 	case strings.HasPrefix(ref, "//"):
 		host, rest := splitAuthority(ref[2:])
@@ -73,9 +77,11 @@ func (m *Map) path(ref, rest string) (string, bool) {
 	if i := strings.IndexAny(rest, "?#"); i >= 0 {
 		path, tail = rest[:i], rest[i:]
 	}
-	to := m.channel.ToClient(path)
-	if m.channel.ToServer(to) != path {
-		return ref, false
+	to := path
+	if m.channel.Options.BasePath != "" {
+		if to = m.channel.ToClient(path); m.channel.ToServer(to) != path {
+			return ref, false
+		}
 	}
 	out := m.client + to + tail
 	return out, out != ref
@@ -99,7 +105,12 @@ func hostPort(scheme, host string) string {
 		h, port = strings.Trim(host, "[]"), ""
 	}
 	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[scheme]
+		switch scheme {
+		case "http":
+			port = "80"
+		case "https":
+			port = "443"
+		}
 	}
 	return net.JoinHostPort(strings.ToLower(h), port)
 }

@@ -40,7 +40,7 @@ func (p Path) Pointer() string {
 		if s.Array {
 			b.WriteString(strconv.Itoa(s.Index))
 		} else {
-			b.WriteString(strings.NewReplacer("~", "~0", "/", "~1").Replace(s.Key))
+			b.WriteString(strings.ReplaceAll(strings.ReplaceAll(s.Key, "~", "~0"), "/", "~1"))
 		}
 	}
 	return b.String()
@@ -69,7 +69,11 @@ type Stream struct {
 	str    strState
 	escape bool
 	held   []byte // the string being read, with its opening quote
+
+	names map[string]string // member names seen, so that each is allocated once; bounded by maxNames
 }
+
+const maxNames = 256
 
 type strState uint8
 
@@ -110,6 +114,14 @@ func (s *Stream) Read(p []byte) (int, error) {
 	n := copy(p, s.out[s.outPos:])
 	s.outPos += n
 	return n, nil
+}
+
+// all runs a text that is wholly in memory through the stream.
+func (s *Stream) all(b []byte) ([]byte, error) {
+	s.out = make([]byte, 0, len(b)+len(b)/8+64)
+	s.feed(b)
+	s.unfinished()
+	return s.out, s.err
 }
 
 func (s *Stream) feed(b []byte) {
@@ -184,12 +196,10 @@ func (s *Stream) open() {
 	default:
 		s.str = passing
 	}
-	if s.str == holdingValue {
-		s.held = append(s.held[:0], '"')
-		return
+	s.held = append(s.held[:0], '"')
+	if s.str != holdingValue {
+		s.out = append(s.out, '"')
 	}
-	s.held = s.held[:0]
-	s.out = append(s.out, '"')
 }
 
 // inString takes what belongs to the current string from b and returns the rest.
@@ -247,13 +257,13 @@ func (s *Stream) close() {
 	case holdingKey:
 		key := ""
 		if len(s.held) <= keyCap {
-			key = unquote(append([]byte{'"'}, s.held...))
+			key = s.name(s.held)
 		}
 		s.path[len(s.path)-1].Key = key
 	case holdingValue:
 		out := s.held
-		var v string
-		if json.Unmarshal(s.held, &v) != nil {
+		v, ok := unquote(s.held)
+		if !ok {
 			v = string(s.held[1 : len(s.held)-1]) // not JSON's escapes: the editor judges the text as it is
 		}
 		if to, changed := s.editor.Edit(s.path, v); changed {
@@ -282,15 +292,33 @@ func (s *Stream) unfinished() {
 	s.held = s.held[:0]
 }
 
-func unquote(raw []byte) string {
-	if bytes.IndexByte(raw, '\\') < 0 {
-		return string(raw[1 : len(raw)-1])
+// name is the member name that raw spells, "" for one that is no JSON string.
+func (s *Stream) name(raw []byte) string {
+	if v, ok := s.names[string(raw)]; ok {
+		return v
 	}
-	var v string
-	if json.Unmarshal(raw, &v) != nil {
-		return ""
+	v, _ := unquote(raw)
+	if s.names == nil {
+		s.names = map[string]string{}
+	}
+	if len(s.names) < maxNames {
+		s.names[string(raw)] = v
 	}
 	return v
+}
+
+// unquote reads a JSON string with its quotation marks.
+func unquote(raw []byte) (string, bool) {
+	plain := true
+	for _, c := range raw[1 : len(raw)-1] {
+		plain = plain && c >= ' ' && c < 0x80 && c != '\\'
+	}
+	if plain {
+		return string(raw[1 : len(raw)-1]), true
+	}
+	var v string
+	err := json.Unmarshal(raw, &v)
+	return v, err == nil
 }
 
 // Quote is s as a JSON string, with only what JSON requires escaped.
