@@ -252,7 +252,7 @@ var keySpecs = map[Key]keySpec{
 	KeyFinding: oneOf("error", "warning", "information", "unchecked", "any", "none", "pending"),
 	KeySide:    oneOf("client", "server", "both", "tool"),
 	KeyFailure: oneOf("yes", "no", string(ReasonUpstreamDown), string(ReasonUpstreamTimeout), string(ReasonUpstreamTLS),
-		string(ReasonUpstreamReset), string(ReasonClientGone), string(ReasonNoChannel), string(ReasonRefused), string(ReasonProxy)),
+		string(ReasonUpstreamReset), string(ReasonUpstreamInvalid), string(ReasonClientGone), string(ReasonNoChannel), string(ReasonRefused), string(ReasonProxy)),
 	KeyNumber: numeric(KeyNumber, "the number of an exchange", "121"),
 	KeySize:   numeric(KeySize, "bytes, or a size such as 20k or 1M", ">1M"),
 	KeyMS:     numeric(KeyMS, "milliseconds, or a time such as 2s", ">500"),

@@ -169,8 +169,9 @@ var saidAs = map[Key]map[string]string{
 	KeyFailure: {
 		"yes": "broken off", "no": "ran to its end", string(ReasonUpstreamDown): "server not reachable",
 		string(ReasonUpstreamTimeout): "server did not answer in time", string(ReasonUpstreamTLS): "TLS to the server failed",
-		string(ReasonUpstreamReset): "server broke off", string(ReasonClientGone): "client hung up",
-		string(ReasonNoChannel): "no channel", string(ReasonRefused): "refused by the proxy", string(ReasonProxy): "failed in the proxy",
+		string(ReasonUpstreamReset): "server broke off", string(ReasonUpstreamInvalid): "server did not answer in HTTP",
+		string(ReasonClientGone): "client hung up",
+		string(ReasonNoChannel):  "no channel", string(ReasonRefused): "refused by the proxy", string(ReasonProxy): "failed in the proxy",
 	},
 	KeySide: {
 		"client": "client at fault", "server": "server at fault", "both": "both sides at fault", "tool": "fhirwire at fault",
