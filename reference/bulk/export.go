@@ -1,0 +1,432 @@
+package bulk
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"fhirwire/reference/resources"
+	"fhirwire/validators/fhirjson"
+
+	"gorm.io/gorm"
+)
+
+// The lists of a manifest.
+const (
+	listOutput  = "output"
+	listDeleted = "deleted"
+	listError   = "error"
+)
+
+// units counts an order's units: its types, then the deletions, then the notes.
+func (m *Manager) units(o *order) int { return len(o.Types) + 2 }
+
+// run is one unit being worked on.
+type run struct {
+	m     *Manager
+	job   jobRow
+	order *order
+	until time.Time // transactionTime
+	dir   string
+}
+
+// step does a job's next unit and reports whether there is another.
+func (m *Manager) step(ctx context.Context, id string) (again bool, err error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	m.mu.Lock()
+	m.running[id] = stop
+	m.mu.Unlock()
+	defer func() {
+		m.mu.Lock()
+		delete(m.running, id)
+		m.mu.Unlock()
+	}()
+	row, err := m.job(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	switch row.State {
+	case Queued:
+		// OPS-05: the instant is that of the first read, and everything up to it is committed.
+		row.Taken = m.store.Settled().UnixMilli()
+		res := m.db.Write.WithContext(ctx).Exec("UPDATE ref_export SET state = 'running', taken = ? WHERE id = ? AND state = 'queued'", row.Taken, id)
+		if res.Error != nil || res.RowsAffected == 0 {
+			return false, res.Error
+		}
+		row.State = Running
+	case Running:
+	default:
+		return false, nil
+	}
+	r := &run{m: m, job: row, order: &order{}, until: time.UnixMilli(row.Taken).UTC(), dir: filepath.Join(m.o.Dir, id)}
+	if err := json.Unmarshal([]byte(row.Request), r.order); err != nil {
+		return false, fmt.Errorf("export %s: %w", id, err)
+	}
+	if err := os.MkdirAll(r.dir, 0o700); err != nil {
+		return false, fmt.Errorf("folder of export: %w", err)
+	}
+	files, err := r.unit(ctx, row.UnitsDone)
+	if err != nil {
+		return false, errors.Join(err, m.cancelled(context.WithoutCancel(ctx), id))
+	}
+	done, err := m.checkpoint(ctx, row, files)
+	if err != nil {
+		return false, errors.Join(err, m.cancelled(context.WithoutCancel(ctx), id))
+	}
+	return !done, nil
+}
+
+// cancelled removes what a unit wrote while its job was being cancelled.
+func (m *Manager) cancelled(ctx context.Context, id string) error {
+	row, err := m.job(ctx, id)
+	if err == nil && row.State == Cancelled {
+		return m.remove(ctx, id)
+	}
+	return err
+}
+
+// checkpoint commits a unit: its files and that it is done, together.
+func (m *Manager) checkpoint(ctx context.Context, row jobRow, files []fileRow) (done bool, err error) {
+	row.UnitsDone++
+	done = row.UnitsDone >= row.UnitsTotal
+	state, expires := Running, int64(0)
+	if done {
+		state, expires = Complete, m.o.Clock().Add(m.o.Keep).UnixMilli()
+	}
+	err = m.db.Write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		lines := int64(0)
+		for _, f := range files {
+			lines += f.Lines
+		}
+		res := tx.Exec(`UPDATE ref_export SET state = ?, units_done = ?, resources = resources + ?, expires = ? WHERE id = ? AND state = 'running' AND units_done = ?`,
+			state, row.UnitsDone, lines, expires, row.ID, row.UnitsDone-1)
+		if res.Error != nil {
+			return res.Error
+		}
+		if res.RowsAffected == 0 {
+			return context.Canceled // cancelled meanwhile
+		}
+		for _, f := range files {
+			err := tx.Exec("INSERT INTO ref_export_file (job, unit, name, list, type, lines, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)",
+				row.ID, row.UnitsDone-1, f.Name, f.List, f.Type, f.Lines, f.Bytes).Error
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("export %s: %w", row.ID, err)
+	}
+	return done, nil
+}
+
+func (r *run) unit(ctx context.Context, n int) ([]fileRow, error) {
+	switch types := r.order.Types; {
+	case n < len(types):
+		return r.exportType(ctx, types[n])
+	case n == len(types):
+		return r.exportDeleted(ctx)
+	default:
+		return r.exportNotes()
+	}
+}
+
+func (r *run) exportType(ctx context.Context, typ string) ([]fileRow, error) {
+	seq, err := r.source(ctx, typ)
+	if err != nil {
+		return nil, err
+	}
+	keep := r.elements(typ)
+	w := newWriter(r.dir, typ, typ, listOutput, r.m.o.LinesPerFile)
+	defer w.abandon()
+	for res, err := range seq {
+		if err != nil {
+			return nil, err
+		}
+		body := res.Body
+		if keep != nil {
+			if body, err = resources.Subset(body, keep); err != nil {
+				return nil, fmt.Errorf("%s/%s: %w", res.Type, res.ID, err)
+			}
+		}
+		if err := w.line(body); err != nil {
+			return nil, err
+		}
+	}
+	return w.finish()
+}
+
+// source is what the export holds of a type, section 2.5 of the requirements: restrict to members, then to patient, type, time and filter.
+func (r *run) source(ctx context.Context, typ string) (iter.Seq2[resources.Resource, error], error) {
+	m, o := r.m, r.order
+	f := resources.Filter{Type: typ, Since: o.Since, Until: r.until}
+	if !o.Until.IsZero() && o.Until.Before(r.until) {
+		f.Until = o.Until
+	}
+	patients, all, err := r.patients(ctx)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case o.Level == System:
+	case typ == "Group":
+		return r.group(ctx, f), nil
+	case typ == "Provenance":
+		param, ok := m.reg.Param("Provenance", "target")
+		if !ok {
+			return nil, errors.New("Provenance.target is not indexed")
+		}
+		if all {
+			if patients, err = m.store.IDs(ctx, "Patient"); err != nil {
+				return nil, err
+			}
+		}
+		f.Patients = patients
+		return m.store.ReferringTo(ctx, param, f), nil
+	case slices.Contains(contextTypes, typ):
+		return r.context(ctx, f), nil
+	case all:
+		f.InCompartment = true
+	default:
+		f.Patients = patients
+	}
+	if len(o.Filters[typ]) > 0 {
+		return r.filtered(ctx, f), nil
+	}
+	return m.store.Stream(ctx, f), nil
+}
+
+// patients are those whose data go out, found anew for each unit: who left the Group meanwhile is left out (ATR-07).
+func (r *run) patients(ctx context.Context) (ids []string, all bool, err error) {
+	o := r.order
+	switch {
+	case o.Level == System, o.Level == Patient && !o.Subset:
+		return nil, true, nil
+	case o.Level == Patient:
+		return append([]string{}, o.Patients...), false, nil
+	}
+	members, err := r.m.members(ctx, o.GroupID)
+	if err != nil {
+		return nil, false, err
+	}
+	if o.Subset {
+		members = slices.DeleteFunc(members, func(id string) bool { return !slices.Contains(o.Patients, id) })
+	}
+	return members, false, nil
+}
+
+// members are the patients of a Group that are not inactive; never nil.
+func (m *Manager) members(ctx context.Context, group string) ([]string, error) {
+	g, err := m.store.Get(ctx, "Group", group)
+	if errors.Is(err, resources.ErrDeleted) || errors.Is(err, resources.ErrNotFound) {
+		return []string{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	doc := fhirjson.Parse(g.Body)
+	defer doc.Release()
+	out := []string{}
+	seen := map[string]bool{}
+	for e := doc.Root().Member("member").FirstOrNil(); e != nil; e = e.Next() {
+		id, ok := strings.CutPrefix(e.Member("entity").MemberText("reference"), "Patient/")
+		if ok && e.MemberText("inactive") != "true" && !seen[id] {
+			id = strings.Clone(id)
+			seen[id] = true
+			out = append(out, id)
+		}
+	}
+	return out, nil
+}
+
+func (r *run) group(ctx context.Context, f resources.Filter) iter.Seq2[resources.Resource, error] {
+	return func(yield func(resources.Resource, error) bool) {
+		g, err := r.m.store.Get(ctx, "Group", r.order.GroupID)
+		if err != nil || !f.Since.IsZero() && !g.Updated.After(f.Since) {
+			if err != nil && !errors.Is(err, resources.ErrDeleted) {
+				yield(g, err)
+			}
+			return
+		}
+		yield(g, nil)
+	}
+}
+
+// filtered applies _typeFilter: a resource that one of the queries finds.
+func (r *run) filtered(ctx context.Context, f resources.Filter) iter.Seq2[resources.Resource, error] {
+	return func(yield func(resources.Resource, error) bool) {
+		seen := map[string]bool{}
+		for _, query := range r.order.Filters[f.Type] {
+			q, err := r.m.filterQuery(f.Type, query)
+			if err != nil {
+				yield(resources.Resource{}, err)
+				return
+			}
+			parts := [][]string{nil}
+			if f.Patients != nil {
+				parts = slices.Collect(slices.Chunk(f.Patients, 200))
+			}
+			for _, part := range parts {
+				page := resources.Page{Limit: 500, Patients: part}
+				for {
+					res, err := r.m.store.Search(ctx, q, page)
+					if err != nil {
+						yield(resources.Resource{}, err)
+						return
+					}
+					for _, found := range res.Resources {
+						if seen[found.ID] || !f.Since.IsZero() && !found.Updated.After(f.Since) || found.Updated.After(f.Until) {
+							continue
+						}
+						seen[found.ID] = true
+						if !yield(found, nil) {
+							return
+						}
+					}
+					if res.Next == nil {
+						break
+					}
+					page.After = *res.Next
+				}
+			}
+		}
+	}
+}
+
+// context finds the resources of a context type that the files written so far refer to, and those that these refer to in turn
+// (an Organization's parent). Reading the files again needs no state, so it works behind a checkpoint too.
+func (r *run) context(ctx context.Context, f resources.Filter) iter.Seq2[resources.Resource, error] {
+	return func(yield func(resources.Resource, error) bool) {
+		found := map[string]bool{}
+		var todo []string
+		collect := func(body []byte) {
+			eachReference(body, f.Type, func(id string) {
+				if !found[id] {
+					id = strings.Clone(id)
+					found[id] = true
+					todo = append(todo, id)
+				}
+			})
+		}
+		if err := r.eachWritten(ctx, collect); err != nil {
+			yield(resources.Resource{}, err)
+			return
+		}
+		for len(todo) > 0 {
+			slices.Sort(todo)
+			batch := todo
+			todo = nil
+			for part := range slices.Chunk(batch, 200) {
+				rs, err := r.m.store.Fetch(ctx, f.Type, part)
+				if err != nil {
+					yield(resources.Resource{}, err)
+					return
+				}
+				for _, res := range rs {
+					collect(res.Body)
+					if !f.Since.IsZero() && !res.Updated.After(f.Since) || res.Updated.After(f.Until) {
+						continue
+					}
+					if !yield(res, nil) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// eachReference finds literal references to a type in JSON text. It looks at bytes: a parse of a million resources for five
+// kinds of reference would cost more than the export.
+func eachReference(body []byte, typ string, found func(id string)) {
+	mark := []byte(`"reference":"` + typ + `/`)
+	for {
+		i := bytes.Index(body, mark)
+		if i < 0 {
+			return
+		}
+		body = body[i+len(mark):]
+		if end := bytes.IndexAny(body, `"/`); end > 0 {
+			found(string(body[:end]))
+		}
+	}
+}
+
+func (r *run) exportDeleted(ctx context.Context) ([]fileRow, error) {
+	if r.order.Since.IsZero() {
+		return nil, nil
+	}
+	w := newWriter(r.dir, "deleted", "Bundle", listDeleted, r.m.o.LinesPerFile)
+	defer w.abandon()
+	for _, typ := range r.order.Types {
+		for id, err := range r.m.store.Deleted(ctx, typ, r.order.Since, r.until) {
+			if err != nil {
+				return nil, err
+			}
+			// BULK-INC-08. A deleted resource's compartment is not known any more, so ids are told without saying whose.
+			line := `{"resourceType":"Bundle","id":"` + strings.ToLower(typ) + "-" + clip(id, 48) + `","type":"transaction","entry":[{"request":{"method":"DELETE","url":"` + typ + "/" + id + `"}}]}`
+			if err := w.line([]byte(line)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return w.finish()
+}
+
+func clip(s string, n int) string { return s[:min(n, len(s))] }
+
+func (r *run) exportNotes() ([]fileRow, error) {
+	w := newWriter(r.dir, "notes", "OperationOutcome", listError, r.m.o.LinesPerFile)
+	defer w.abandon()
+	for i, n := range r.order.Notes {
+		type issue struct {
+			Severity    string `json:"severity"`
+			Code        string `json:"code"`
+			Diagnostics string `json:"diagnostics"`
+		}
+		line, err := json.Marshal(struct {
+			ResourceType string  `json:"resourceType"`
+			ID           string  `json:"id"`
+			Issue        []issue `json:"issue"`
+		}{"OperationOutcome", fmt.Sprintf("note-%d", i+1), []issue{{n.Severity, n.Code, n.Text}}})
+		if err != nil {
+			return nil, err
+		}
+		if err := w.line(line); err != nil {
+			return nil, err
+		}
+	}
+	return w.finish()
+}
+
+// elements are the root elements to keep of a type, nil for all.
+func (r *run) elements(typ string) []string {
+	if len(r.order.Elements) == 0 {
+		return nil
+	}
+	keep := slices.Clone(r.m.o.Mandatory(typ))
+	named := false
+	for _, e := range r.order.Elements {
+		t, name, typed := strings.Cut(e, ".")
+		switch {
+		case !typed:
+			keep, named = append(keep, e), true
+		case t == typ:
+			keep, named = append(keep, name), true
+		}
+	}
+	if !named {
+		return nil
+	}
+	return keep
+}

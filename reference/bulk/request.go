@@ -1,0 +1,263 @@
+package bulk
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"fhirwire/reference/search"
+)
+
+// Level is what an export is about.
+type Level string
+
+// The levels.
+const (
+	System  Level = "system"
+	Patient Level = "patient"
+	Group   Level = "group"
+)
+
+// Param is a kick-off parameter as sent, by query or in a Parameters body.
+type Param struct{ Name, Value string }
+
+// Kickoff is an export asked for.
+type Kickoff struct {
+	Level   Level
+	GroupID string
+	// URL is the whole kick-off URL, which the manifest repeats.
+	URL string
+	// Base is the FHIR base URL of the manifest's links.
+	Base    string
+	Params  []Param
+	Posted  bool
+	Lenient bool
+}
+
+// KickoffError refuses a kick-off. Code is from FHIR's IssueType.
+type KickoffError struct {
+	Status  int
+	Code    string
+	Message string
+	// RetryAfter is set with 429.
+	RetryAfter time.Duration
+}
+
+func (e *KickoffError) Error() string { return "export refused: " + e.Message }
+
+func refusef(status int, code, format string, args ...any) error {
+	return &KickoffError{Status: status, Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// order is a Kickoff in normal form: what a job row keeps.
+type order struct {
+	Level    Level               `json:"level"`
+	GroupID  string              `json:"group,omitempty"`
+	URL      string              `json:"url"`
+	Base     string              `json:"base"`
+	Types    []string            `json:"types"`
+	Given    bool                `json:"given,omitempty"` // _type was given
+	Since    time.Time           `json:"since,omitzero"`
+	Until    time.Time           `json:"until,omitzero"`
+	Patients []string            `json:"patients,omitempty"`
+	Subset   bool                `json:"subset,omitempty"` // patient was given, be Patients empty or not
+	Elements []string            `json:"elements,omitempty"`
+	Filters  map[string][]string `json:"filters,omitempty"` // type to queries
+	Notes    []note              `json:"notes,omitempty"`
+}
+
+// note is a line of the error file.
+type note struct {
+	Severity string `json:"severity"`
+	Code     string `json:"code"`
+	Text     string `json:"text"`
+}
+
+// contextTypes hold no patient's data but are what the data refer to (P2P-DAT-03): they come along as far as referred to.
+// In this order, since a role refers to the others and all refer to organizations.
+var contextTypes = []string{"PractitionerRole", "Medication", "Practitioner", "Location", "Organization"}
+
+// refine checks the parameters: BULK-KO-*, section 2.6 of the requirements for the errors. Lenient handling drops what cannot be done and
+// notes it (BULK-KO-03).
+func (m *Manager) refine(k Kickoff) (*order, error) {
+	o := &order{Level: k.Level, GroupID: k.GroupID, URL: k.URL, Base: k.Base}
+	drop := func(code, format string, args ...any) error {
+		if !k.Lenient {
+			return refusef(http.StatusBadRequest, code, format, args...)
+		}
+		o.Notes = append(o.Notes, note{"warning", code, fmt.Sprintf(format, args...)})
+		return nil
+	}
+	var types []string
+	for _, p := range k.Params {
+		var err error
+		switch p.Name {
+		case "_outputFormat":
+			if !slices.Contains([]string{"application/fhir+ndjson", "application/fhir ndjson", "application/ndjson", "ndjson"}, p.Value) {
+				err = refusef(http.StatusBadRequest, "not-supported", "_outputFormat %q is not supported; application/fhir+ndjson is.", p.Value)
+			}
+		case "_since":
+			o.Since, err = m.instant(p)
+		case "_until":
+			o.Until, err = m.instant(p)
+		case "_type", "resourceTypes":
+			o.Given = true
+			for t := range strings.SplitSeq(p.Value, ",") {
+				t = strings.TrimSpace(t)
+				switch {
+				case t == "":
+				case !m.reg.Serves(t) || !m.exportable(k.Level, t):
+					err = drop("not-supported", "_type %q is not exported at %s level.", t, k.Level)
+				case !slices.Contains(types, t):
+					types = append(types, t)
+				}
+				if err != nil {
+					break
+				}
+			}
+		case "_typeFilter":
+			err = m.typeFilter(o, p.Value, drop)
+		case "_elements":
+			for e := range strings.SplitSeq(p.Value, ",") {
+				if e = strings.TrimSpace(e); e != "" {
+					o.Elements = append(o.Elements, e)
+				}
+			}
+		case "includeAssociatedData":
+			for v := range strings.SplitSeq(p.Value, ",") {
+				if v = strings.TrimSpace(v); v != "LatestProvenanceResources" && v != "RelevantProvenanceResources" {
+					err = drop("not-supported", "includeAssociatedData %q is not supported.", v)
+				} else if o.Given && !slices.Contains(types, "Provenance") {
+					types = append(types, "Provenance")
+				}
+			}
+		case "patient":
+			err = m.patientParam(k, o, p.Value, drop)
+		case "_format", "_pretty":
+		default:
+			err = drop("not-supported", "Parameter %q is not supported.", p.Name)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if !o.Since.IsZero() && !o.Until.IsZero() && o.Until.Before(o.Since) {
+		return nil, refusef(http.StatusBadRequest, "value", "_until is before _since.")
+	}
+	if o.Given && len(types) == 0 && !k.Lenient {
+		return nil, refusef(http.StatusBadRequest, "not-supported", "_type names no type.")
+	}
+	if o.Given && k.Level != System && !slices.ContainsFunc(types, func(t string) bool { return !slices.Contains(contextTypes, t) }) && !k.Lenient {
+		return nil, refusef(http.StatusBadRequest, "not-supported", "_type names only types that belong to no patient (BULK-KO-11).")
+	}
+	if !o.Given {
+		for _, t := range m.reg.Types() {
+			if m.exportable(k.Level, t) {
+				types = append(types, t)
+			}
+		}
+	}
+	o.Types = types
+	slices.SortStableFunc(o.Types, func(a, b string) int { return rank(a) - rank(b) })
+	return o, nil
+}
+
+// rank puts what is found through other files behind them.
+func rank(typ string) int {
+	if typ == "Patient" {
+		return 0
+	}
+	return 2 + slices.Index(contextTypes, typ)
+}
+
+// exportable reports a type that an export of this level can hold.
+func (m *Manager) exportable(level Level, typ string) bool {
+	return level == System || m.reg.InPatientCompartment(typ) || typ == "Provenance" || typ == "Group" && level == Group || slices.Contains(contextTypes, typ)
+}
+
+func (m *Manager) instant(p Param) (time.Time, error) {
+	t, err := search.Instant(p.Value)
+	if err != nil {
+		return t, refusef(http.StatusBadRequest, "value", "%s: %v", p.Name, err)
+	}
+	if p.Name == "_since" && t.After(m.o.Clock()) {
+		return t, refusef(http.StatusBadRequest, "value", "_since is in the future.")
+	}
+	return t, nil
+}
+
+// typeFilter splits on a comma only where a new query starts (CF-14), and refuses what it cannot apply: ignoring a filter
+// would widen the export.
+func (m *Manager) typeFilter(o *order, v string, drop func(code, format string, args ...any) error) error {
+	for _, q := range splitFilters(v) {
+		typ, query, ok := strings.Cut(q, "?")
+		if !ok || !m.reg.Serves(typ) {
+			if err := drop("not-supported", "_typeFilter %q is no query on a served type.", q); err != nil {
+				return err
+			}
+			continue
+		}
+		if _, err := m.filterQuery(typ, query); err != nil {
+			if err := drop("not-supported", "_typeFilter %q: %v", q, err); err != nil {
+				return err
+			}
+			continue
+		}
+		if o.Filters == nil {
+			o.Filters = map[string][]string{}
+		}
+		o.Filters[typ] = append(o.Filters[typ], query)
+	}
+	return nil
+}
+
+func (m *Manager) filterQuery(typ, query string) (search.Query, error) {
+	pairs, err := search.ParsePairs(query)
+	if err != nil {
+		return search.Query{}, err
+	}
+	q, err := m.reg.Parse(typ, pairs, search.ParseOptions{Strict: true})
+	if err == nil && len(q.Clauses) != len(pairs) {
+		err = fmt.Errorf("result parameters have no place in a filter")
+	}
+	return q, err
+}
+
+func splitFilters(v string) []string {
+	var out []string
+	start := 0
+	for i := 0; i < len(v); i++ {
+		if v[i] != ',' || i+1 == len(v) || v[i+1] < 'A' || v[i+1] > 'Z' {
+			continue
+		}
+		end := i + 1
+		for end < len(v) && (v[end] >= 'a' && v[end] <= 'z' || v[end] >= 'A' && v[end] <= 'Z') {
+			end++
+		}
+		if end < len(v) && v[end] == '?' {
+			out = append(out, v[start:i])
+			start = i + 1
+		}
+	}
+	return append(out, v[start:])
+}
+
+func (m *Manager) patientParam(k Kickoff, o *order, v string, drop func(code, format string, args ...any) error) error {
+	switch {
+	case !k.Posted:
+		return refusef(http.StatusBadRequest, "not-supported", "patient is a parameter of POST only.")
+	case k.Level == System:
+		return drop("not-supported", "patient has no meaning at system level.")
+	}
+	o.Subset = true
+	_, id, ok := strings.Cut(strings.TrimPrefix(v, k.Base+"/"), "/")
+	if !ok || !strings.HasPrefix(strings.TrimPrefix(v, k.Base+"/"), "Patient/") {
+		return drop("value", "patient %q is no reference to a Patient.", v)
+	}
+	if !slices.Contains(o.Patients, id) {
+		o.Patients = append(o.Patients, id)
+	}
+	return nil
+}

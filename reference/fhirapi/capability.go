@@ -1,0 +1,138 @@
+package fhirapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"fhirwire/reference/resources"
+	"fhirwire/reference/search"
+
+	"github.com/gin-gonic/gin"
+)
+
+type coded struct {
+	Code string `json:"code"`
+}
+
+type searchParam struct {
+	Name       string `json:"name"`
+	Definition string `json:"definition,omitempty"`
+	Type       string `json:"type"`
+}
+
+type operation struct {
+	Name       string `json:"name"`
+	Definition string `json:"definition"`
+}
+
+type restResource struct {
+	Type              string        `json:"type"`
+	SupportedProfile  []string      `json:"supportedProfile,omitempty"`
+	Interaction       []coded       `json:"interaction"`
+	Versioning        string        `json:"versioning"`
+	ReadHistory       bool          `json:"readHistory"`
+	UpdateCreate      bool          `json:"updateCreate"`
+	ConditionalCreate bool          `json:"conditionalCreate"`
+	ConditionalRead   string        `json:"conditionalRead"`
+	ReferencePolicy   []string      `json:"referencePolicy"`
+	SearchInclude     []string      `json:"searchInclude,omitempty"`
+	SearchRevInclude  []string      `json:"searchRevInclude,omitempty"`
+	SearchParam       []searchParam `json:"searchParam"`
+	Operation         []operation   `json:"operation,omitempty"`
+}
+
+type rest struct {
+	Mode          string         `json:"mode"`
+	Documentation string         `json:"documentation"`
+	Resource      []restResource `json:"resource"`
+	Interaction   []coded        `json:"interaction"`
+	Operation     []operation    `json:"operation"`
+}
+
+type capabilityStatement struct {
+	ResourceType        string            `json:"resourceType"`
+	ID                  string            `json:"id"`
+	Status              string            `json:"status"`
+	Date                string            `json:"date"`
+	Kind                string            `json:"kind"`
+	Instantiates        []string          `json:"instantiates,omitempty"`
+	Software            map[string]string `json:"software"`
+	Implementation      map[string]string `json:"implementation"`
+	FHIRVersion         string            `json:"fhirVersion"`
+	Format              []string          `json:"format"`
+	ImplementationGuide []string          `json:"implementationGuide,omitempty"`
+	Rest                []rest            `json:"rest"`
+}
+
+// released is the date of the statement's content, which changes with the program only.
+var released = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+
+// statement is computed from what is served: the registry's types and parameters, and the operations that have a handler.
+func (a *API) statement(base string) capabilityStatement {
+	version := a.o.Version
+	if version == "" {
+		version = "dev"
+	}
+	s := capabilityStatement{
+		ResourceType: "CapabilityStatement", ID: "fhirwire-reference-payer", Status: "active", Date: released.Format(resources.InstantFormat), Kind: "instance",
+		Instantiates: a.o.Instantiates, ImplementationGuide: a.o.Guides,
+		Software:       map[string]string{"name": "fhirwire reference payer", "version": version},
+		Implementation: map[string]string{"description": "Synthetic payer data for testing", "url": base},
+		FHIRVersion:    "4.0.1", Format: []string{"json", "application/fhir+json"},
+	}
+	r := rest{
+		Mode: "server", Documentation: "Synthetic data, no authorization.",
+		Interaction: []coded{{"batch"}},
+		Operation:   []operation{{"export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"}},
+	}
+	for _, typ := range a.reg.Types() {
+		r.Resource = append(r.Resource, a.restResource(typ))
+	}
+	s.Rest = []rest{r}
+	return s
+}
+
+func (a *API) restResource(typ string) restResource {
+	out := restResource{
+		Type: typ, SupportedProfile: a.o.Profiles(typ),
+		Interaction: []coded{{"read"}, {"vread"}, {"history-instance"}, {"search-type"}, {"create"}, {"update"}, {"delete"}},
+		Versioning:  "versioned-update", ReadHistory: true, UpdateCreate: true, ConditionalCreate: true, ConditionalRead: "full-support",
+		ReferencePolicy: []string{"literal", "local"},
+	}
+	for _, p := range a.reg.Params(typ) {
+		out.SearchParam = append(out.SearchParam, searchParam{p.Code, p.URL, string(p.Kind)})
+		if p.Kind == search.Reference {
+			out.SearchInclude = append(out.SearchInclude, typ+":"+p.Code)
+		}
+	}
+	if len(out.SearchInclude) > 0 {
+		out.SearchInclude = append(out.SearchInclude, typ+":*")
+	}
+	if typ != "Provenance" {
+		out.SearchRevInclude = []string{"Provenance:target"}
+	}
+	switch typ {
+	case "Patient":
+		out.Operation = []operation{
+			{"everything", "http://hl7.org/fhir/OperationDefinition/Patient-everything"},
+			{"export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/patient-export"},
+		}
+		if a.o.Matcher != nil {
+			out.Operation = append(out.Operation, operation{"member-match", "http://hl7.org/fhir/us/davinci-hrex/OperationDefinition/member-match"})
+		}
+	case "Group":
+		out.Operation = []operation{{"export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/group-export"}}
+	}
+	return out
+}
+
+func (a *API) metadata(c *gin.Context) error {
+	body, err := json.Marshal(a.statement(a.base(c.Request)))
+	if err != nil {
+		return fmt.Errorf("capability statement: %w", err)
+	}
+	send(c, http.StatusOK, fhirJSON, body)
+	return nil
+}

@@ -1,0 +1,269 @@
+package fhirapi
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"fhirwire/reference/resources"
+	"fhirwire/reference/search"
+	"fhirwire/validators/fhirjson"
+
+	"github.com/gin-gonic/gin"
+)
+
+// cursorParam carries the place of a page in next links. It is opaque to clients.
+const cursorParam = "_cursor"
+
+// countUpTo bounds the counting behind a total that nobody asked for; a larger result goes without one.
+const countUpTo = 5000
+
+// place is what a cursor says.
+type place struct {
+	resources.Cursor
+	// Total is one more than the total of the first page, 0 for none.
+	Total int `json:"t,omitempty"`
+	// Phase is where $everything goes on.
+	Phase int `json:"p,omitempty"`
+}
+
+func (p place) encode() string {
+	b, err := json.Marshal(p)
+	if err != nil { // integers always marshal
+		panic(err)
+	}
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+func decodePlace(s string) (place, error) {
+	var p place
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	if err == nil {
+		err = json.Unmarshal(b, &p)
+	}
+	if err != nil || p.Row < 0 || p.Offset < 0 || p.Last < 0 || p.Total < 0 {
+		return p, failf(http.StatusBadRequest, "invalid", "The page link is damaged: start the search again.")
+	}
+	return p, nil
+}
+
+func (a *API) searchGet(c *gin.Context) error {
+	pairs, err := search.ParsePairs(c.Request.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	return a.search(c, pairs)
+}
+
+func (a *API) searchPost(c *gin.Context) error {
+	t, _, _ := strings.Cut(c.Request.Header.Get("Content-Type"), ";")
+	if t = strings.ToLower(strings.TrimSpace(t)); t != "" && t != "application/x-www-form-urlencoded" {
+		return failf(http.StatusUnsupportedMediaType, "not-supported", "A search is posted as application/x-www-form-urlencoded, not %q.", t)
+	}
+	form, err := io.ReadAll(c.Request.Body)
+	if err != nil {
+		return err
+	}
+	pairs, err := search.ParsePairs(c.Request.URL.RawQuery + "&" + strings.TrimSpace(string(form)))
+	if err != nil {
+		return err
+	}
+	return a.search(c, pairs)
+}
+
+func (a *API) parse(c *gin.Context, typ string, pairs []search.Pair) (search.Query, error) {
+	if err := a.served(typ); err != nil {
+		return search.Query{}, err
+	}
+	return a.reg.Parse(typ, pairs, search.ParseOptions{
+		Strict: preferences(c.Request)["handling"] == "strict",
+		Base:   a.base(c.Request),
+		Skip:   ownParams,
+	})
+}
+
+func (a *API) search(c *gin.Context, pairs []search.Pair) error {
+	ctx, typ, base := c.Request.Context(), c.Param("type"), a.base(c.Request)
+	q, err := a.parse(c, typ, pairs)
+	if err != nil {
+		return err
+	}
+	var at place
+	if i := slices.IndexFunc(pairs, func(p search.Pair) bool { return p.Name == cursorParam }); i >= 0 {
+		if at, err = decodePlace(pairs[i].Value); err != nil {
+			return err
+		}
+	}
+	b := newBundle("searchset", a.o.NewID())
+	self := base + "/" + typ
+	if s := q.SelfQuery(); s != "" {
+		self += "?" + s
+	}
+	if q.Summary == search.SummaryCount || q.Count == 0 {
+		if b.total, err = a.store.Count(ctx, q, nil, 0); err != nil {
+			return err
+		}
+		b.link("self", self)
+		send(c, http.StatusOK, fhirJSON, b.bytes())
+		return nil
+	}
+	size := a.o.PageSize
+	if q.Count > 0 {
+		size = min(q.Count, a.o.MaxPageSize)
+	}
+	res, err := a.store.Search(ctx, q, resources.Page{Limit: size, After: at.Cursor})
+	if err != nil {
+		return err
+	}
+	if b.total, err = a.total(c, q, at, res); err != nil {
+		return err
+	}
+	sep := "?"
+	if strings.Contains(self, "?") {
+		sep = "&"
+	}
+	if at != (place{}) {
+		b.link("first", self)
+		b.link("self", self+sep+cursorParam+"="+at.encode())
+	} else {
+		b.link("self", self)
+	}
+	if res.Next != nil {
+		b.link("next", self+sep+cursorParam+"="+place{Cursor: *res.Next, Total: b.total + 1}.encode())
+	}
+	for i := range res.Resources {
+		body, err := a.subset(res.Resources[i], &q)
+		if err != nil {
+			return err
+		}
+		b.entry(base, &res.Resources[i], body, "match")
+	}
+	if err := a.includes(c, q, res.Resources, b); err != nil {
+		return err
+	}
+	send(c, http.StatusOK, fhirJSON, b.bytes())
+	return nil
+}
+
+// total is that of the first page on all pages, so that it does not change under a client. -1: none.
+func (a *API) total(c *gin.Context, q search.Query, at place, res resources.Result) (int, error) {
+	switch {
+	case q.Total == search.TotalNone:
+		return -1, nil
+	case at.Total > 0:
+		return at.Total - 1, nil
+	case at == (place{}) && res.Next == nil:
+		return len(res.Resources), nil
+	case q.Total == search.TotalAccurate:
+		return a.store.Count(c.Request.Context(), q, nil, 0)
+	case at != (place{}):
+		return -1, nil
+	}
+	n, err := a.store.Count(c.Request.Context(), q, nil, countUpTo+1)
+	if n > countUpTo {
+		return -1, err
+	}
+	return n, err
+}
+
+type resourceKey struct{ typ, id string }
+
+// includes adds what _include and _revinclude ask for, each resource once.
+func (a *API) includes(c *gin.Context, q search.Query, matches []resources.Resource, b *bundle) error {
+	if len(q.Includes)+len(q.RevIncludes) == 0 || len(matches) == 0 {
+		return nil
+	}
+	ctx, base := c.Request.Context(), a.base(c.Request)
+	seen := map[resourceKey]bool{}
+	ids := make([]string, len(matches))
+	for i := range matches {
+		seen[resourceKey{matches[i].Type, matches[i].ID}] = true
+		ids[i] = matches[i].ID
+	}
+	add := func(rs []resources.Resource) error {
+		for i := range rs {
+			k := resourceKey{rs[i].Type, rs[i].ID}
+			if seen[k] {
+				continue
+			}
+			seen[k] = true
+			b.entry(base, &rs[i], rs[i].Body, "include")
+		}
+		return nil
+	}
+	wanted := map[string][]string{}
+	for i := range matches {
+		if len(q.Includes) == 0 {
+			break
+		}
+		doc := fhirjson.Parse(matches[i].Body)
+		for _, inc := range q.Includes {
+			refs, err := a.reg.References(ctx, doc.Root(), inc.Params)
+			if err != nil {
+				return err
+			}
+			for _, ref := range refs {
+				if (inc.Target == "" || inc.Target == ref.Qualifier) && !slices.Contains(wanted[ref.Qualifier], ref.Key) {
+					typ := strings.Clone(ref.Qualifier)
+					wanted[typ] = append(wanted[typ], strings.Clone(ref.Key))
+				}
+			}
+		}
+		doc.Release()
+	}
+	for _, typ := range slices.Sorted(maps.Keys(wanted)) {
+		for part := range slices.Chunk(wanted[typ], 200) {
+			rs, err := a.store.Fetch(ctx, typ, part)
+			if err != nil {
+				return err
+			}
+			if err := add(rs); err != nil {
+				return err
+			}
+		}
+	}
+	for _, inc := range q.RevIncludes {
+		if inc.Target != "" && inc.Target != q.Type {
+			continue
+		}
+		for part := range slices.Chunk(ids, 200) {
+			rs, err := a.store.Referring(ctx, inc.Params, q.Type, part)
+			if err != nil {
+				return err
+			}
+			if err := add(rs); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// subset applies _elements and _summary to one match.
+func (a *API) subset(r resources.Resource, q *search.Query) ([]byte, error) {
+	switch {
+	case len(q.Elements) > 0:
+		return resources.Subset(r.Body, append(slices.Clone(q.Elements), a.o.Mandatory(r.Type)...))
+	case q.Summary == search.SummaryTrue:
+		if keep := a.o.Summary(r.Type); keep != nil {
+			return resources.Subset(r.Body, append(slices.Clone(keep), a.o.Mandatory(r.Type)...))
+		}
+	case q.Summary == search.SummaryText:
+		return resources.Subset(r.Body, append([]string{"text"}, a.o.Mandatory(r.Type)...))
+	case q.Summary == search.SummaryData:
+		return resources.Without(r.Body, "text")
+	}
+	return r.Body, nil
+}
+
+func absolute(base, path string, query url.Values) string {
+	if len(query) == 0 {
+		return base + path
+	}
+	return base + path + "?" + query.Encode()
+}

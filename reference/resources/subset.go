@@ -1,0 +1,69 @@
+package resources
+
+import (
+	"slices"
+
+	"fhirwire/validators/fhirjson"
+)
+
+const subsettedTag = `{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}`
+
+// Subset keeps the named root elements of a stored body, with resourceType, id and meta, and tags it SUBSETTED as R4 search
+// asks of incomplete resources. A choice element is named by its stem: "value" keeps valueQuantity.
+func Subset(body []byte, keep []string) ([]byte, error) {
+	return subset(body, func(name string) bool {
+		return slices.ContainsFunc(keep, func(k string) bool {
+			return k == name || len(name) > len(k) && name[:len(k)] == k && name[len(k)] >= 'A' && name[len(k)] <= 'Z'
+		})
+	})
+}
+
+// Without drops one root element of a stored body and tags what is left SUBSETTED.
+func Without(body []byte, drop string) ([]byte, error) {
+	return subset(body, func(name string) bool { return name != drop })
+}
+
+func subset(body []byte, keep func(name string) bool) ([]byte, error) {
+	doc, err := parse(body)
+	if err != nil {
+		return nil, err
+	}
+	defer doc.Release()
+	b := make([]byte, 1, len(body)+len(subsettedTag)+16)
+	b[0] = '{'
+	for m := doc.Root().First(); m != nil; m = m.Next() {
+		name := m.Key()
+		if name[0] == '_' {
+			name = name[1:]
+		}
+		switch {
+		case name == "meta":
+			b = appendMeta(b, m)
+		case name == "resourceType" || name == "id" || keep(name):
+			b = appendMember(b, m)
+		}
+	}
+	b = append(b, '}')
+	if len(b) > 2 { // appendMember starts with a comma
+		b = append(b[:1], b[2:]...)
+	}
+	return b, nil
+}
+
+func appendMeta(b []byte, meta *fhirjson.Node) []byte {
+	b = append(b, `,"meta":{`...)
+	start := len(b)
+	tags := []byte(subsettedTag)
+	for m := meta.First(); m != nil; m = m.Next() {
+		if m.Key() != "tag" {
+			b = appendMember(b, m)
+			continue
+		}
+		for t := m.First(); t != nil; t = t.Next() {
+			tags = append(append(tags, ','), t.Raw()...)
+		}
+	}
+	b = append(b, `,"tag":[`...)
+	b = append(append(b, tags...), "]}"...)
+	return append(b[:start], b[start+1:]...)
+}

@@ -1,0 +1,243 @@
+package reference
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"fhirwire/internal/sqldb"
+	"fhirwire/reference/bulk"
+	"fhirwire/reference/fhirapi"
+	"fhirwire/reference/membermatch"
+	"fhirwire/reference/resources"
+	"fhirwire/reference/search"
+	"fhirwire/reference/synth"
+	"fhirwire/validators/profile"
+
+	"github.com/google/uuid"
+)
+
+// Options tune New. Clock is required.
+type Options struct {
+	// BaseURL is the FHIR base in links; empty: that of each request.
+	BaseURL string
+	// DataDir is where export files go; empty: a folder in the system's place for temporary files.
+	DataDir string
+	Logger  *slog.Logger
+	Clock   func() time.Time
+	// NewID makes ids of resources, Bundles and exports; nil: random UUIDs.
+	NewID   func() string
+	Version string
+	// Match tunes $member-match.
+	Match membermatch.Options
+	// ExportWorkers and KeepExports are bulk.Options.Workers and Keep.
+	ExportWorkers int
+	KeepExports   time.Duration
+}
+
+// Server is the reference payer.
+type Server struct {
+	store  *resources.Store
+	reg    *search.Registry
+	export *bulk.Manager
+	api    *fhirapi.API
+}
+
+// New opens the server over a database, whose schema it brings up to date, and the guides that it serves.
+func New(ctx context.Context, db *sqldb.DB, set *profile.Set, o Options) (*Server, error) {
+	if o.NewID == nil {
+		o.NewID = uuid.NewString
+	}
+	if o.DataDir == "" {
+		o.DataDir = filepath.Join(os.TempDir(), "fhirwire-reference")
+	}
+	reg, err := search.NewRegistry(definitions{set}, set)
+	if err != nil {
+		return nil, fmt.Errorf("reference server: %w", err)
+	}
+	store, err := resources.New(ctx, db, reg, resources.Options{Clock: o.Clock, Logger: o.Logger})
+	if err != nil {
+		return nil, fmt.Errorf("reference server: %w", err)
+	}
+	elements := rootElements{set}
+	export, err := bulk.New(ctx, db, store, reg, bulk.Options{
+		Dir: filepath.Join(o.DataDir, "exports"), Clock: o.Clock, NewID: o.NewID, Logger: o.Logger,
+		Workers: o.ExportWorkers, Keep: o.KeepExports, Mandatory: elements.mandatory,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reference server: %w", err)
+	}
+	s := &Server{store: store, reg: reg, export: export}
+	s.api = fhirapi.New(store, reg, export, fhirapi.Options{
+		BaseURL: o.BaseURL, Logger: o.Logger, Clock: o.Clock, NewID: o.NewID, Version: o.Version,
+		Matcher:   matcher{membermatch.New(lookup{store, reg}, o.Clock, o.Match)},
+		Profiles:  profilesOf(set),
+		Mandatory: elements.mandatory, Summary: elements.summary,
+		Guides: guidesOf(set), Instantiates: instantiates(set),
+	})
+	return s, nil
+}
+
+// Handler serves the FHIR API below /fhir.
+func (s *Server) Handler() http.Handler { return s.api.Handler() }
+
+// Run works on bulk exports until ctx ends.
+func (s *Server) Run(ctx context.Context) error { return s.export.Run(ctx) }
+
+// Load stores resources; see resources.Store.Load.
+func (s *Server) Load(ctx context.Context, seq iter.Seq2[resources.Incoming, error], o resources.LoadOptions) (resources.LoadReport, error) {
+	return s.store.Load(ctx, seq, o)
+}
+
+// Seed loads synthetic members. Seeding again with the same options changes nothing. A generated resource that the store
+// rejects is an error.
+func (s *Server) Seed(ctx context.Context, all iter.Seq[synth.Resource], o resources.LoadOptions) (resources.LoadReport, error) {
+	report, err := s.store.Load(ctx, func(yield func(resources.Incoming, error) bool) {
+		for r := range all {
+			if !yield(resources.Incoming{Type: r.Type, ID: r.ID, Body: r.JSON, Source: r.Type + "/" + r.ID}, nil) {
+				return
+			}
+		}
+	}, o)
+	for _, rej := range report.Rejects {
+		err = errors.Join(err, fmt.Errorf("synthetic %s: %s", rej.Source, rej.Reason))
+	}
+	return report, err
+}
+
+// Counts is the number of resources per type.
+func (s *Server) Counts(ctx context.Context) (map[string]int64, error) { return s.store.Counts(ctx) }
+
+// definitions gives the registry the set's SearchParameters.
+type definitions struct{ set *profile.Set }
+
+func (d definitions) SearchDefinitions(base string) []search.Definition {
+	params := d.set.SearchParams(base)
+	out := make([]search.Definition, len(params))
+	for i, p := range params {
+		out[i] = search.Definition{URL: p.URL, Code: p.Code, Kind: search.Kind(p.Type), Expression: p.Expression, Targets: p.Target}
+	}
+	return out
+}
+
+// matcher adapts membermatch to the HTTP side.
+type matcher struct{ m *membermatch.Matcher }
+
+func (a matcher) Match(ctx context.Context, body []byte) (int, []byte, time.Duration, error) {
+	r, err := a.m.Match(ctx, body)
+	return r.Status, r.Body, r.RetryAfter, err
+}
+
+// lookup is the member matcher's view of the store.
+type lookup struct {
+	store *resources.Store
+	reg   *search.Registry
+}
+
+// lookupPage is how many resources a lookup reads at a time.
+const lookupPage = 500
+
+func (l lookup) Search(ctx context.Context, typ, parameter, value string) ([][]byte, error) {
+	q, err := l.reg.Parse(typ, []search.Pair{{Name: parameter, Value: value}}, search.ParseOptions{Strict: true})
+	if err != nil {
+		var bad *search.Error
+		if errors.As(err, &bad) && bad.Code == "invalid" {
+			return nil, nil // no resource has a value that cannot be one
+		}
+		return nil, err
+	}
+	var out [][]byte
+	page := resources.Page{Limit: lookupPage}
+	for {
+		res, err := l.store.Search(ctx, q, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range res.Resources {
+			out = append(out, r.Body)
+		}
+		if res.Next == nil {
+			return out, nil
+		}
+		page.After = *res.Next
+	}
+}
+
+// rootElements answers what _elements and _summary need to know of a type.
+type rootElements struct{ set *profile.Set }
+
+func (r rootElements) filter(typ string, keep func(*profile.Element) bool) []string {
+	base, ok := r.set.Base(typ)
+	if !ok {
+		return nil
+	}
+	var out []string
+	for _, e := range base.Root.Children {
+		if keep(e) {
+			out = append(out, e.Name)
+		}
+	}
+	return out
+}
+
+func (r rootElements) mandatory(typ string) []string {
+	return r.filter(typ, func(e *profile.Element) bool { return e.Min > 0 })
+}
+
+func (r rootElements) summary(typ string) []string {
+	return r.filter(typ, func(e *profile.Element) bool { return e.IsSummary })
+}
+
+const corePackage = "hl7.fhir.r4.core"
+
+// profilesOf lists the guides' profiles of each type, once: the set does not change.
+func profilesOf(set *profile.Set) func(typ string) []string {
+	byType := map[string][]string{}
+	for _, d := range set.Structures() {
+		if d.Constraint && d.Kind == profile.Resource && !strings.HasPrefix(d.Package, corePackage) && !slices.Contains(byType[d.Type], d.URL) {
+			byType[d.Type] = append(byType[d.Type], d.URL)
+		}
+	}
+	for _, urls := range byType {
+		slices.Sort(urls)
+	}
+	return func(typ string) []string { return byType[typ] }
+}
+
+// claims are what the server says it follows when a guide is in its set.
+var claims = []struct{ pkg, guide, statement string }{
+	{"hl7.fhir.us.core", "http://hl7.org/fhir/us/core/ImplementationGuide/hl7.fhir.us.core", "http://hl7.org/fhir/us/core/CapabilityStatement/us-core-server"},
+	{"hl7.fhir.us.davinci-hrex", "http://hl7.org/fhir/us/davinci-hrex/ImplementationGuide/hl7.fhir.us.davinci-hrex", ""},
+	{"hl7.fhir.us.davinci-pdex", "http://hl7.org/fhir/us/davinci-pdex/ImplementationGuide/hl7.fhir.us.davinci-pdex", "http://hl7.org/fhir/us/davinci-pdex/CapabilityStatement/pdex-server"},
+}
+
+func guidesOf(set *profile.Set) []string {
+	var out []string
+	for _, id := range set.Packages() {
+		name, version, _ := strings.Cut(id, "#")
+		for _, c := range claims {
+			if c.pkg == name {
+				out = append(out, c.guide+"|"+version)
+			}
+		}
+	}
+	return out
+}
+
+func instantiates(set *profile.Set) []string {
+	out := []string{"http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"}
+	for _, c := range claims {
+		if c.statement != "" && slices.ContainsFunc(set.Packages(), func(id string) bool { return strings.HasPrefix(id, c.pkg+"#") }) {
+			out = append(out, c.statement)
+		}
+	}
+	return out
+}
