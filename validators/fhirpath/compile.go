@@ -65,7 +65,7 @@ func (c *compiler) compile(n parse.Node) (node, error) {
 		if n.Op == "is" {
 			return &isType{n.Pos, x, t}, nil
 		}
-		return &asType{n.Pos, x, t}, nil
+		return &asType{Pos: n.Pos, x: x, t: t}, nil
 	case *parse.Binary:
 		return c.binary(n)
 	}
@@ -222,7 +222,9 @@ func (c *compiler) call(n *parse.Call, input node) (node, error) {
 		case "is":
 			return &isType{n.Pos, in, t}, nil
 		case "as":
-			return &asType{n.Pos, in, t}, nil
+			before, _ := in.(*call)
+			filters := before != nil && (before.name == "descendants" || before.name == "children")
+			return &asType{Pos: n.Pos, x: in, t: t, filters: filters}, nil
 		default:
 			return &ofType{n.Pos, in, t}, nil
 		}

@@ -1,6 +1,7 @@
 package fhirpath
 
 import (
+	"errors"
 	"hash/maphash"
 	"strings"
 
@@ -54,7 +55,11 @@ func (s *state) equalItem(a, b *item) (value.Tri, error) {
 		return value.Unknown, err
 	}
 	if x != nil && y != nil {
-		return value.Equal(x, y)
+		t, err := value.Equal(x, y)
+		if a.node != nil && b.node != nil && errors.Is(err, value.ErrUnit) {
+			return value.False, nil // two elements that differ, in units that no table relates
+		}
+		return t, err
 	}
 	if x == nil && y == nil && a.node != nil && b.node != nil && (a.node.Kind() != fhirjson.Object || b.node.Kind() != fhirjson.Object) {
 		return value.Of(s.sameNode(a.node, b.node)), nil

@@ -151,7 +151,7 @@ func funcMemberOf(s *state, f *frame, c *call, in, dst []item) ([]item, error) {
 		return dst, err
 	}
 	if len(in) > 1 {
-		return dst, fmt.Errorf("memberOf() takes a single value, not %d", len(in))
+		return dst, fmt.Errorf("%w: memberOf() takes a single value, not %d", ErrNotChecked, len(in))
 	}
 	if s.env.Terminology == nil || in[0].node == nil {
 		return dst, fmt.Errorf("%w: no terminology to ask for %s", ErrNotChecked, valueSet)

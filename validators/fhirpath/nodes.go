@@ -251,6 +251,9 @@ type asType struct {
 	parse.Pos
 	x node
 	t *typeSpec
+	// filters is set on descendants().as(T) and children().as(T): rules of R4 (dom-3) use it like ofType(), from before as
+	// was confined to single values.
+	filters bool
 }
 
 func (n *asType) position() parse.Pos { return n.Pos }
@@ -261,7 +264,7 @@ func (n *asType) eval(s *state, f *frame, dst []item) ([]item, error) {
 	if err != nil {
 		return dst, err
 	}
-	if len(b) > 1 {
+	if len(b) > 1 && !n.filters {
 		return dst, failf(n.Pos, "as takes a single value, not %d; ofType() filters", len(b))
 	}
 	return n.t.filter(n.Pos, b, dst)
