@@ -134,12 +134,6 @@ func (m *Matcher) Match(ctx context.Context, body []byte) (Result, error) {
 	return m.accept(grant)
 }
 
-// Answer is Match for a router that needs no Grant.
-func (m *Matcher) Answer(ctx context.Context, parameters []byte) (status int, body []byte, retryAfter time.Duration, err error) {
-	r, err := m.Match(ctx, parameters)
-	return r.Status, r.Body, r.RetryAfter, err
-}
-
 func (m *Matcher) accept(g *Grant) (Result, error) {
 	type coding struct {
 		System string `json:"system"`
