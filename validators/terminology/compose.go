@@ -25,6 +25,8 @@ type clause struct {
 	// codes are the codes listed or filtered; nil when any.
 	codes       map[string]struct{}
 	insensitive bool
+	// test judges codes of a system that is defined by a grammar.
+	test func(code string) Answer
 	// fault says why codes could not be told; the answer for this system is then Unknown.
 	fault string
 	// sets must all contain the code, too.
@@ -32,7 +34,7 @@ type clause struct {
 }
 
 type nested struct {
-	canonical, from string
+	key, canonical, from string
 }
 
 // maxDepth ends value sets that include each other.
@@ -88,7 +90,7 @@ func (c *clause) contains(s *Service, system, code string, depth int) Answer {
 		}
 	}
 	for _, n := range c.sets {
-		vs := s.set(n.canonical, n.from)
+		vs := s.setAt(n.key, n.canonical, n.from)
 		if vs == nil {
 			a = Answer{Why: "the value set " + n.canonical + " is not at hand"}
 			continue
@@ -108,6 +110,9 @@ func (c *clause) contains(s *Service, system, code string, depth int) Answer {
 }
 
 func (c *clause) inSystem(code string) Answer {
+	if c.test != nil {
+		return c.test(code)
+	}
 	if c.codes != nil {
 		key := code
 		if c.insensitive {
@@ -125,14 +130,11 @@ func (c *clause) inSystem(code string) Answer {
 	}
 	if c.all != nil {
 		if _, ok := c.all.find(code); ok {
-			return Answer{Value: Yes}
+			return Answer{Value: Yes, Why: c.all.why}
 		}
 		if c.all.content == contentComplete {
-			return Answer{Value: No}
+			return Answer{Value: No, Why: c.all.why}
 		}
-	}
-	if g := grammarOf(c.system); g != nil {
-		return g(code)
 	}
 	if c.all == nil {
 		return Answer{Why: notAtHand(c.system)}
@@ -149,11 +151,11 @@ func (vs *valueSet) complete(s *Service, depth int) bool {
 		if c.fault != "" {
 			return false
 		}
-		if c.any && c.system != "" && (c.all == nil || c.all.content != contentComplete) && grammarOf(c.system) == nil {
+		if c.any && c.system != "" && c.test == nil && (c.all == nil || c.all.content != contentComplete) {
 			return false
 		}
 		for _, n := range c.sets {
-			if in := s.set(n.canonical, n.from); in == nil || !in.complete(s, depth+1) {
+			if in := s.setAt(n.key, n.canonical, n.from); in == nil || !in.complete(s, depth+1) {
 				return false
 			}
 		}
@@ -207,7 +209,7 @@ func expanded(list []ig.Coded) []clause {
 func compileClause(inc *ig.Include, home string, s *Service) clause {
 	c := clause{system: inc.System}
 	for _, v := range inc.ValueSets {
-		c.sets = append(c.sets, nested{v, home})
+		c.sets = append(c.sets, nested{keyOf(v, home), v, home})
 	}
 	if inc.System == "" {
 		c.any = true
@@ -233,6 +235,12 @@ func compileClause(inc *ig.Include, home string, s *Service) clause {
 		}
 	case len(inc.Filters) == 0:
 		c.any, c.all = true, sys
+		if sys == nil || sys.content != contentComplete {
+			c.test = grammarOf(inc.System)
+		}
+	case inc.System == Languages:
+		c.any = true
+		c.test, c.fault = languageFilter(inc.Filters)
 	default:
 		c.filter(inc.Filters, sys)
 	}

@@ -2,7 +2,10 @@ package terminology
 
 import (
 	"regexp"
+	"slices"
 	"strings"
+
+	"fhirwire/validators/ig"
 )
 
 // Systems defined by a grammar.
@@ -50,6 +53,62 @@ var languageForm = regexp.MustCompile(`^(?i:(?:[a-z]{2,3}(?:-[a-z]{3}){0,3}|[a-z
 
 func languageTag(code string) Answer { return yesNo(languageForm.MatchString(code)) }
 
+// languageFilter judges tags by which parts they have, the only filters that the definition of the system knows.
+func languageFilter(filters []ig.Filter) (test func(string) Answer, fault string) {
+	for _, f := range filters {
+		if f.Op != "exists" || !slices.Contains([]string{"language", "ext-lang", "script", "region", "variant", "extension", "private-use"}, f.Property) {
+			return nil, "the value set filters language tags by something beyond us: " + f.Property + " " + f.Op
+		}
+	}
+	return func(code string) Answer {
+		if !languageForm.MatchString(code) {
+			return Answer{Value: No}
+		}
+		for _, f := range filters {
+			if hasPart(code, f.Property) != (f.Value == "true") {
+				return Answer{Value: No}
+			}
+		}
+		return Answer{Value: Yes}
+	}, ""
+}
+
+// hasPart reports whether a well-formed tag has a part of that kind.
+func hasPart(tag, kind string) bool {
+	first, rest, _ := strings.Cut(tag, "-")
+	if len(first) == 1 { // x-… or a grandfathered tag
+		return kind == "private-use" && strings.EqualFold(first, "x")
+	}
+	if kind == "language" {
+		return true
+	}
+	singleton := byte(0)
+	for sub := range strings.SplitSeq(rest, "-") {
+		var is string
+		switch n := len(sub); {
+		case n == 0:
+		case n == 1:
+			singleton = sub[0] | 0x20
+			if is = "extension"; singleton == 'x' {
+				is = "private-use"
+			}
+		case singleton != 0:
+		case n == 3 && sub[0] >= 'A':
+			is = "ext-lang"
+		case n == 4 && sub[0] >= 'A':
+			is = "script"
+		case n == 2, n == 3:
+			is = "region"
+		default:
+			is = "variant"
+		}
+		if is == kind {
+			return true
+		}
+	}
+	return false
+}
+
 // mediaForm is type/subtype with parameters (RFC 6838, RFC 2045).
 var mediaForm = regexp.MustCompile(`^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+*-]+(?: ?; ?[A-Za-z0-9!#$&^_.+-]+=(?:[A-Za-z0-9!#$&^_.+/:-]+|"[^"]*"))*$`)
 
@@ -57,12 +116,7 @@ var mediaForm = regexp.MustCompile(`^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+*-]
 var mediaSuffixes = [...]string{"xml", "json", "ttl"}
 
 func mediaType(code string) Answer {
-	for _, s := range mediaSuffixes {
-		if code == s {
-			return Answer{Value: Yes}
-		}
-	}
-	return yesNo(mediaForm.MatchString(code))
+	return yesNo(slices.Contains(mediaSuffixes[:], code) || mediaForm.MatchString(code))
 }
 
 func uriCode(code string) Answer {

@@ -95,10 +95,10 @@ func (s *Service) Code(system, code string) (display string, a Answer) {
 	sys := s.system(system, "")
 	if sys != nil {
 		if i, ok := sys.find(code); ok {
-			return sys.concepts[i].Display, Answer{Value: Yes}
+			return sys.concepts[i].Display, Answer{Value: Yes, Why: sys.why}
 		}
 		if sys.content == contentComplete {
-			return "", Answer{Value: No}
+			return "", Answer{Value: No, Why: sys.why}
 		}
 	}
 	if g := grammarOf(system); g != nil {
@@ -143,10 +143,17 @@ func incomplete(system, content string) string {
 
 // set is the compiled value set, nil when it is not at hand.
 func (s *Service) set(canonical, from string) *valueSet {
-	key := canonical
-	if from != "" {
-		key = canonical + " " + from
+	return s.setAt(keyOf(canonical, from), canonical, from)
+}
+
+func keyOf(canonical, from string) string {
+	if from == "" {
+		return canonical
 	}
+	return canonical + " " + from
+}
+
+func (s *Service) setAt(key, canonical, from string) *valueSet {
 	c, ok := s.sets.Load(key)
 	if !ok {
 		if c = s.remember(&s.sets, key, new(cell[*valueSet])); c == nil {
@@ -159,10 +166,7 @@ func (s *Service) set(canonical, from string) *valueSet {
 }
 
 func (s *Service) system(canonical, from string) *system {
-	key := canonical
-	if from != "" {
-		key = canonical + " " + from
-	}
+	key := keyOf(canonical, from)
 	c, ok := s.systems.Load(key)
 	if !ok {
 		if c = s.remember(&s.systems, key, new(cell[*system])); c == nil {
@@ -208,9 +212,14 @@ func (s *Service) compileSystem(canonical, from string) *system {
 	if err != nil {
 		return &system{fault: fmt.Sprintf("the code system cannot be read: %v", err)}
 	}
+	url, _ := ig.SplitCanonical(canonical)
+	if cs == nil || cs.Content == "not-present" {
+		if list := s.suppliedSystem(url); list != nil {
+			return list
+		}
+	}
 	if cs == nil {
 		return nil
 	}
-	url, _ := ig.SplitCanonical(canonical)
 	return newSystem(cs, s.defs.Supplements(url))
 }

@@ -19,6 +19,8 @@ type system struct {
 	// parents holds further parents, from properties, by concept.
 	parents map[int32][]int32
 	fault   string
+	// why marks a system that does not come from the packages.
+	why string
 }
 
 func newSystem(cs *ig.CodeSystem, supplements []*ig.CodeSystem) *system {
