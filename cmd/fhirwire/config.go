@@ -1,0 +1,220 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+)
+
+// config is what serve can be told. Precedence: flag, then environment, then file, then default.
+type config struct {
+	Listen          string `yaml:"listen"`
+	ProxyListen     string `yaml:"proxy-listen"`
+	ReferenceListen string `yaml:"reference-listen"`
+	ForwardListen   string `yaml:"forward-listen"`
+	TLSListen       string `yaml:"tls-listen"`
+	Data            string `yaml:"data"`
+	Database        string `yaml:"database"`
+	Blobs           string `yaml:"blobs"`
+	// ProxyURL is how clients reach the proxy listener, for the URLs that are shown and rewritten; empty: its address.
+	ProxyURL string `yaml:"proxy-url"`
+	// Hosts are names the dashboard may be reached by, besides loopback names.
+	Hosts    string `yaml:"hosts"`
+	Event    string `yaml:"event"`
+	MaxBody  int64  `yaml:"max-body"`
+	LogLevel string `yaml:"log-level"`
+	Demo     bool   `yaml:"demo"`
+}
+
+// setting ties a key (flag and file) and its environment variable to a field.
+type setting struct {
+	key, usage string
+	field      any // *string, *int64 or *bool
+}
+
+func (c *config) settings() []setting {
+	return []setting{
+		{"listen", "address of the dashboard and the JSON API", &c.Listen},
+		{"proxy-listen", "address of the peer-to-peer proxy", &c.ProxyListen},
+		{"reference-listen", "address of the built-in reference payer server; \"off\" for none", &c.ReferenceListen},
+		{"forward-listen", "address of the forward proxy (not part of this version)", &c.ForwardListen},
+		{"tls-listen", "address of the TLS listener (not part of this version)", &c.TLSListen},
+		{"data", "folder that holds the database, bodies and keys", &c.Data},
+		{"database", "postgres://… instead of the SQLite file in the data folder", &c.Database},
+		{"blobs", "file://DIR for bodies instead of the data folder", &c.Blobs},
+		{"proxy-url", "public URL of the proxy listener, when it is not its address", &c.ProxyURL},
+		{"hosts", "comma-separated host names the dashboard answers to, besides loopback", &c.Hosts},
+		{"event", "name of the event, shown in the dashboard", &c.Event},
+		{"max-body", "bytes of a body that are stored; the rest is forwarded, counted and hashed", &c.MaxBody},
+		{"log-level", "debug, info, warn or error", &c.LogLevel},
+		{"demo", "seed the reference server and play a client through the proxy", &c.Demo},
+	}
+}
+
+func defaultConfig() config {
+	return config{
+		Listen: "127.0.0.1:8080", ProxyListen: "127.0.0.1:8081", ReferenceListen: "127.0.0.1:8083", Data: "./fhirwire-data",
+		MaxBody: 64 << 20, LogLevel: "info",
+	}
+}
+
+// envName is the environment variable of a key: FHIRWIRE_PROXY_LISTEN.
+func envName(key string) string {
+	return "FHIRWIRE_" + strings.ToUpper(strings.ReplaceAll(key, "-", "_"))
+}
+
+// loadConfig puts the four sources together and reports everything wrong with them at once.
+func loadConfig(p *process, args []string) (config, error) {
+	c := defaultConfig()
+	fs := newFlags(p, "serve", "[--demo] [flags]", "Runs the dashboard, the proxy and the reference server in one process, until interrupted.\n"+
+		"Every flag can be set in the environment (--proxy-listen is FHIRWIRE_PROXY_LISTEN) or in a YAML file.\n")
+	file := fs.String("config", p.getenv(envName("config")), "YAML `FILE` with these flags as keys")
+	given := map[string]string{}
+	for _, s := range c.settings() {
+		set := func(v string) error { given[s.key] = v; return assign(s.field, v) }
+		usage := fmt.Sprintf("%s (default %v)", s.usage, deref(s.field))
+		if _, isBool := s.field.(*bool); isBool {
+			fs.BoolFunc(s.key, s.usage, set)
+		} else {
+			fs.Func(s.key, usage, set)
+		}
+	}
+	rest, err := parseFlags(fs, args)
+	if err != nil {
+		return c, err
+	}
+	if len(rest) > 0 {
+		return c, usagef("unexpected argument %q", rest[0])
+	}
+	c = defaultConfig() // the flags have the last word, below
+	var errs []error
+	if *file != "" {
+		if err := readConfigFile(*file, &c); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	for _, s := range c.settings() {
+		if v := p.getenv(envName(s.key)); v != "" {
+			if err := assign(s.field, v); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", envName(s.key), err))
+			}
+		}
+		if v, ok := given[s.key]; ok {
+			if err := assign(s.field, v); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	errs = append(errs, c.check()...)
+	return c, errors.Join(errs...)
+}
+
+func assign(field any, v string) error {
+	switch f := field.(type) {
+	case *string:
+		*f = v
+	case *int64:
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil {
+			return fmt.Errorf("%q is no whole number", v)
+		}
+		*f = n
+	case *bool:
+		b, err := strconv.ParseBool(v)
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false", v)
+		}
+		*f = b
+	}
+	return nil
+}
+
+func deref(field any) any {
+	switch f := field.(type) {
+	case *string:
+		if *f == "" {
+			return "none"
+		}
+		return *f
+	case *int64:
+		return *f
+	default:
+		return ""
+	}
+}
+
+func readConfigFile(path string, c *config) error {
+	src, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("config: %w", err)
+	}
+	if len(bytes.TrimSpace(src)) == 0 {
+		return nil
+	}
+	if err := yaml.UnmarshalWithOptions(src, c, yaml.DisallowUnknownField()); err != nil {
+		return fmt.Errorf("config %s: %s", path, strings.Join(strings.Fields(yaml.FormatError(err, false, false)), " "))
+	}
+	return nil
+}
+
+// check reports what cannot work, with the key.
+func (c *config) check() []error {
+	var errs []error
+	if c.ForwardListen != "" {
+		errs = append(errs, errors.New("forward-listen: the forward proxy is not part of this version yet"))
+	}
+	if c.TLSListen != "" {
+		errs = append(errs, errors.New("tls-listen: the TLS listener is not part of this version yet"))
+	}
+	if c.Blobs != "" && !strings.HasPrefix(c.Blobs, "file://") {
+		errs = append(errs, errors.New("blobs: this version stores bodies under file://DIR only"))
+	}
+	if c.Database != "" && !strings.HasPrefix(c.Database, "postgres://") && !strings.HasPrefix(c.Database, "postgresql://") {
+		errs = append(errs, errors.New("database: want postgres://…; leave it out for SQLite in the data folder"))
+	}
+	if c.MaxBody < 1<<10 {
+		errs = append(errs, errors.New("max-body: want 1024 bytes or more"))
+	}
+	if _, err := c.level(); err != nil {
+		errs = append(errs, err)
+	}
+	if c.Demo && c.ReferenceListen == "off" {
+		errs = append(errs, errors.New("demo: needs the reference server; leave reference-listen on"))
+	}
+	return errs
+}
+
+func (c *config) level() (slog.Level, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return l, fmt.Errorf("log-level: %q is none of debug, info, warn, error", c.LogLevel)
+	}
+	return l, nil
+}
+
+func (c *config) blobDir() string {
+	if dir, ok := strings.CutPrefix(c.Blobs, "file://"); ok {
+		return dir
+	}
+	return filepath.Join(c.Data, "blobs")
+}
+
+func (c *config) hosts() []string {
+	var out []string
+	for h := range strings.SplitSeq(c.Hosts, ",") {
+		if h = strings.TrimSpace(h); h != "" {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+var _ flag.Value = (*list)(nil)

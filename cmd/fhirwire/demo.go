@@ -1,0 +1,276 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// demoClient plays the client's side of the payer-to-payer scenario through the proxy, with one deliberate mistake.
+type demoClient struct {
+	base   string // FHIR base behind the proxy
+	http   *http.Client
+	now    func() time.Time
+	logger *slog.Logger
+}
+
+// demoMember is the seeded member the demo asks for; see reference/synth.
+const (
+	demoMember     = "pt-90417"
+	demoSubscriber = "CM-778812"
+)
+
+// play runs the scenario once. It goes on after an answer it did not expect: what happened is recorded either way.
+func (d *demoClient) play(ctx context.Context) error {
+	if _, _, err := d.get(ctx, "/metadata", nil); err != nil {
+		return err
+	}
+	// The deliberate mistake: a match request without the consent it needs. The server is right to refuse it.
+	if _, _, err := d.post(ctx, "/Patient/$member-match", d.matchRequest(false)); err != nil {
+		return err
+	}
+	if _, _, err := d.post(ctx, "/Patient/$member-match", d.matchRequest(true)); err != nil {
+		return err
+	}
+	if _, _, err := d.get(ctx, "/Patient?identifier="+url.QueryEscape("cmu-90417"), nil); err != nil {
+		return err
+	}
+	for _, search := range []string{
+		"Coverage?patient=" + demoMember,
+		"Condition?patient=" + demoMember,
+		"Observation?patient=" + demoMember + "&category=vital-signs",
+		"Observation?patient=" + demoMember + "&category=laboratory&_count=5",
+		"MedicationRequest?patient=" + demoMember + "&intent=order&_include=MedicationRequest:medication",
+		"ExplanationOfBenefit?patient=" + demoMember,
+		"Immunization?patient=" + demoMember + "&_revinclude=Provenance:target",
+	} {
+		if _, _, err := d.get(ctx, "/"+search, nil); err != nil {
+			return err
+		}
+	}
+	if err := d.everything(ctx); err != nil {
+		return err
+	}
+	return d.export(ctx)
+}
+
+func (d *demoClient) everything(ctx context.Context) error {
+	next := d.base + "/Patient/" + demoMember + "/$everything?_count=50"
+	for range 20 {
+		_, body, err := d.do(ctx, http.MethodGet, next, nil, nil)
+		if err != nil {
+			return err
+		}
+		var page struct {
+			Link []struct{ Relation, URL string }
+		}
+		if err := json.Unmarshal(body, &page); err != nil {
+			return fmt.Errorf("$everything: %w", err)
+		}
+		next = ""
+		for _, l := range page.Link {
+			if l.Relation == "next" {
+				next = l.URL
+			}
+		}
+		if next == "" {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (d *demoClient) export(ctx context.Context) error {
+	res, _, err := d.get(ctx, "/Patient/$export?_type=Patient,Coverage,Condition,Immunization", http.Header{
+		"Accept": {fhirMedia}, "Prefer": {"respond-async"},
+	})
+	if err != nil {
+		return err
+	}
+	status := res.Header.Get("Content-Location")
+	if status == "" {
+		return fmt.Errorf("export: %s without a Content-Location", res.Status)
+	}
+	for {
+		res, body, err := d.do(ctx, http.MethodGet, status, nil, http.Header{"Accept": {"application/json"}})
+		if err != nil {
+			return err
+		}
+		if res.StatusCode == http.StatusAccepted {
+			if err := sleep(ctx, retryAfter(res)); err != nil {
+				return err
+			}
+			continue
+		}
+		var manifest struct {
+			Output []struct{ URL string }
+		}
+		if err := json.Unmarshal(body, &manifest); err != nil {
+			return fmt.Errorf("export manifest: %w", err)
+		}
+		for _, f := range manifest.Output {
+			if _, _, err := d.do(ctx, http.MethodGet, f.URL, nil, http.Header{"Accept": {"application/fhir+ndjson"}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// retryAfter is how long the server asks to wait, 1 second where it does not say.
+func retryAfter(res *http.Response) time.Duration {
+	if n, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && n > 0 && n < 60 {
+		return time.Duration(n) * time.Second
+	}
+	return time.Second
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+const fhirMedia = "application/fhir+json"
+
+func (d *demoClient) get(ctx context.Context, path string, h http.Header) (*http.Response, []byte, error) {
+	if h == nil {
+		h = http.Header{"Accept": {fhirMedia}}
+	}
+	return d.do(ctx, http.MethodGet, d.base+path, nil, h)
+}
+
+func (d *demoClient) post(ctx context.Context, path, body string) (*http.Response, []byte, error) {
+	return d.do(ctx, http.MethodPost, d.base+path, []byte(body), http.Header{"Accept": {fhirMedia}, "Content-Type": {fhirMedia}})
+}
+
+func (d *demoClient) do(ctx context.Context, method, url string, body []byte, h http.Header) (*http.Response, []byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+	if err != nil {
+		return nil, nil, err
+	}
+	for k, v := range h {
+		req.Header[k] = v
+	}
+	req.Header.Set("User-Agent", "fhirwire-demo")
+	res, err := d.http.Do(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s %s: %w", method, url, err)
+	}
+	d.logger.DebugContext(ctx, "demo request", "method", method, "url", url, "status", res.StatusCode)
+	return res, answer, nil
+}
+
+// matchRequest is the body of $member-match for the demo member, with or without the consent.
+func (d *demoClient) matchRequest(consent bool) string {
+	part := ""
+	if consent {
+		part = ",\n" + matchConsent
+	}
+	body := strings.Replace(matchParameters, "{consent}", part, 1)
+	return strings.NewReplacer(
+		"{subscriber}", demoSubscriber,
+		"{from}", d.now().AddDate(0, -1, 0).Format(time.DateOnly),
+		"{until}", d.now().AddDate(1, 0, 0).Format(time.DateOnly),
+	).Replace(body)
+}
+
+const matchParameters = `{
+  "resourceType": "Parameters",
+  "parameter": [
+    {
+      "name": "MemberPatient",
+      "resource": {
+        "resourceType": "Patient",
+        "id": "member",
+        "identifier": [
+          {
+            "type": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MB" }] },
+            "system": "https://harborlight.example/member-id",
+            "value": "HL-55021"
+          }
+        ],
+        "name": [{ "family": "Brannigan-Reyes", "given": ["Odalys"] }],
+        "gender": "female",
+        "birthDate": "1979-04-18"
+      }
+    },
+    {
+      "name": "CoverageToMatch",
+      "resource": {
+        "resourceType": "Coverage",
+        "id": "old",
+        "status": "active",
+        "subscriberId": "{subscriber}",
+        "beneficiary": { "reference": "Patient/member" },
+        "relationship": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/subscriber-relationship", "code": "self" }] },
+        "payor": [{ "identifier": { "system": "http://hl7.org/fhir/sid/us-npi", "value": "1982947230" }, "display": "Cedar Mesa Health Plan" }]
+      }
+    },
+    {
+      "name": "CoverageToLink",
+      "resource": {
+        "resourceType": "Coverage",
+        "id": "new",
+        "identifier": [
+          {
+            "type": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MB" }] },
+            "system": "https://harborlight.example/member-id",
+            "value": "HL-55021"
+          }
+        ],
+        "status": "active",
+        "beneficiary": { "reference": "Patient/member" },
+        "payor": [{ "identifier": { "system": "http://hl7.org/fhir/sid/us-npi", "value": "1245319599" }, "display": "Harborlight Mutual" }]
+      }
+    }{consent}
+  ]
+}
+`
+
+const matchConsent = `    {
+      "name": "Consent",
+      "resource": {
+        "resourceType": "Consent",
+        "status": "active",
+        "scope": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy" }] },
+        "category": [{ "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IDSCL" }] }],
+        "patient": { "reference": "Patient/member" },
+        "performer": [{ "reference": "Patient/member" }],
+        "sourceReference": { "reference": "https://harborlight.example/fhir/DocumentReference/consent-55021" },
+        "policy": [{ "uri": "http://hl7.org/fhir/us/davinci-hrex/StructureDefinition-hrex-consent.html#regular" }],
+        "provision": {
+          "type": "permit",
+          "period": { "start": "{from}", "end": "{until}" },
+          "actor": [
+            {
+              "role": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type", "code": "performer" }] },
+              "reference": { "identifier": { "system": "http://hl7.org/fhir/sid/us-npi", "value": "1982947230" }, "display": "Cedar Mesa Health Plan" }
+            },
+            {
+              "role": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP" }] },
+              "reference": { "identifier": { "system": "http://hl7.org/fhir/sid/us-npi", "value": "1245319599" }, "display": "Harborlight Mutual" }
+            }
+          ],
+          "action": [{ "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/consentaction", "code": "disclose" }] }]
+        }
+      }
+    }`

@@ -1,0 +1,280 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+
+	"fhirwire/internal/blobs"
+	"fhirwire/internal/live"
+	"fhirwire/internal/pipeline"
+	"fhirwire/internal/sqldb"
+	"fhirwire/internal/store"
+	"fhirwire/proxy/record"
+	"fhirwire/proxy/reverse"
+	"fhirwire/reference"
+	"fhirwire/reference/membermatch"
+	"fhirwire/reference/synth"
+	"fhirwire/validators"
+	"fhirwire/validators/fhirjson"
+	"fhirwire/validators/guides"
+	"fhirwire/validators/inspect"
+	"fhirwire/validators/instance"
+	"fhirwire/validators/interaction"
+	"fhirwire/web"
+)
+
+func runServe(ctx context.Context, p *process, args []string) (int, error) {
+	cfg, err := loadConfig(p, args)
+	if err != nil {
+		return exitUsage, err
+	}
+	a, err := newApp(ctx, cfg, p)
+	if err != nil {
+		return exitUsage, errors.Join(err, a.close())
+	}
+	a.announce()
+	err = a.run(ctx)
+	if err = errors.Join(err, a.close()); err != nil {
+		return exitUsage, err
+	}
+	return exitFine, nil
+}
+
+// app is the wiring of one serve process.
+type app struct {
+	cfg    config
+	p      *process
+	logger *slog.Logger
+
+	dashboard, proxy, reference *listener
+
+	db, refDB *sqldb.DB
+	store     *store.Store
+	hub       *live.Hub
+	lib       *guides.Library
+	pipeline  *pipeline.Pipeline
+	recorder  *record.Recorder
+	payer     *reference.Server
+	page      *web.Server
+	proxyURL  string
+	closers   []func() error
+}
+
+// newApp opens everything serve needs, so that what cannot work is said before the first request. On an error the app
+// returned holds what close has to close.
+func newApp(ctx context.Context, cfg config, p *process) (*app, error) {
+	level, err := cfg.level()
+	if err != nil {
+		return &app{}, err
+	}
+	a := &app{cfg: cfg, p: p, logger: slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level})), hub: live.NewHub()}
+	for _, step := range []func(context.Context) error{a.listen, a.open, a.judge, a.simulate, a.show} {
+		if err := step(ctx); err != nil {
+			return a, err
+		}
+	}
+	return a, nil
+}
+
+func (a *app) listen(ctx context.Context) error {
+	var errs []error
+	on := func(name, key, addr string) *listener {
+		l, err := listenOn(ctx, name, key, addr)
+		if err != nil {
+			errs = append(errs, err)
+			return nil
+		}
+		a.closers = append(a.closers, func() error { return ignoreClosed(l.ln.Close()) })
+		return l
+	}
+	a.dashboard = on("dashboard", "listen", a.cfg.Listen)
+	a.proxy = on("proxy", "proxy-listen", a.cfg.ProxyListen)
+	if a.cfg.ReferenceListen != "off" {
+		a.reference = on("reference", "reference-listen", a.cfg.ReferenceListen)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if a.proxyURL = a.cfg.ProxyURL; a.proxyURL == "" {
+		a.proxyURL = a.proxy.url()
+	}
+	return nil
+}
+
+func (a *app) open(ctx context.Context) error {
+	if err := os.MkdirAll(a.cfg.Data, 0o700); err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	dsn := a.cfg.Database
+	if dsn == "" {
+		dsn = sqldb.SQLiteDSN(filepath.Join(a.cfg.Data, "fhirwire.db"))
+	}
+	var err error
+	if a.db, err = sqldb.Open(ctx, dsn, sqldb.Options{Logger: a.logger}); err != nil {
+		return err
+	}
+	a.closers = append(a.closers, a.db.Close)
+	dir, err := blobs.OpenDir(a.cfg.blobDir(), blobs.Options{Clock: a.p.now})
+	if err != nil {
+		return fmt.Errorf("blobs: %w", err)
+	}
+	if a.store, err = store.Open(ctx, a.db, dir, store.Options{Clock: a.p.now}); err != nil {
+		return err
+	}
+	return nil
+}
+
+// judge makes what turns traffic into evidence and evidence into reports.
+func (a *app) judge(context.Context) error {
+	var err error
+	if a.lib, err = guides.Load(); err != nil {
+		return err
+	}
+	key, err := fingerprintKey(a.cfg.Data)
+	if err != nil {
+		return err
+	}
+	inspector := inspect.New(a.lib, a.store, inspect.Options{Channels: a.store, Now: a.p.now})
+	classifier := interaction.NewClassifier(a.store, a.store, interaction.Options{Logger: a.logger})
+	a.pipeline = pipeline.New(a.store, classifier, inspector, a.hub, pipeline.Options{Logger: a.logger, Clock: a.p.now})
+	spool := filepath.Join(a.cfg.Data, "spool")
+	if err := os.MkdirAll(spool, 0o700); err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	a.recorder = record.New(a.pipeline, key, record.Options{SpoolDir: spool, MaxBody: a.cfg.MaxBody, Clock: a.p.now, Logger: a.logger})
+	return nil
+}
+
+// stu2 are the guides the reference payer follows: those of the 2022 tracks.
+var stu2 = []string{
+	"hl7.fhir.us.davinci-pdex#2.0.0", "hl7.fhir.us.core#3.1.1", "hl7.fhir.us.davinci-hrex#1.0.0", "hl7.fhir.us.davinci-drug-formulary#2.0.1",
+	"hl7.fhir.us.davinci-atr#2.1.0", "hl7.fhir.us.carin-bb#2.0.0",
+}
+
+// simulate makes the reference payer.
+func (a *app) simulate(ctx context.Context) error {
+	if a.reference == nil {
+		return nil
+	}
+	var err error
+	if a.refDB, err = sqldb.Open(ctx, sqldb.SQLiteDSN(filepath.Join(a.cfg.Data, "reference.db")), sqldb.Options{Logger: a.logger}); err != nil {
+		return err
+	}
+	a.closers = append(a.closers, a.refDB.Close)
+	set, err := a.lib.Set(stu2...)
+	if err != nil {
+		return err
+	}
+	a.payer, err = reference.New(ctx, a.refDB, set, reference.Options{
+		DataDir: filepath.Join(a.cfg.Data, "reference"), Logger: a.logger, Clock: a.p.now, Version: version,
+		Match: membermatch.Options{
+			PlanName: "Cedar Mesa Health Plan", UnsegmentedTag: synth.TagSystem + "|" + synth.TagUnsegmented,
+			// The public client collection's consent ended in January 2025, and its match is to succeed.
+			HonourPastConsents: []string{"99999"},
+		},
+	})
+	return err
+}
+
+func (a *app) announce() {
+	_, _ = fmt.Fprintf(a.p.stdout, "fhirwire %s\n  dashboard  %s\n  proxy      %s\n", version, a.dashboard.url(), a.proxyURL)
+	if a.reference != nil {
+		_, _ = fmt.Fprintf(a.p.stdout, "  reference  %s/fhir\n", a.reference.url())
+	}
+	_, _ = fmt.Fprintf(a.p.stdout, "  data       %s\n", a.cfg.Data)
+}
+
+// run serves until ctx ends, then stops in order: listeners, recorder, pipeline, hub.
+func (a *app) run(ctx context.Context) error {
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	recording, stopRecording := context.WithCancel(work)
+	defer stopRecording()
+
+	var workers, recorders errgroup.Group
+	workers.Go(func() error { return a.pipeline.Run(work) })
+	recorders.Go(func() error { return a.recorder.Run(recording) })
+
+	servers, serving := errgroup.WithContext(ctx)
+	servers.Go(func() error { return a.dashboard.serve(serving, a.page.Handler(), a.logger, a.page.Close) })
+	servers.Go(func() error {
+		h := reverse.New(a.store, a.recorder, reverse.Options{
+			PublicURL: a.cfg.ProxyURL, Own: []netip.AddrPort{a.dashboard.addrPort(), a.proxy.addrPort()}, Logger: a.logger,
+		})
+		return a.proxy.serve(serving, h, a.logger)
+	})
+	if a.payer != nil {
+		servers.Go(func() error { return a.payer.Run(serving) })
+		servers.Go(func() error { return a.reference.serve(serving, a.payer.Handler(), a.logger) })
+	}
+	if a.cfg.Demo {
+		servers.Go(func() error { return a.demo(serving) })
+	}
+	err := servers.Wait()
+	stopRecording()
+	err = errors.Join(err, recorders.Wait())
+	stopWork()
+	err = errors.Join(err, workers.Wait())
+	a.hub.Close()
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// show makes the dashboard.
+func (a *app) show(context.Context) error {
+	set, err := a.lib.Set()
+	if err != nil {
+		return err
+	}
+	deps := web.Deps{
+		Systems: a.store, Channels: a.store, Exchanges: a.store, Reports: a.store, Bodies: a.store, Live: a.hub, Judge: a.pipeline,
+		Validator: resourceValidator{instance.New(set, set.Terms(), instance.Options{Now: a.p.now})},
+	}
+	o := web.Options{
+		ProxyURL: a.proxyURL, Version: version, Event: a.cfg.Event, Logger: a.logger, Clock: a.p.now, Hosts: a.cfg.hosts(), Ready: a.ready,
+	}
+	if a.reference != nil {
+		o.ReferenceURL = a.reference.url() + "/fhir"
+	}
+	if !a.proxy.addrPort().Addr().IsLoopback() {
+		o.ChannelSuffix = rand.Text
+	}
+	a.page, err = web.New(deps, o)
+	return err
+}
+
+// ready reports what keeps the process from serving.
+func (a *app) ready(ctx context.Context) error {
+	sqlDB, err := a.db.Read.DB()
+	if err != nil {
+		return err
+	}
+	return sqlDB.PingContext(ctx)
+}
+
+// resourceValidator validates what is posted to the API.
+type resourceValidator struct{ v *instance.Validator }
+
+func (r resourceValidator) Validate(ctx context.Context, body []byte, profiles []string) (validators.Report, error) {
+	doc := fhirjson.Parse(body)
+	defer doc.Release()
+	return r.v.ValidateDocument(ctx, doc, profiles...)
+}
+
+func (a *app) close() error {
+	var errs []error
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		errs = append(errs, a.closers[i]())
+	}
+	return errors.Join(errs...)
+}
