@@ -122,7 +122,7 @@ func (b *tableBlock) bytes() ([]byte, error) {
 }
 
 func unpack(packed []byte, size int) ([]byte, error) {
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true))
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(maxPackage))
 	if err != nil {
 		return nil, err
 	}
