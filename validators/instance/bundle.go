@@ -130,6 +130,9 @@ func (w *walk) inBundle(e, r *fhirjson.Node, text string, l link) *fhirjson.Node
 		}
 		return nil
 	}
+	if l.form == linkRelative && w.misnamed(e, r, text, l, x) {
+		return nil
+	}
 	apparent := l.typ != "" && len(x.byLocal[l.typ+"/"+l.id]) > 0
 	switch {
 	case x.typ == "document" && (l.form == linkRelative || strings.HasPrefix(text, "urn:")) && !apparent && w.mustBeBundled(text):
@@ -145,6 +148,21 @@ func (w *walk) inBundle(e, r *fhirjson.Node, text string, l link) *fhirjson.Node
 		})
 	}
 	return nil
+}
+
+// misnamed reports a relative reference whose id is the UUID of an entry that holds another type.
+func (w *walk) misnamed(e, r *fhirjson.Node, text string, l link, x *bundleIndex) bool {
+	for _, t := range x.byURL["urn:uuid:"+l.id] {
+		if typ := t.ResourceType(); typ != l.typ {
+			w.add(finding{
+				rule: ruleReferenceTarget, node: e, expected: typ, found: l.typ,
+				message: w.name(e) + " points to " + text + "; the entry with that UUID is a " + typ + ".", next: "Refer to it by its fullUrl, " + "urn:uuid:" + l.id + ".",
+			})
+			return true
+		}
+	}
+	_ = r
+	return false
 }
 
 func (w *walk) mustBeBundled(text string) bool { return strings.HasPrefix(text, "urn:") }
@@ -227,10 +245,10 @@ func (w *walk) entry(entry *fhirjson.Node, typ string, base *plan) {
 	if r == nil || r.Kind() != fhirjson.Object || strings.HasPrefix(u.Text(), "urn:") {
 		return
 	}
-	w.fullURLAgrees(u, r, base)
+	w.fullURLAgrees(u, r, typ, base)
 }
 
-func (w *walk) fullURLAgrees(u, r *fhirjson.Node, base *plan) {
+func (w *walk) fullURLAgrees(u, r *fhirjson.Node, bundleType string, base *plan) {
 	l := w.v.parseLink(u.Text())
 	if l.form != linkREST {
 		return
@@ -242,6 +260,9 @@ func (w *walk) fullURLAgrees(u, r *fhirjson.Node, base *plan) {
 	case id == "":
 		f.expected = "an id " + l.id + " in the resource"
 		f.message = w.name(u) + " ends in " + l.typ + "/" + l.id + ", and the resource has no id."
+		if bundleType == "history" || strings.HasPrefix(bundleType, "transaction") || strings.HasPrefix(bundleType, "batch") {
+			f.severity = validators.SeverityWarning // what was sent may have had none
+		}
 	case l.typ != typ || l.id != id:
 		f.message = w.name(u) + " ends in " + l.typ + "/" + l.id + ", the resource is " + want + "."
 	default:

@@ -198,7 +198,7 @@ func TestMutants(t *testing.T) {
 
 var (
 	ofType     = regexp.MustCompile(`\.ofType\((\w)(\w*)\)`)
-	comment    = regexp.MustCompile(`/\*[^*]*\*/\.?`)
+	comment    = regexp.MustCompile(`/\*[^*]*\*/`)
 	lastIndex  = regexp.MustCompile(`\[\d+\]$`)
 	choiceTail = regexp.MustCompile(`\.(value|effective|onset|abatement|deceased|multipleBirth|occurrence|performed|medication|medication|serviced|location|diagnosis|procedure|product|timing|asNeeded|bounds|allowed|used)([A-Z]\w*)`)
 )

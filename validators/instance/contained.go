@@ -24,7 +24,7 @@ func (w *walk) elementID(e *fhirjson.Node) {
 		return
 	}
 	if slices.Contains(w.scope.ids, id.Text()) {
-		w.add(finding{rule: ruleIDDuplicate, node: id, found: brief(id), message: "The id " + brief(id) + " is used twice in this resource."})
+		w.add(finding{rule: ruleElementID, node: id, found: brief(id), message: "The id " + brief(id) + " is used twice in this resource."})
 		return
 	}
 	const most = 2000 // beyond, a resource is not searched for duplicates

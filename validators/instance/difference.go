@@ -61,7 +61,7 @@ func (v *Validator) newDifference(prof *profile.Profile, el *profile.Element, ba
 	if el.MaxLength != base.maxLength {
 		p.maxLength = el.MaxLength
 	}
-	if b := el.Binding; b != nil && (base.binding == nil || *b != *base.binding) && (b.Strength >= profile.Extensible || b.MaxValueSet != "") {
+	if b := v.bindingOf(el); b != nil && (base.binding == nil || *b != *base.binding) && (b.Strength >= profile.Extensible || b.MaxValueSet != "") {
 		p.binding = b
 	}
 	v.typeDifference(p)

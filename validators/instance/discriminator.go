@@ -202,16 +202,30 @@ type place struct {
 	targets []string
 }
 
-// constant is the condition of a fixed or pattern value on el; rest are the steps below it, that a constant there covers.
+// constant is the condition of a fixed or pattern value on el. rest are the steps that the discriminator goes below it: only
+// what the constant has there tells the slice apart.
 func constant(el *profile.Element, path, rest []pathStep) (condition, bool) {
-	if el.Fixed == nil && el.Pattern == nil {
+	c, t := el.Fixed, testFixed
+	if c == nil {
+		c, t = el.Pattern, testPattern
+	}
+	if c == nil {
 		return condition{}, false
 	}
-	_ = rest
-	if el.Fixed != nil {
-		return condition{path: path, test: testFixed, value: el.Fixed}, true
+	for i, s := range rest {
+		if s.kind != stepName || c.Kind() != fhirjson.Object || c.Member(s.name) == nil {
+			break
+		}
+		c = c.Member(s.name)
+		path = append(path[:len(path):len(path)], rest[i])
+		if c.Kind() == fhirjson.Array { // some item of it has to match
+			if c.Len() != 1 {
+				return condition{}, false
+			}
+			c = c.First()
+		}
 	}
-	return condition{path: path, test: testPattern, value: el.Pattern}, true
+	return condition{path: path, test: t, value: c}, true
 }
 
 // step follows one step through the slice's own children, its type's profile, its extensions' definitions.

@@ -120,9 +120,10 @@ func (w *walk) unknownExtension(e *fhirjson.Node, url string, modifier bool, b *
 		f.message = w.name(e) + " is a modifier extension without a definition in the active guides: a receiver that does not know it must not process " + w.name(e.Parent()) + "."
 		w.add(f)
 		return
-	case w.v.opt.ForbidUnknownExtensions:
+	case w.v.opt.ForbidUnknownExtensions, strings.HasPrefix(url, corePrefix):
+		// FHIR's own namespace is at hand as a whole: what is not there does not exist.
 		f.severity, f.notChecked = validators.SeverityError, false
-		f.message = w.name(e) + " has the unknown url " + url + "."
+		f.message = w.name(e) + " has the url " + url + ", which no definition has."
 		w.add(f)
 		return
 	}
@@ -139,6 +140,7 @@ func (w *walk) extensionUse(e *fhirjson.Node, def *profile.Profile, modifier boo
 		}
 		w.add(f)
 	}
+	w.contextInvariants(e, def)
 	if len(def.Contexts) == 0 {
 		return
 	}
@@ -161,6 +163,37 @@ func (w *walk) extensionUse(e *fhirjson.Node, def *profile.Profile, modifier boo
 		rule: ruleExtensionContext, node: e, prof: def, expected: strings.Join(where, ", "), found: parents[0].el.Path,
 		message: w.name(e) + " is used on " + contextName(parents[0]) + "; its definition allows it on " + strings.Join(where, ", ") + " only.",
 	})
+}
+
+// contextInvariants runs the rules an extension's definition has for its carrier, with %extension set.
+func (w *walk) contextInvariants(e *fhirjson.Node, def *profile.Profile) {
+	carrier := w.carrierNode(e)
+	if len(def.ContextInvariants) == 0 || carrier == nil {
+		return
+	}
+	env := w.env
+	env.Resource, env.RootResource, env.Context, env.FocusType = w.scope.resource, w.scope.root, carrier, nil
+	env.Vars = map[string]value.Collection{"extension": {value.Element{Node: e, FHIRType: "Extension"}}}
+	for _, src := range def.ContextInvariants {
+		c, _ := w.v.exprs.LoadOrStore(src, new(compiled))
+		x, err := w.v.expression(c.(*compiled), src)
+		ok := false
+		if err == nil {
+			ok, err = x.Truth(w.ctx, carrier, env)
+		}
+		switch {
+		case err != nil:
+			w.addOnce(def.URL+src, finding{
+				rule: ruleInvariantUnchecked, node: e, prof: def, notChecked: true,
+				message: "The context rule of extension " + def.URL + " could not be checked: " + err.Error() + ".",
+			})
+		case !ok:
+			w.add(finding{
+				rule: ruleExtensionContext, node: e, prof: def, expected: src,
+				message: w.name(e) + " is used where its definition forbids it: " + src + " does not hold.",
+			})
+		}
+	}
 }
 
 func contextName(p *plan) string {
@@ -212,6 +245,17 @@ func (w *walk) inContext(e *fhirjson.Node, c profile.Context, parents []*plan) (
 	for t := carrier.fpType; t != nil; t = t.Base {
 		if t.Name == want {
 			return true, true
+		}
+	}
+	if first, rest, dotted := strings.Cut(want, "."); dotted { // "DomainResource.text" on Patient.text
+		if own, below, ok := strings.Cut(carrier.el.Path, "."); ok && below == rest {
+			if t, ok := w.v.defs.Type(own); ok {
+				for ; t != nil; t = t.Base {
+					if t.Name == first {
+						return true, true
+					}
+				}
+			}
 		}
 	}
 	return w.longPath(e, want), true

@@ -18,6 +18,7 @@ type finding struct {
 	at       *fhirjson.Node // the position, where it is not node's
 	atKey    bool           // the position is the member's name, not its value
 	path     string         // the expression, where it is not node's
+	pointer  string         // the same of the pointer
 	child    string
 	prof     *profile.Profile
 	slice    string
@@ -169,9 +170,12 @@ func (w *walk) spell(f *finding) validators.Issue {
 	}
 	if f.node != nil {
 		is.Expression, is.Pointer = f.node.Expression(), f.node.Pointer()
-		if f.path != "" {
-			is.Expression = f.path
-		}
+	}
+	if f.path != "" {
+		is.Expression = f.path
+	}
+	if f.pointer != "" {
+		is.Pointer = f.pointer
 	}
 	if f.prof != nil {
 		is.Profile = f.prof.URL

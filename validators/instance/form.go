@@ -28,19 +28,40 @@ func (w *walk) form(root *fhirjson.Node) (fatal bool) {
 		f := finding{rule: ruleJSONForm, offset: p.Offset, message: sentence(p.Text)}
 		switch p.ID {
 		case fhirjson.ProblemComment:
+			if w.v.opt.AllowComments {
+				continue
+			}
 			f.rule = ruleJSONComment
 		case fhirjson.ProblemDuplicate:
 			f.rule, f.node, f.atKey = ruleJSONDuplicate, p.Node, true
 		case fhirjson.ProblemBOM:
 			f.severity = validators.SeverityWarning
 		}
-		f.resource = -1
-		if len(w.doc.Problems()) > 0 {
-			f.resource = 0
+		if f.node == nil {
+			if at := nodeAt(root, p.Offset); at != nil {
+				f.path, f.pointer = at.Expression(), at.Pointer()
+			}
 		}
 		w.findings = append(w.findings, f)
 	}
 	return false
+}
+
+// nodeAt is the innermost value around an offset.
+func nodeAt(n *fhirjson.Node, offset int) *fhirjson.Node {
+	for n != nil {
+		var in *fhirjson.Node
+		for c := n.First(); c != nil && c.KeyOffset() <= offset; c = c.Next() {
+			if offset < c.End() {
+				in = c
+			}
+		}
+		if in == nil {
+			return n
+		}
+		n = in
+	}
+	return nil
 }
 
 func sentence(s string) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -95,8 +96,24 @@ func (v *Validator) expression(c *compiled, src string) (*fhirpath.Expr, error) 
 	return c.expr, c.err
 }
 
+// rootInvariants runs those that are stated on a resource itself, not those on the place it stands at.
+func (w *walk) rootInvariants(e *fhirjson.Node, acts []*plan) {
+	for i := range acts {
+		if acts[i].el != acts[i].prof.Root {
+			acts = slices.Clone(acts)
+			acts = slices.DeleteFunc(acts, func(p *plan) bool { return p.el != p.prof.Root })
+			break
+		}
+	}
+	w.invariantsOf(e, acts)
+}
+
 // invariantsOf runs the constraints of all active plans on e.
 func (w *walk) invariantsOf(e *fhirjson.Node, acts []*plan) {
+	t := acts[0].fpType
+	if acts[0].typ == "Resource" {
+		t = nil // the place of a resource; its own type is in it
+	}
 	for i, p := range acts {
 	next:
 		for _, inv := range p.invariants {
@@ -107,7 +124,7 @@ func (w *walk) invariantsOf(e *fhirjson.Node, acts []*plan) {
 					}
 				}
 			}
-			w.invariant(e, p, inv, acts[0].fpType)
+			w.invariant(e, p, inv, t)
 		}
 	}
 }
@@ -142,7 +159,7 @@ func (w *walk) breaks(e *fhirjson.Node, p *plan, inv *invariant) {
 		rule: ruleInvariant, node: e, prof: inv.prof, slice: p.el.SliceName, key: inv.Key,
 		message: w.name(e) + " breaks " + inv.Key + ": " + inv.Expression, expected: inv.Expression,
 	}
-	if p.el.Choice && e.Parent() != nil && w.trial == 0 { // effectiveDateTime is no FHIRPath, effective is
+	if p.base != nil && p.el.Choice && e.Parent() != nil && w.trial == 0 { // effectiveDateTime is no FHIRPath, effective is
 		f.path = e.Parent().Expression() + "." + p.el.Name
 	}
 	if inv.Erratum != "" {

@@ -85,6 +85,9 @@ func (w *walk) narrativeLinks(div *fhirjson.Node, text string, b *plan) {
 		return
 	}
 	eachAttribute(text, func(tag, name, val string) {
+		if len(val) > 1 && val[0] == '#' {
+			w.local(val)
+		}
 		if len(val) < 2 || val[0] != '#' || !(tag == "a" && name == "href" || tag == "img" && name == "src") {
 			return
 		}

@@ -1,11 +1,13 @@
 package instance
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
 	"fhirwire/validators"
 	"fhirwire/validators/fhirjson"
+	"fhirwire/validators/fhirpath/value"
 )
 
 // primKind sorts the primitive types by how their text is checked.
@@ -184,8 +186,11 @@ func (w *walk) plainText(e *fhirjson.Node, b *plan, s string) {
 	case b.prim == primString && (isBlank(s[0]) || isBlank(s[len(s)-1])):
 		w.add(finding{rule: ruleStringTrim, node: e, prof: b.prof, message: w.name(e) + " starts or ends with a blank."})
 	}
-	if b.prim == primMarkdown && w.v.opt.NoHTMLInMarkdown && hasTag(s) {
+	switch {
+	case b.prim == primMarkdown && w.v.opt.NoHTMLInMarkdown && hasTag(s):
 		w.add(finding{rule: ruleMarkdownHTML, node: e, prof: b.prof, message: w.name(e) + " has HTML tags in its markdown."})
+	case w.v.opt.SecurityChecks && hasTag(s):
+		w.add(finding{rule: ruleUnsafeText, node: e, prof: b.prof, message: w.name(e) + " has HTML tags, which a careless reader would run."})
 	}
 }
 
@@ -298,7 +303,7 @@ func (w *walk) beyond(e *fhirjson.Node, p *plan, limit *fhirjson.Node, wrong int
 	})
 }
 
-// quantityBound compares Quantities of one unit; other units are not converted here and said to be unchecked.
+// quantityBound compares Quantities, converting units where UCUM tells how.
 func (w *walk) quantityBound(e *fhirjson.Node, p *plan, limit *fhirjson.Node, wrong int) {
 	val, lim := e.Member("value"), limit.Member("value")
 	if val == nil || lim == nil || val.Kind() != fhirjson.Number {
@@ -309,6 +314,18 @@ func (w *walk) quantityBound(e *fhirjson.Node, p *plan, limit *fhirjson.Node, wr
 			w.beyond(e, p, limit, wrong)
 		}
 		return
+	}
+	const ucum = "http://unitsofmeasure.org"
+	if e.MemberText("system") == ucum && limit.MemberText("system") == ucum {
+		a, errA := value.ParseDecimal(val.Text())
+		b, errB := value.ParseDecimal(lim.Text())
+		order, known, err := value.Compare(value.Quantity{Value: a, Unit: e.MemberText("code")}, value.Quantity{Value: b, Unit: limit.MemberText("code")})
+		if known && errors.Join(errA, errB, err) == nil {
+			if order == wrong {
+				w.beyond(e, p, limit, wrong)
+			}
+			return
+		}
 	}
 	w.add(finding{
 		rule: ruleBoundUnchecked, node: e, prof: p.prof, notChecked: true,

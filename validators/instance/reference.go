@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"fhirwire/validators"
 	"fhirwire/validators/fhirjson"
 	"fhirwire/validators/profile"
 )
@@ -152,10 +153,14 @@ func (w *walk) reference(e *fhirjson.Node, acts []*plan) {
 			return
 		}
 	case linkBad:
-		w.add(finding{
+		f := finding{
 			rule: ruleReferenceForm, node: r, prof: b.prof, expected: "Type/id, an absolute URL, or #id", found: brief(r),
 			message: w.name(r) + " is no reference to a resource: " + text + ".",
-		})
+		}
+		if strings.Contains(text, "/") { // a server's own idea of a path; RFC 3986 lets it be
+			f.severity = validators.SeverityWarning
+		}
+		w.add(f)
 		return
 	case linkConditional:
 	default:

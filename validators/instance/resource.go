@@ -42,6 +42,7 @@ func (w *walk) nested(n *fhirjson.Node, acts []*plan) {
 		outer.local, outer.ids = w.scope.local, w.scope.ids
 	}
 	w.scope = outer
+	w.invariantsOf(n, acts) // rules of the place are the container's: its %resource
 }
 
 // resource validates n against its base type, what place asks of it, its claims and the asked profiles.
@@ -78,7 +79,7 @@ func (w *walk) resource(n *fhirjson.Node, place []*plan, asked []string) {
 		w.scope.bundle, w.scope.entry = n, nil
 	}
 	w.object(n, acts)
-	w.invariantsOf(n, acts)
+	w.rootInvariants(n, acts)
 	if w.trial == 0 {
 		w.whole(n, typ, base)
 	}

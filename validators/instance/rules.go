@@ -85,6 +85,8 @@ const (
 	ruleContainedMeta
 	ruleContainedOrphan
 	ruleIDDuplicate
+	ruleElementID
+	ruleUnsafeText
 	ruleBundleFullURL
 	ruleBundleFullURLForm
 	ruleBundleFullURLMatch
@@ -196,7 +198,9 @@ var rules = [numRules]validators.Rule{
 	ruleContainedNested:      {ID: "contained-nested", Severity: erro, Code: validators.CodeInvariant, Title: "Contained resources contain no resources"},
 	ruleContainedMeta:        {ID: "contained-meta", Severity: erro, Code: validators.CodeInvariant, Title: "Contained resources have no version, update time or security label"},
 	ruleContainedOrphan:      {ID: "contained-orphan", Severity: erro, Code: validators.CodeInvariant, Title: "Contained resources are referred to"},
-	ruleIDDuplicate:          {ID: "id-duplicate", Severity: erro, Code: validators.CodeDuplicate, Title: "Ids are unique within a resource"},
+	ruleIDDuplicate:          {ID: "id-duplicate", Severity: erro, Code: validators.CodeDuplicate, Title: "Contained resources have different ids"},
+	ruleElementID:            {ID: "element-id-duplicate", Severity: erro, Code: validators.CodeDuplicate, Title: "Elements of a resource have different ids"},
+	ruleUnsafeText:           {ID: "text-tags", Severity: erro, Code: validators.CodeSecurity, Title: "Text has no HTML tags"},
 	ruleBundleFullURL:        {ID: "bundle-fullurl-missing", Severity: erro, Code: validators.CodeRequired, Title: "Entries that need a fullUrl have one"},
 	ruleBundleFullURLForm:    {ID: "bundle-fullurl-form", Severity: erro, Code: validators.CodeValue, Title: "A fullUrl is an absolute URL without a version"},
 	ruleBundleFullURLMatch:   {ID: "bundle-fullurl-id", Severity: erro, Code: validators.CodeValue, Title: "A fullUrl agrees with the type and id of its resource"},

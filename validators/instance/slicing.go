@@ -205,16 +205,16 @@ func (w *walk) endRuns(n *fhirjson.Node, counts []int32, runs []run) {
 		if counts[r.s.slot] != r.seen {
 			continue // the element is misshapen, and that is said
 		}
-		w.sliceCounts(n, r.s, r.counts, r.maybe)
+		w.sliceCounts(n, r.s, r.counts, r.maybe, r.seen)
 	}
 }
 
-func (w *walk) sliceCounts(n *fhirjson.Node, s *slicing, counts, maybe []int32) {
+func (w *walk) sliceCounts(n *fhirjson.Node, s *slicing, counts, maybe []int32, seen int32) {
 	for i, one := range s.slices {
 		got, el := int(counts[i]), one.el
 		name := s.el.Path[strings.LastIndexByte(s.el.Path, '.')+1:] + ":" + el.SliceName
 		switch {
-		case one.fault != "":
+		case one.fault != "" && (seen > 0 || el.Min == 0):
 			w.addOnce(el.ID+"\x00"+s.prof.URL, finding{
 				rule: ruleSliceUnchecked, node: n, prof: s.prof, slice: el.SliceName, notChecked: true,
 				message: "Slice " + el.ID + " could not be told apart: " + one.fault + ".",
@@ -247,7 +247,7 @@ func (w *walk) sliceCounts(n *fhirjson.Node, s *slicing, counts, maybe []int32) 
 		}
 		if one.resub != nil && got > 0 {
 			end := one.offset + one.resub.flat
-			w.sliceCounts(n, one.resub, counts[one.offset:end], maybe[one.offset:end])
+			w.sliceCounts(n, one.resub, counts[one.offset:end], maybe[one.offset:end], counts[i])
 		}
 	}
 }

@@ -53,6 +53,10 @@ type Options struct {
 	ForbidUnknownExtensions bool
 	// NoHTMLInMarkdown makes HTML tags in markdown an error.
 	NoHTMLInMarkdown bool
+	// SecurityChecks makes HTML tags in any text an error.
+	SecurityChecks bool
+	// AllowComments accepts comments in JSON.
+	AllowComments bool
 	// NoVitalSigns keeps Observations with vital-sign codes from being held against R4's vital-sign profiles.
 	NoVitalSigns bool
 	// MaxIssues caps the issues of a report; 0 is 1,000. Those beyond are counted.

@@ -1,0 +1,236 @@
+package instance_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"fhirwire/validators"
+	"fhirwire/validators/fhirjson"
+	"fhirwire/validators/ig"
+	"fhirwire/validators/instance"
+)
+
+type expectedIssue struct {
+	Severity, Code, Expression string
+	MessageID                  string `json:"message_id"`
+	External                   bool   `json:"external_terminology"`
+}
+
+type step struct {
+	Step       string
+	Supporting []string
+	Profiles   []string
+	Options    map[string]any
+	Expected   struct {
+		ErrorsLocal int `json:"errors_local"`
+		Issues      []expectedIssue
+	}
+}
+
+type testCase struct {
+	Name, Module, File string
+	Packages           []string
+	Resolvable         map[string]string
+	Steps              []step
+}
+
+// files resolves references to the files that a case names.
+type files struct {
+	dir string
+	of  map[string]string
+}
+
+func (f files) Resolve(_ context.Context, _ *fhirjson.Node, ref string) (*fhirjson.Node, error) {
+	if ref == "Patient/test" {
+		return fhirjson.Parse([]byte(`{"resourceType":"Patient","id":"test"}`)).Root(), nil
+	}
+	name, ok := f.of[ref]
+	if !ok {
+		return nil, nil
+	}
+	b, err := os.ReadFile(filepath.Join(f.dir, name))
+	if err != nil {
+		return nil, err
+	}
+	return fhirjson.Parse(b).Root(), nil
+}
+
+type score struct {
+	agree, steps            int
+	wanted, recalled        int
+	found, right            int
+	wrong                   []string
+	unloadable, differences int
+}
+
+// TestCases compares with what HL7's validator is expected to report on its own cases.
+func TestCases(t *testing.T) {
+	dir := shared(t, "conformance", "validator-cases-dev")
+	b, err := os.ReadFile(filepath.Join(dir, "index.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var index struct{ Cases []testCase }
+	if err := json.Unmarshal(b, &index); err != nil {
+		t.Fatal(err)
+	}
+	var core, other score
+	for i := range index.Cases {
+		c := &index.Cases[i]
+		if c.Module == "matchetype" {
+			continue // compares with a pattern file, which is not this package's business
+		}
+		s := &core
+		if c.Module == "questionnaire" {
+			s = &other
+		}
+		for j := range c.Steps {
+			runStep(t, filepath.Join(dir, "files"), c, &c.Steps[j], s)
+		}
+	}
+	for name, s := range map[string]*score{"core": &core, "questionnaire": &other} {
+		t.Logf("%s: %d of %d steps agree on errors or none, recall %.1f %% of %d, precision %.1f %% of %d, %d not loadable", name,
+			s.agree, s.steps, pct(s.recalled, s.wanted), s.wanted, pct(s.right, s.found), s.found, s.unloadable)
+	}
+	for _, l := range core.wrong {
+		t.Log(l)
+	}
+	if testing.Verbose() {
+		for _, l := range other.wrong {
+			t.Log(l)
+		}
+	}
+	const least = 80.0
+	if got := pct(core.agree, core.steps); got < least {
+		t.Errorf("core: %.1f %% of the steps agree, it was %.1f %%", got, least)
+	}
+}
+
+func pct(a, b int) float64 {
+	if b == 0 {
+		return 100
+	}
+	return 100 * float64(a) / float64(b)
+}
+
+func runStep(t *testing.T, dir string, c *testCase, s *step, sc *score) {
+	t.Helper()
+	sc.steps++
+	lib, err := library()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkg := &ig.Package{Name: "case." + c.Name, Version: "1"}
+	for _, name := range s.Supporting {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := ig.ReadFile(name, data)
+		if err != nil {
+			sc.wrong = append(sc.wrong, c.Name+": "+name+": "+err.Error())
+			continue
+		}
+		if r != nil {
+			pkg.Resources = append(pkg.Resources, r)
+		}
+	}
+	ids := []string{"hl7.fhir.r4.core#4.0.1"}
+	for _, p := range c.Packages {
+		ids = append(ids, p)
+	}
+	if len(pkg.Resources) > 0 {
+		if lib, err = lib.With(pkg); err != nil {
+			sc.unloadable++
+			sc.wrong = append(sc.wrong, c.Name+" "+s.Step+": not loadable: "+strings.ReplaceAll(err.Error(), "\n", "; "))
+			if lib, err = library(); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			ids = append(ids, pkg.ID())
+		}
+	}
+	set, err := lib.Set(ids...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt := instance.Options{Now: now}
+	opt.SecurityChecks = s.Options["security-checks"] == true
+	opt.AllowComments = s.Options["allow-comments"] == true
+	opt.NoHTMLInMarkdown = s.Options["noHtmlInMarkdown"] == true
+	if len(c.Resolvable) > 0 {
+		opt.Resolver = files{dir, c.Resolvable}
+	}
+	src, err := os.ReadFile(filepath.Join(dir, c.File))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := instance.New(set, set.Terms(), opt).ValidateDocument(t.Context(), fhirjson.Parse(src), s.Profiles...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compare(c, s, errorsOf(r), sc)
+}
+
+func compare(c *testCase, s *step, got []validators.Issue, sc *score) {
+	var paths []string
+	for i := range got {
+		paths = append(paths, samePath(got[i].Expression))
+	}
+	agree := (len(got) > 0) == (s.Expected.ErrorsLocal > 0)
+	if agree {
+		sc.agree++
+	}
+	var missing, extra, wanted []string
+	for _, e := range s.Expected.Issues {
+		if e.Severity != "error" && e.Severity != "fatal" || e.External {
+			continue
+		}
+		sc.wanted++
+		p := samePath(e.Expression)
+		wanted = append(wanted, p)
+		if slices.ContainsFunc(paths, func(q string) bool { return near(p, q) }) {
+			sc.recalled++
+		} else {
+			missing = append(missing, e.MessageID+"@"+e.Expression)
+		}
+	}
+	for i, p := range paths {
+		sc.found++
+		if slices.ContainsFunc(wanted, func(q string) bool { return near(p, q) }) {
+			sc.right++
+		} else {
+			extra = append(extra, got[i].MessageID+"@"+got[i].Expression+" "+got[i].Message)
+		}
+	}
+	if len(missing)+len(extra) > 0 {
+		sign := "~"
+		if !agree {
+			sign = "!"
+		}
+		if len(extra) > 5 {
+			extra = append(extra[:5], "…")
+		}
+		sc.wrong = append(sc.wrong, sign+" "+c.Module+" "+c.Name+" "+s.Step+"\n    missing "+strings.Join(missing, ", ")+"\n    extra "+strings.Join(extra, "\n          "))
+	}
+}
+
+// near reports the same path, or that of parent and child.
+func near(a, b string) bool {
+	a, b = anyIndex(a), anyIndex(b)
+	return a == b || parentOf(a) == b || parentOf(b) == a
+}
+
+func anyIndex(p string) string { return lastIndex.ReplaceAllString(p, "") }
+
+func parentOf(p string) string {
+	if i := strings.LastIndexByte(p, '.'); i >= 0 {
+		return anyIndex(p[:i])
+	}
+	return p
+}
