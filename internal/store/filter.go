@@ -63,7 +63,7 @@ var findingSQL = map[string]condition{
 	"unchecked":   judgedWhere("not_checked > 0 OR unjudged <> ''"),
 	"any":         judgedWhere("errors + warnings + information > 0"),
 	"none":        judgedWhere("errors + warnings + information + not_checked = 0 AND unjudged = '' AND tool_error = ''"),
-	"pending":     {sql: "e.number NOT IN (SELECT number FROM judged)"},
+	"pending":     {sql: "e.number IN (SELECT number FROM pending)"},
 }
 
 func (s *Store) value(t proxy.Term, v string) condition {
@@ -181,10 +181,12 @@ func (s *Store) profile(v string) condition {
 	if !strings.Contains(v, "/") {
 		pattern = "%/" + pattern
 	}
-	whole, versioned := s.like("profile", pattern), s.like("profile", pattern+"|%")
+	whole, versioned := s.like("url", pattern), s.like("url", pattern+"|%")
 	either := "(" + whole.sql + " OR " + versioned.sql + ")"
 	args := append(whole.args, versioned.args...)
-	return condition{"e.number IN (SELECT number FROM judged_profiles WHERE " + either + ")", args}
+	return condition{
+		"e.number IN (SELECT number FROM judged_profiles WHERE profile_id IN (SELECT id FROM profiles WHERE " + either + "))", args,
+	}
 }
 
 // name matches a column with names, case-insensitively; * stands for any characters.

@@ -36,7 +36,7 @@ func TestRowsMatchTheSchema(t *testing.T) {
 	}
 	rows := []schema.Tabler{
 		systemRow{}, channelRow{}, exchangeRow{}, detailRow{}, bodyRow{}, pendingRow{}, bulkURLRow{}, reportRow{}, judgedRow{},
-		findingRow{}, profileRow{},
+		findingRow{}, profileRow{}, judgedProfileRow{},
 	}
 	for _, r := range rows {
 		var columns []string

@@ -58,12 +58,20 @@ type findingRow struct {
 
 func (findingRow) TableName() string { return "findings" }
 
+// profileRow gives a canonical a number, since every report names a few of the same ones.
 type profileRow struct {
-	Number  int64
-	Profile string
+	ID  int64 `gorm:"primaryKey;autoIncrement"`
+	URL string
 }
 
-func (profileRow) TableName() string { return "judged_profiles" }
+func (profileRow) TableName() string { return "profiles" }
+
+type judgedProfileRow struct {
+	Number    int64
+	ProfileID int64
+}
+
+func (judgedProfileRow) TableName() string { return "judged_profiles" }
 
 // SaveReport appends the report on the exchange that Subject names; the newest one counts, earlier ones stay. The error
 // wraps proxy.ErrNotFound when there is no such exchange.
@@ -85,16 +93,13 @@ func (s *Store) SaveReport(ctx context.Context, r validators.Report) error {
 		errs := []error{
 			tx.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "number"}}, UpdateAll: true}).Create(&judged).Error,
 			tx.Where("number = ?", e.Number).Delete(&findingRow{}).Error,
-			tx.Where("number = ?", e.Number).Delete(&profileRow{}).Error,
+			tx.Where("number = ?", e.Number).Delete(&judgedProfileRow{}).Error,
 			tx.Where("number = ?", e.Number).Delete(&pendingRow{}).Error,
 		}
 		if rows := findingsOf(e.Number, &r); len(rows) > 0 {
 			errs = append(errs, tx.CreateInBatches(&rows, 500).Error)
 		}
-		if rows := profilesOf(e.Number, &r); len(rows) > 0 {
-			errs = append(errs, tx.CreateInBatches(&rows, 500).Error)
-		}
-		return errors.Join(errs...)
+		return errors.Join(append(errs, saveProfiles(tx, e.Number, profilesOf(&r)))...)
 	})
 	if err != nil {
 		return fmt.Errorf("report on exchange %s: %w", r.Subject, err)
@@ -147,7 +152,8 @@ func findingsOf(number int64, r *validators.Report) []findingRow {
 	return rows
 }
 
-func profilesOf(number int64, r *validators.Report) []profileRow {
+// profilesOf are the canonicals the report is about, each once.
+func profilesOf(r *validators.Report) []string {
 	var urls []string
 	add := func(url string) {
 		if url, _ = text(url); url != "" {
@@ -163,11 +169,42 @@ func profilesOf(number int64, r *validators.Report) []profileRow {
 		add(r.Issues[i].Profile)
 	}
 	slices.Sort(urls)
-	var rows []profileRow
-	for _, url := range slices.Compact(urls) {
-		rows = append(rows, profileRow{number, url})
+	return slices.Compact(urls)
+}
+
+func saveProfiles(tx *gorm.DB, number int64, urls []string) error {
+	for chunk := range slices.Chunk(urls, 500) {
+		known, err := profileIDs(tx, chunk)
+		if err != nil {
+			return err
+		}
+		if len(known) < len(chunk) {
+			rows := make([]profileRow, len(chunk))
+			for i, url := range chunk {
+				rows[i].URL = url
+			}
+			// Another process may be adding the same ones.
+			if err := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&rows).Error; err != nil {
+				return err
+			}
+			if known, err = profileIDs(tx, chunk); err != nil {
+				return err
+			}
+		}
+		rows := make([]judgedProfileRow, len(known))
+		for i, id := range known {
+			rows[i] = judgedProfileRow{number, id}
+		}
+		if err := tx.Create(&rows).Error; err != nil {
+			return err
+		}
 	}
-	return rows
+	return nil
+}
+
+func profileIDs(tx *gorm.DB, urls []string) (ids []int64, err error) {
+	err = tx.Model(&profileRow{}).Where("url IN ?", urls).Pluck("id", &ids).Error
+	return ids, err
 }
 
 // Report reads the newest report on an exchange; the error wraps proxy.ErrNotFound when there is none.

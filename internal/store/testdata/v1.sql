@@ -26,5 +26,7 @@ INSERT INTO judged (number,report_id,rules,verdict,errors,warnings,information,n
 (1,1,1,'fail',1,0,0,0,'server','cardinality-min does not hold','','');
 INSERT INTO findings (number,rule,constraint_key,profile,severity,side,unchecked,occurrences) VALUES
 (1,'cardinality-min','','','error','server',0,1);
-INSERT INTO judged_profiles (number,profile) VALUES
+INSERT INTO profiles (id,url) VALUES
 (1,'http://hl7.org/fhir/StructureDefinition/Patient');
+INSERT INTO judged_profiles (number,profile_id) VALUES
+(1,1);

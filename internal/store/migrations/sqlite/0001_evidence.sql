@@ -108,9 +108,13 @@ CREATE TABLE findings (
 ) WITHOUT ROWID;
 CREATE INDEX findings_rule ON findings (rule);
 CREATE INDEX findings_constraint ON findings (constraint_key) WHERE constraint_key <> '';
+CREATE TABLE profiles (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    url TEXT NOT NULL UNIQUE
+);
 CREATE TABLE judged_profiles (
     number INTEGER NOT NULL REFERENCES exchanges (number) ON DELETE CASCADE,
-    profile TEXT NOT NULL,
-    PRIMARY KEY (number, profile)
+    profile_id INTEGER NOT NULL REFERENCES profiles (id),
+    PRIMARY KEY (number, profile_id)
 ) WITHOUT ROWID;
-CREATE INDEX judged_profiles_profile ON judged_profiles (profile);
+CREATE INDEX judged_profiles_profile ON judged_profiles (profile_id, number);
