@@ -277,8 +277,8 @@ type cursor struct {
 func (g *generator) apply(ed *ig.ElementDefinition, at *cursor) error {
 	steps := strings.Split(ed.Path, ".")
 	ids := strings.Split(ed.ID, ".")
-	if len(ids) != len(steps) || !strings.Contains(ed.ID, ":") && ed.SliceName != "" {
-		ids = nil
+	if len(ids) != len(steps) || !strings.Contains(ed.ID, ":") {
+		ids = nil // no id, or one that says no more than the path: the order tells which slice is meant
 	}
 	if steps[0] != g.root.name {
 		return fmt.Errorf("the path does not start with %s", g.root.name)
