@@ -293,8 +293,10 @@ func (c *checker) call(n *parse.Call, input, this static) (static, error) {
 	args := make([]static, len(n.Args))
 	for i, a := range n.Args {
 		context := this
-		if fn.lambda || n.Name == "iif" || n.Name == "defineVariable" {
+		if fn.lambda || n.Name == "iif" {
 			context = input.single()
+		} else if n.Name == "defineVariable" {
+			context = input
 		}
 		if u, ok := a.(*parse.Unary); ok && fn.sortKeys {
 			a = u.X
@@ -305,6 +307,9 @@ func (c *checker) call(n *parse.Call, input, this static) (static, error) {
 		}
 	}
 	if n.Name == "iif" {
+		if input.many && !input.unknown {
+			return static{}, c.errorf(n.Pos, "iif() on what may be more than one value")
+		}
 		return c.iif(n, args)
 	}
 	return c.gives(n.Name, fn, input, args), nil

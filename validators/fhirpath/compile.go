@@ -156,6 +156,9 @@ func literalValue(n *parse.Literal) (value.Value, error) {
 			return d, nil
 		}
 		i, ok := d.Integer()
+		if !ok && d.Cmp(value.FromInt(-int64(value.MinInteger))) == 0 {
+			i, ok = -value.MinInteger, true // so that -2147483648 can be written
+		}
 		if !ok {
 			return nil, fmt.Errorf("%s is larger than an integer can be", n.Text)
 		}

@@ -68,6 +68,9 @@ func TestEval(t *testing.T) {
 		{"text.div.htmlChecks()", "Boolean:true"},
 		{"defineVariable('n', name.first()).select(%n.family)", "string:Chalmers"},
 		{"name.select(defineVariable('u', use).select(%u))", "code:official code:usual"},
+		{"name.defineVariable('n', first()).select(%n.family)", "string:Chalmers string:Chalmers"},
+		{"'aaa'.replace(defineVariable('p', 'aaa').select(%p), defineVariable('p', 'bbb').select(%p))", "String:bbb"},
+		{"(-2147483648).convertsToInteger()", "Boolean:true"},
 		{"iif(active, 'yes', 1/0)", "String:yes"},
 		{"name.where(use = 'usual' and given.exists()).given", "string:Jim"},
 		{"children().count()", "Integer:11"},
@@ -133,6 +136,12 @@ func TestFailures(t *testing.T) {
 		{"%nothing", "col 1: there is no constant %nothing", false},
 		{"name.select(\n%nothing)", "line 2, col 1: there is no constant %nothing", false},
 		{"(name | contact).single()", "col 18: single() on 3 items", false},
+		{"defineVariable('a', 1).id | defineVariable('b', 2).id | select(%a)", "col 64: there is no constant %a", false},
+		{"defineVariable('v').defineVariable('v')", "col 21: %v is defined already", false},
+		{"defineVariable('context', 1)", "col 1: %context is defined already", false},
+		{"(1 | 2).iif(true, 1)", "col 9: iif() takes a single value, not 2", false},
+		{"name.as(HumanName)", "col 6: as takes a single value, not 2; ofType() filters", false},
+		{"(1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14 | 15 | 16 | 17 | 18 | 19 | 20 | 21 | 22 | 23 | 24).aggregate($total & $total, 'abc')", "col 129: not checked: the text that the expression makes is too long", true},
 		{"name.select(defineVariable('v')).select(%v)", "col 41: there is no constant %v", false},
 	} {
 		_, err := evaluate(t, tt.src, patient, fhirpath.Env{})

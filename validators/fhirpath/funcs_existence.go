@@ -74,7 +74,7 @@ func (s *state) test(f *frame, criterion truther, in []item, i int) (value.Tri, 
 		return value.Unknown, err
 	}
 	l := s.lambda(f)
-	l.this, l.hasThis, l.index, l.hasIndex = in[i], true, i, true
+	l.this, l.hasThis, l.many, l.index, l.hasIndex = in[i], true, nil, i, true
 	t, err := criterion.truth(s, l)
 	s.drop(l)
 	return t, err

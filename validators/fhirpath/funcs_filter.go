@@ -68,7 +68,7 @@ func (s *state) project(f *frame, arg node, in []item, i int, dst []item) ([]ite
 		return dst, err
 	}
 	l := s.lambda(f)
-	l.this, l.hasThis, l.index, l.hasIndex = in[i], true, i, true
+	l.this, l.hasThis, l.many, l.index, l.hasIndex = in[i], true, nil, i, true
 	dst, err := arg.eval(s, l, dst)
 	s.drop(l)
 	return dst, err
@@ -225,7 +225,7 @@ func funcIif(s *state, f *frame, c *call, in, dst []item) ([]item, error) {
 	l := s.lambda(f)
 	defer s.drop(l)
 	if c.input != nil {
-		l.this, l.hasThis = item{}, len(in) == 1
+		l.this, l.hasThis, l.many = item{}, len(in) == 1, nil
 		if len(in) == 1 {
 			l.this = in[0]
 		}
@@ -270,7 +270,8 @@ func funcAggregate(s *state, f *frame, c *call, in, dst []item) ([]item, error) 
 			return dst, err
 		}
 		l := s.lambda(f)
-		l.this, l.hasThis, l.index, l.hasIndex, l.total, l.hasTotal = in[i], true, i, true, total, true
+		l.this, l.hasThis, l.many = in[i], true, nil
+		l.index, l.hasIndex, l.total, l.hasTotal = i, true, total, true
 		next, err := c.args[0].eval(s, l, nil)
 		s.drop(l)
 		if err != nil {

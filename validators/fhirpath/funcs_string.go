@@ -174,7 +174,7 @@ func runeOffset(t string, n int) int {
 }
 
 // maxText bounds strings that an expression makes.
-const maxText = 16 << 20
+const maxText = 16 << 20 // bytes
 
 func funcReplace(s *state, f *frame, c *call, in, dst []item) ([]item, error) {
 	t, ok, err := c.text(s, in)
@@ -190,7 +190,7 @@ func funcReplace(s *state, f *frame, c *call, in, dst []item) ([]item, error) {
 		return dst, err
 	}
 	if (len(t)+1)*(len(with)+1) > maxText {
-		return dst, fmt.Errorf("%w: the result of replace() is too long", ErrNotChecked)
+		return dst, errTooLong
 	}
 	return append(dst, item{val: value.String(strings.ReplaceAll(t, pattern, with))}), nil
 }
@@ -237,7 +237,7 @@ func funcJoin(s *state, f *frame, c *call, in, dst []item) ([]item, error) {
 		first = false
 		b.WriteString(t)
 		if b.Len() > maxText {
-			return dst, fmt.Errorf("%w: the result of join() is too long", ErrNotChecked)
+			return dst, errTooLong
 		}
 	}
 	return append(dst, item{val: value.String(b.String())}), nil
@@ -377,11 +377,12 @@ func (c *call) prepareRegex() {
 // compileRegex makes a search of a pattern. The point matches line ends, as the specification says. RE2 has no look-around
 // and no back references; patterns with them are beyond us.
 func compileRegex(pattern string, full bool, flags string) (*regexp.Regexp, error) {
-	mode := "(?s"
+	var mode strings.Builder
+	mode.WriteString("(?s")
 	for _, f := range flags {
 		switch f {
 		case 'i', 'm':
-			mode += string(f)
+			mode.WriteString(string(f))
 		default:
 			return nil, fmt.Errorf("there is no regular expression flag %q", f)
 		}
@@ -389,7 +390,7 @@ func compileRegex(pattern string, full bool, flags string) (*regexp.Regexp, erro
 	if full {
 		pattern = `\A(?:` + pattern + `)\z`
 	}
-	re, err := regexp.Compile(mode + ")" + pattern)
+	re, err := regexp.Compile(mode.String() + ")" + pattern)
 	if err != nil {
 		return nil, fmt.Errorf("%w: regular expression %q: %w", ErrNotChecked, pattern, err)
 	}
@@ -445,7 +446,7 @@ func funcReplaceMatches(s *state, f *frame, c *call, in, dst []item) ([]item, er
 		return append(dst, item{val: value.String(t)}), nil // nothing replaces nothing
 	}
 	if (len(t)+1)*(len(with)+1) > maxText {
-		return dst, fmt.Errorf("%w: the result of replaceMatches() is too long", ErrNotChecked)
+		return dst, errTooLong
 	}
 	return append(dst, item{val: value.String(re.ReplaceAllString(t, group.ReplaceAllString(with, "$${$1}")))}), nil
 }

@@ -104,10 +104,7 @@ func funcDefineVariable(s *state, f *frame, c *call, in, dst []item) ([]item, er
 	if len(c.args) == 2 {
 		l := s.lambda(f)
 		if c.input != nil {
-			l.hasThis = len(in) == 1
-			if l.hasThis {
-				l.this = in[0]
-			}
+			l.this, l.hasThis, l.many = item{}, false, items
 		}
 		items, err = c.args[1].eval(s, l, nil)
 		s.drop(l)

@@ -42,9 +42,7 @@ func (c *call) position() parse.Pos { return c.Pos }
 func (c *call) eval(s *state, f *frame, dst []item) ([]item, error) {
 	in := s.get()
 	if c.input == nil {
-		if f.hasThis {
-			in = append(in, f.this)
-		}
+		in = f.input(in)
 	} else {
 		var err error
 		if in, err = c.input.eval(s, f, in); err != nil {
@@ -52,9 +50,10 @@ func (c *call) eval(s *state, f *frame, dst []item) ([]item, error) {
 			return dst, err
 		}
 	}
-	err := s.spend(len(in) + 1)
+	before := len(dst)
+	dst, err := c.fn.do(s, f, c, in, dst)
 	if err == nil {
-		dst, err = c.fn.do(s, f, c, in, dst)
+		err = s.spend(len(in) + len(dst) - before + 1)
 	}
 	s.put(in)
 	return dst, fail2(c.Pos, err)

@@ -299,14 +299,10 @@ func (p *path) eval(s *state, f *frame, dst []item) ([]item, error) {
 			return dst, err
 		}
 	} else {
-		if !f.hasThis {
-			s.put(cur)
-			return dst, nil
-		}
-		if isTypeName(&f.this, steps[0].name) {
+		cur = f.input(cur)
+		if len(cur) > 0 && isTypeName(&cur[0], steps[0].name) {
 			steps = steps[1:]
 		}
-		cur = append(cur, f.this)
 	}
 	for i, st := range steps {
 		if err := s.spend(len(cur)); err != nil {
@@ -335,7 +331,7 @@ func (p *path) eval(s *state, f *frame, dst []item) ([]item, error) {
 // exists is eval's result not being empty, found without building it.
 func (p *path) exists(s *state, f *frame) (bool, error) {
 	steps := p.steps
-	if p.from == nil {
+	if p.from == nil && f.many == nil {
 		if !f.hasThis {
 			return false, nil
 		}
@@ -346,7 +342,11 @@ func (p *path) exists(s *state, f *frame) (bool, error) {
 		}
 		return s.existsBelow(&f.this, steps), nil
 	}
-	b, err := p.from.eval(s, f, s.get())
+	from := p.from
+	if from == nil {
+		from = &variable{p.Pos, "this"}
+	}
+	b, err := from.eval(s, f, s.get())
 	if err == nil {
 		err = s.spend(len(b))
 	}

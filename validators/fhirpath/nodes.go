@@ -31,10 +31,7 @@ func (n *variable) position() parse.Pos { return n.Pos }
 func (n *variable) eval(_ *state, f *frame, dst []item) ([]item, error) {
 	switch {
 	case n.name == "this":
-		if f.hasThis {
-			dst = append(dst, f.this)
-		}
-		return dst, nil
+		return f.input(dst), nil
 	case n.name == "index" && f.hasIndex:
 		return append(dst, item{val: value.Integer(f.index)}), nil
 	case n.name == "total" && f.hasTotal:

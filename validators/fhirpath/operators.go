@@ -275,6 +275,9 @@ func (n *concatenation) eval(s *state, f *frame, dst []item) ([]item, error) {
 		if err != nil {
 			return fail(n.Pos, err)
 		}
+		if len(x)+len(y) > maxText {
+			return fail(n.Pos, errTooLong)
+		}
 		dst = append(dst, item{val: value.String(x + y)})
 		return nil
 	})
@@ -323,5 +326,10 @@ func (n *arithmetic) eval(s *state, f *frame, dst []item) ([]item, error) {
 		return dst, nil
 	}
 	v, err := n.do(a, b)
+	if t, ok := v.(value.String); ok && len(t) > maxText {
+		v, err = nil, errTooLong
+	}
 	return appendValue(dst, v), fail2(n.Pos, err)
 }
+
+var errTooLong = fmt.Errorf("%w: the text that the expression makes is too long", ErrNotChecked)

@@ -33,11 +33,23 @@ type truther interface {
 type frame struct {
 	this     item
 	hasThis  bool
+	many     []item // $this where it is a collection: only in the second argument of defineVariable()
 	hasIndex bool
 	hasTotal bool
 	index    int
 	total    []item
 	vars     *binding
+}
+
+// input appends $this.
+func (f *frame) input(dst []item) []item {
+	if f.many != nil {
+		return append(dst, f.many...)
+	}
+	if f.hasThis {
+		return append(dst, f.this)
+	}
+	return dst
 }
 
 // binding is a variable that defineVariable() made.

@@ -92,10 +92,10 @@ func Small() *Model {
 	}
 	p, c, r := fhirpath.PrimitiveType, fhirpath.ComplexType, fhirpath.ResourceType
 	parse(c, "Element", "", "id:string extension*:Extension")
-	for _, n := range strings.Fields("boolean integer decimal string date dateTime instant time uri base64Binary") {
+	for n := range strings.FieldsSeq("boolean integer decimal string date dateTime instant time uri base64Binary") {
 		parse(p, n, "Element", "id:string extension*:Extension")
 	}
-	for _, n := range strings.Fields("code:string id:string markdown:string url:uri canonical:uri positiveInt:integer") {
+	for n := range strings.FieldsSeq("code:string id:string markdown:string url:uri canonical:uri positiveInt:integer") {
 		n, base, _ := strings.Cut(n, ":")
 		parse(p, n, base, "id:string extension*:Extension")
 	}

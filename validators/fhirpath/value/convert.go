@@ -79,12 +79,8 @@ func ToDate(v Value) (Date, bool) {
 	case DateTime:
 		return x.Date(), true
 	case String:
-		if d, err := ParseDate(string(x)); err == nil {
-			return d, true
-		}
-		if d, err := ParseDateTime(string(x)); err == nil {
-			return d.Date(), true
-		}
+		d, err := ParseDate(string(x))
+		return d, err == nil
 	}
 	return Date{}, false
 }

@@ -37,8 +37,8 @@ var calendarWords = map[string]calendarWord{
 	"hour": {Hour, 1, "h", true}, "minute": {Minute, 1, "min", true}, "second": {Second, 1, "s", true}, "millisecond": {Millisecond, 1, "ms", true},
 }
 
-// CalendarUnit reports a word for a calendar duration.
-func CalendarUnit(word string) bool {
+// calendarUnit reports a word for a calendar duration.
+func calendarUnit(word string) bool {
 	_, ok := calendarWords[strings.TrimSuffix(word, "s")]
 	return ok && word != "ss"
 }
@@ -54,7 +54,7 @@ func ParseQuantity(s string) (Quantity, bool) {
 	switch {
 	case unit == "":
 		return Quantity{Value: d, Unit: "1"}, true
-	case CalendarUnit(unit):
+	case calendarUnit(unit):
 		return Quantity{Value: d, Unit: unit, Calendar: true}, true
 	case len(unit) > 2 && unit[0] == '\'' && unit[len(unit)-1] == '\'':
 		return Quantity{Value: d, Unit: unit[1 : len(unit)-1]}, true
@@ -71,7 +71,7 @@ func (q Quantity) ucum() (unit string, isDefinite bool) {
 	return w.ucum, w.definite
 }
 
-// sameCalendar reports two calendar units that differ at most in number.
+// sameUnit reports the same unit; calendar words may differ in number.
 func sameUnit(a, b Quantity) bool {
 	if a.Calendar != b.Calendar {
 		return false

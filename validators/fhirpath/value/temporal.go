@@ -43,21 +43,6 @@ type DateTime struct{ m moment }
 // Time is System.Time: a time of day from the hour on.
 type Time struct{ m moment }
 
-// Precision is the last component stated.
-func (d Date) Precision() Precision { return d.m.prec }
-
-// Precision is the last component stated.
-func (d DateTime) Precision() Precision { return d.m.prec }
-
-// Precision is the last component stated.
-func (t Time) Precision() Precision { return t.m.prec }
-
-// Year is the year.
-func (d Date) Year() int { return int(d.m.year) }
-
-// Year is the year.
-func (d DateTime) Year() int { return int(d.m.year) }
-
 // ParseDate reads 2015, 2015-02 or 2015-02-04.
 func ParseDate(s string) (Date, error) {
 	var p dateReader
