@@ -143,8 +143,16 @@ func TestGlob(t *testing.T) {
 		pattern, s string
 		want       bool
 	}{
-		{"abc", "ABC", true}, {"abc", "abcd", false}, {"a*", "abc", true}, {"*c", "abc", true}, {"*b*", "abc", true},
-		{"a*a", "a", false}, {"a*b*c", "aXbYc", true}, {"a*b*c", "acb", false}, {"*", "", true}, {"**", "x", true},
+		{"abc", "ABC", true},
+		{"abc", "abcd", false},
+		{"a*", "abc", true},
+		{"*c", "abc", true},
+		{"*b*", "abc", true},
+		{"a*a", "a", false},
+		{"a*b*c", "aXbYc", true},
+		{"a*b*c", "acb", false},
+		{"*", "", true},
+		{"**", "x", true},
 	}
 	for _, tc := range tests {
 		if got := proxy.Glob(tc.pattern, tc.s); got != tc.want {

@@ -293,6 +293,7 @@ func Number(k Key, v string) (int64, bool) {
 		if d, err := time.ParseDuration(v); err == nil && d >= 0 && v != "0" {
 			return d.Milliseconds(), true
 		}
+	default:
 	}
 	return natural(v)
 }

@@ -205,6 +205,7 @@ func (t Term) valueWords(v string) string {
 		if _, ok := age(v); ok {
 			return v + " ago"
 		}
+	default:
 	}
 	return v
 }

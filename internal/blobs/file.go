@@ -87,7 +87,7 @@ func (d *Dir) Put(ctx context.Context, key string, size int64, r io.Reader) (err
 			err = errors.Join(fmt.Errorf("store body %s: %w", key, err), ignoreClosed(f.Close()), ignoreAbsent(os.Remove(f.Name())))
 		}
 	}()
-	n, err := io.Copy(f, io.LimitReader(reader{ctx, r}, size+1))
+	n, err := io.Copy(f, io.LimitReader(contextReader(ctx, r), size+1))
 	if err != nil {
 		return err
 	}
@@ -149,15 +149,16 @@ func (d *Dir) Open(_ context.Context, key string) (io.ReadCloser, error) {
 	return f, nil
 }
 
-// reader ends with the context's error once the context ends.
-type reader struct { //nolint:containedctx // lives for one Copy
-	ctx context.Context
-	r   io.Reader
+// contextReader is r until ctx ends.
+func contextReader(ctx context.Context, r io.Reader) io.Reader {
+	return readerFunc(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return r.Read(p)
+	})
 }
 
-func (r reader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
-}
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

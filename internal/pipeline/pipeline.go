@@ -189,7 +189,7 @@ const catchUpBatch = 32
 func (p *Pipeline) catchUp(ctx context.Context) {
 	ids, err := p.store.Unjudged(ctx, p.opt.Rules, catchUpBatch)
 	if err != nil {
-		p.pause(ctx, "the store does not list what to judge", err)
+		p.pause(ctx, fmt.Errorf("list what to judge: %w", err))
 		return
 	}
 	for i, id := range ids {
@@ -211,11 +211,11 @@ func (p *Pipeline) catchUp(ctx context.Context) {
 }
 
 // pause waits after the store failed and asks for a look afterwards, so that nothing spins and nothing is forgotten.
-func (p *Pipeline) pause(ctx context.Context, what string, err error) {
+func (p *Pipeline) pause(ctx context.Context, err error) {
 	if ctx.Err() != nil {
 		return
 	}
-	p.opt.Logger.ErrorContext(ctx, what, "error", err)
+	p.opt.Logger.ErrorContext(ctx, "judging pauses", "error", err)
 	timer := time.NewTimer(p.opt.Retry)
 	defer timer.Stop()
 	select {
@@ -237,7 +237,7 @@ func (p *Pipeline) judgeOrPause(ctx context.Context, id string) bool {
 		err = p.judge(ctx, id)
 	}
 	if err != nil && !errors.Is(err, proxy.ErrNotFound) {
-		p.pause(ctx, "an exchange was not judged", err)
+		p.pause(ctx, err)
 		return false
 	}
 	return true

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"gorm.io/gorm/clause"
 
@@ -36,9 +37,7 @@ func (s *Store) rememberBulkURLs(urls map[string]proxy.Kind) {
 	if len(s.bulkURLs)+len(urls) > maxBulkURLs {
 		clear(s.bulkURLs)
 	}
-	for url, kind := range urls {
-		s.bulkURLs[url] = kind
-	}
+	maps.Copy(s.bulkURLs, urls)
 }
 
 // LearnBulkURLs remembers URLs that a server named as bulk status or file.

@@ -35,8 +35,18 @@ func TestRowsMatchTheSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows := []schema.Tabler{
-		systemRow{}, channelRow{}, exchangeRow{}, detailRow{}, bodyRow{}, pendingRow{}, bulkURLRow{}, reportRow{}, judgedRow{},
-		findingRow{}, profileRow{}, judgedProfileRow{},
+		systemRow{},
+		channelRow{},
+		exchangeRow{},
+		detailRow{},
+		bodyRow{},
+		pendingRow{},
+		bulkURLRow{},
+		reportRow{},
+		judgedRow{},
+		findingRow{},
+		profileRow{},
+		judgedProfileRow{},
 	}
 	for _, r := range rows {
 		var columns []string

@@ -200,10 +200,16 @@ func rowOf(e *proxy.Exchange) (exchangeRow, []byte, error) {
 		to    *string
 		value string
 	}{
-		{"channel", &r.Channel, e.Channel}, {"client", &r.Client, client}, {"server", &r.Server, server},
-		{"resource_type", &r.ResourceType, e.Interaction.ResourceType}, {"resource_id", &r.ResourceID, e.Interaction.ResourceID},
-		{"operation", &r.Operation, e.Interaction.Operation}, {"method", &r.Method, e.Request.Method},
-		{"url", &r.URL, e.Request.URL}, {"target", &r.Target, e.Request.Target}, {"failure_detail", &r.FailureDetail, failure.Detail},
+		{"channel", &r.Channel, e.Channel},
+		{"client", &r.Client, client},
+		{"server", &r.Server, server},
+		{"resource_type", &r.ResourceType, e.Interaction.ResourceType},
+		{"resource_id", &r.ResourceID, e.Interaction.ResourceID},
+		{"operation", &r.Operation, e.Interaction.Operation},
+		{"method", &r.Method, e.Request.Method},
+		{"url", &r.URL, e.Request.URL},
+		{"target", &r.Target, e.Request.Target},
+		{"failure_detail", &r.FailureDetail, failure.Detail},
 	} {
 		ok := false
 		if *c.to, ok = text(c.value); !ok {

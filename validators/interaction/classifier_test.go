@@ -162,6 +162,7 @@ var errDown = errors.New("database is down")
 func (failing) BulkURL(context.Context, string) (proxy.Kind, error)           { return "", errDown }
 func (failing) LearnBulkURLs(context.Context, map[string]proxy.Kind) error    { return errDown }
 func (failing) ChannelByName(context.Context, string) (*proxy.Channel, error) { return nil, errDown }
+
 func (failing) OpenBody(context.Context, proxy.Digest) (io.ReadCloser, error) { return nil, errDown }
 
 func TestClassificationSurvivesFailures(t *testing.T) {

@@ -40,8 +40,8 @@ func fill(v reflect.Value, n *int) {
 			v.Set(reflect.ValueOf(Epoch.Add(time.Duration(*n) * time.Microsecond)))
 			return
 		}
-		for i := range v.NumField() {
-			fill(v.Field(i), n)
+		for _, f := range v.Fields() {
+			fill(f, n)
 		}
 	default:
 		panic("storetest cannot fill " + v.Type().String())

@@ -89,11 +89,3 @@ func putAll(t *testing.T, s Store, bodies Bodies, exchanges ...*proxy.Exchange) 
 		fatal(t, s.Put(t.Context(), e, bodies))
 	}
 }
-
-func ids(exchanges []*proxy.Exchange) []string {
-	var out []string
-	for _, e := range exchanges {
-		out = append(out, e.ID)
-	}
-	return out
-}
