@@ -103,7 +103,8 @@ func TestWith(t *testing.T) {
 
 func mustSet(t *testing.T, l interface {
 	Set(...string) (*profile.Set, error)
-}) *profile.Set {
+},
+) *profile.Set {
 	t.Helper()
 	s, err := l.Set()
 	if err != nil {

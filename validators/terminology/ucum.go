@@ -51,8 +51,8 @@ func (p *ucumParser) term(depth int) error {
 }
 
 func (p *ucumParser) component(depth int) error {
-	switch c := p.peek(); {
-	case c == '(':
+	switch p.peek() {
+	case '(':
 		p.i++
 		if p.peek() == '/' {
 			p.i++
@@ -65,7 +65,7 @@ func (p *ucumParser) component(depth int) error {
 		}
 		p.i++
 		return nil
-	case c == '{':
+	case '{':
 		return p.annotation()
 	}
 	start := p.i

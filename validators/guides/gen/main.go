@@ -187,12 +187,12 @@ func write(dir string, list []entry, want map[string][]byte) error {
 		if err := os.WriteFile(path, table, 0o644); err != nil {
 			return err
 		}
-		fmt.Fprintf(os.Stdout, "%s %d\n", name, len(table))
+		fmt.Fprintln(os.Stderr, name, len(table))
 	}
 	data, err := json.MarshalIndent(list, "", "  ")
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stdout, "%d tables, %d bytes\n", len(want), total)
+	fmt.Fprintln(os.Stderr, len(want), "tables,", total, "bytes")
 	return os.WriteFile(filepath.Join(dir, "guides.json"), append(data, '\n'), 0o644)
 }
