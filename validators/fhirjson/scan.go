@@ -526,13 +526,17 @@ func trimQuotes(b []byte) []byte {
 // unescape decodes the inside of a string. Escapes that JSON does not know stand for themselves.
 func unescape(b []byte) string {
 	out := make([]byte, 0, len(b))
-	for i := 0; i < len(b); i++ {
-		if b[i] != '\\' || i+1 == len(b) {
-			out = append(out, b[i])
-			continue
+	for {
+		i := bytes.IndexByte(b, '\\')
+		if i < 0 || i+1 == len(b) {
+			return unsafeString(append(out, b...))
 		}
-		i++
-		switch c := b[i]; c {
+		out = append(out, b[:i]...)
+		c := b[i+1]
+		b = b[i+2:]
+		switch c {
+		case '"', '\\', '/':
+			out = append(out, c)
 		case 'b':
 			out = append(out, '\b')
 		case 'f':
@@ -544,17 +548,17 @@ func unescape(b []byte) string {
 		case 't':
 			out = append(out, '\t')
 		case 'u':
-			r, ok := hex4(b[i+1:])
+			r, ok := hex4(b)
 			if !ok {
 				out = append(out, 'u')
 				continue
 			}
-			i += 4
-			if utf16.IsSurrogate(r) && i+6 < len(b) && b[i+1] == '\\' && b[i+2] == 'u' {
-				if low, ok := hex4(b[i+3:]); ok {
+			b = b[4:]
+			if utf16.IsSurrogate(r) && len(b) >= 6 && b[0] == '\\' && b[1] == 'u' {
+				if low, ok := hex4(b[2:]); ok {
 					if pair := utf16.DecodeRune(r, low); pair != utf8.RuneError {
 						r = pair
-						i += 6
+						b = b[6:]
 					}
 				}
 			}
@@ -563,7 +567,6 @@ func unescape(b []byte) string {
 			out = append(out, c)
 		}
 	}
-	return string(out)
 }
 
 func clip(s string) string {

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,7 +45,7 @@ var packagesOf = map[string][]string{
 
 func now() time.Time { return time.Date(2025, 6, 1, 12, 0, 0, 0, time.UTC) }
 
-var library = guides.Load
+var library = sync.OnceValues(guides.Load)
 
 func validator(t testing.TB, opt instance.Options, ids ...string) *instance.Validator {
 	t.Helper()

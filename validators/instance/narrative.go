@@ -15,6 +15,13 @@ func (w *walk) narrative(e *fhirjson.Node, b *plan) {
 		return
 	}
 	text := div.Text()
+	look := quickXHTML(text)
+	if look.plain && look.content {
+		if look.links {
+			w.narrativeLinks(div, text, b)
+		}
+		return
+	}
 	const most = 5 // faults told of one narrative
 	faults := fhirpath.CheckXHTML(text)
 	for i, f := range faults {
@@ -61,7 +68,7 @@ func hasContent(s string) bool {
 				continue
 			}
 			inTag = true
-		case c == '>':
+		case c == '>' && inTag:
 			inTag = false
 		case !inTag && !isBlank(c):
 			for _, blank := range [...]string{"&nbsp;", "&#160;", "&#xa0;", "&#xA0;", "\u00a0"} {
@@ -84,31 +91,34 @@ func (w *walk) narrativeLinks(div *fhirjson.Node, text string, b *plan) {
 	if !strings.Contains(text, `="#`) && !strings.Contains(text, `='#`) {
 		return
 	}
+	const most = 20 // links that lead nowhere, told of one narrative
+	ids, links := map[string]bool{}, []string(nil)
 	eachAttribute(text, func(tag, name, val string) {
-		if len(val) > 1 && val[0] == '#' {
+		switch {
+		case name == "id" || name == "name":
+			ids[val] = true
+		case len(val) > 1 && val[0] == '#' && (tag == "a" && name == "href" || tag == "img" && name == "src"):
 			w.local(val)
+			links = append(links, val)
 		}
-		if len(val) < 2 || val[0] != '#' || !(tag == "a" && name == "href" || tag == "img" && name == "src") {
-			return
+	})
+	missing := 0
+	for _, link := range links {
+		id := link[1:]
+		if ids[id] || missing == most || hasID(w.doc.Root(), id) {
+			continue
 		}
-		id := val[1:]
-		found := false
-		eachAttribute(text, func(_, name, val string) {
-			found = found || (name == "id" || name == "name") && val == id
-		})
-		if found || hasID(w.doc.Root(), id) {
-			return
-		}
+		missing++
 		f := finding{
-			rule: ruleNarrativeLink, node: div, child: val, prof: b.prof, found: val,
-			message: w.name(div) + " links to " + val + ", and nothing in the resource has that id.",
+			rule: ruleNarrativeLink, node: div, child: link, prof: b.prof, found: link,
+			message: w.name(div) + " links to " + link + ", and nothing in the resource has that id.",
 		}
 		if typ, _, ok := strings.Cut(id, "_"); ok && w.v.concrete(typ) {
 			// The guide publisher names the anchors of a Bundle's entries so and leaves them out of the resources.
 			f.severity = validators.SeverityWarning
 		}
 		w.add(f)
-	})
+	}
 }
 
 // eachAttribute calls f with every attribute of every tag; the text is known to be well-formed.
