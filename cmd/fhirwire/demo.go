@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"fhirwire/reference/synth"
 )
 
 // demoClient plays the client's side of the payer-to-payer scenario through the proxy, with one deliberate mistake.
@@ -187,7 +189,7 @@ func (d *demoClient) matchRequest(consent bool) string {
 	}
 	body := strings.Replace(matchParameters, "{consent}", part, 1)
 	return strings.NewReplacer(
-		"{subscriber}", demoSubscriber,
+		"{subscriber}", demoSubscriber, "{payer}", synth.PayerNPI, "{plan}", synth.PayerName,
 		"{from}", d.now().AddDate(0, -1, 0).Format(time.DateOnly),
 		"{until}", d.now().AddDate(1, 0, 0).Format(time.DateOnly),
 	).Replace(body)
@@ -222,7 +224,7 @@ const matchParameters = `{
         "subscriberId": "{subscriber}",
         "beneficiary": { "reference": "Patient/member" },
         "relationship": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/subscriber-relationship", "code": "self" }] },
-        "payor": [{ "identifier": { "system": "http://hl7.org/fhir/sid/us-npi", "value": "1982947230" }, "display": "Cedar Mesa Health Plan" }]
+        "payor": [{ "identifier": { "system": "http://hl7.org/fhir/sid/us-npi", "value": "{payer}" }, "display": "{plan}" }]
       }
     },
     {
@@ -263,7 +265,7 @@ const matchConsent = `    {
           "actor": [
             {
               "role": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type", "code": "performer" }] },
-              "reference": { "identifier": { "system": "http://hl7.org/fhir/sid/us-npi", "value": "1982947230" }, "display": "Cedar Mesa Health Plan" }
+              "reference": { "identifier": { "system": "http://hl7.org/fhir/sid/us-npi", "value": "{payer}" }, "display": "{plan}" }
             },
             {
               "role": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP" }] },

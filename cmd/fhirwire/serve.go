@@ -176,9 +176,10 @@ func (a *app) simulate(ctx context.Context) error {
 	a.payer, err = reference.New(ctx, a.refDB, set, reference.Options{
 		DataDir: filepath.Join(a.cfg.Data, "reference"), Logger: a.logger, Clock: a.p.now, Version: version,
 		Match: membermatch.Options{
-			PlanName: "Cedar Mesa Health Plan", UnsegmentedTag: synth.TagSystem + "|" + synth.TagUnsegmented,
+			Plan: []string{synth.PayerNPI, synth.CollectionPayerNPI}, PlanName: synth.PayerName,
+			UnsegmentedTag: synth.TagSystem + "|" + synth.TagUnsegmented,
 			// The public client collection's consent ended in January 2025, and its match is to succeed.
-			HonourPastConsents: []string{"99999"},
+			HonourPastConsents: []string{synth.CollectionMember},
 		},
 	})
 	return err

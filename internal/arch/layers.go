@@ -57,7 +57,7 @@ var layers = []group{
 	{name: "6 surfaces: assets", packages: []string{"web/static"}},
 	{name: "6 surfaces: web", packages: []string{"web/api", "web"}, uses: slices.Concat(layer1, []string{"internal/live", "web/views", "web/static"})},
 	{name: "7 cmd", packages: []string{"cmd/fhirwire"}, uses: []string{"..."}},
-	{name: "tests only", packages: []string{"internal/e2e", "internal/golden", "internal/arch", "internal/blobs/blobstest", "internal/store/storetest", "proxy/proxytest", "validators/fhirpath/fhirpathtest"}, uses: []string{"..."}},
+	{name: "tests only", packages: []string{"internal/e2e", "internal/golden", "internal/arch", "internal/blobs/blobstest", "internal/store/storetest", "web/api/apitest", "proxy/proxytest", "validators/fhirpath/fhirpathtest"}, uses: []string{"..."}},
 }
 
 // allowed reports whether package from may import package to, and whether from is in the table at all.
