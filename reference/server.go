@@ -70,7 +70,7 @@ func New(ctx context.Context, db *sqldb.DB, set *profile.Set, o Options) (*Serve
 	elements := rootElements{set}
 	export, err := bulk.New(ctx, db, store, reg, bulk.Options{
 		Dir: filepath.Join(o.DataDir, "exports"), Clock: o.Clock, NewID: o.NewID, Logger: o.Logger,
-		Workers: o.ExportWorkers, Keep: o.KeepExports, Mandatory: elements.mandatory,
+		Workers: o.ExportWorkers, Keep: o.KeepExports, Required: elements.required,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reference server: %w", err)
@@ -78,9 +78,9 @@ func New(ctx context.Context, db *sqldb.DB, set *profile.Set, o Options) (*Serve
 	s := &Server{store: store, reg: reg, export: export}
 	s.api = fhirapi.New(store, reg, export, fhirapi.Options{
 		BaseURL: o.BaseURL, Logger: o.Logger, Clock: o.Clock, NewID: o.NewID, Version: o.Version,
-		Matcher:   matcher{membermatch.New(lookup{store, reg}, o.Clock, o.Match)},
-		Profiles:  profilesOf(set),
-		Mandatory: elements.mandatory, Summary: elements.summary,
+		Matcher:  matcher{membermatch.New(lookup{store, reg}, o.Clock, o.Match)},
+		Profiles: profilesOf(set),
+		Required: elements.required, Summary: elements.summary,
 		Guides: guidesOf(set), Instantiates: instantiates(set),
 	})
 	return s, nil
@@ -174,13 +174,9 @@ func (l lookup) Search(ctx context.Context, typ, parameter, value string) ([][]b
 // rootElements answers what _elements and _summary need to know of a type.
 type rootElements struct{ set *profile.Set }
 
-func (r rootElements) filter(typ string, keep func(*profile.Element) bool) []string {
-	base, ok := r.set.Base(typ)
-	if !ok {
-		return nil
-	}
+func names(p *profile.Profile, keep func(*profile.Element) bool) []string {
 	var out []string
-	for _, e := range base.Root.Children {
+	for _, e := range p.Root.Children {
 		if keep(e) {
 			out = append(out, e.Name)
 		}
@@ -188,12 +184,26 @@ func (r rootElements) filter(typ string, keep func(*profile.Element) bool) []str
 	return out
 }
 
-func (r rootElements) mandatory(typ string) []string {
-	return r.filter(typ, func(e *profile.Element) bool { return e.Min > 0 })
+func (r rootElements) required(typ string, profiles []string) []string {
+	must := func(e *profile.Element) bool { return e.Min > 0 }
+	var out []string
+	if base, ok := r.set.Base(typ); ok {
+		out = names(base, must)
+	}
+	for _, canonical := range profiles {
+		if p, ok := r.set.Profile(canonical); ok && p.Type == typ {
+			out = append(out, names(p, must)...)
+		}
+	}
+	return out
 }
 
 func (r rootElements) summary(typ string) []string {
-	return r.filter(typ, func(e *profile.Element) bool { return e.IsSummary })
+	base, ok := r.set.Base(typ)
+	if !ok {
+		return nil
+	}
+	return names(base, func(e *profile.Element) bool { return e.IsSummary })
 }
 
 const corePackage = "hl7.fhir.r4.core"

@@ -155,7 +155,7 @@ func (r *run) exportType(ctx context.Context, typ string) ([]fileRow, error) {
 		}
 		body := res.Body
 		if keep != nil {
-			if body, err = resources.Subset(body, keep); err != nil {
+			if body, err = resources.Subset(body, keep, r.m.o.Required); err != nil {
 				return nil, fmt.Errorf("%s/%s: %w", res.Type, res.ID, err)
 			}
 		}
@@ -414,19 +414,15 @@ func (r *run) elements(typ string) []string {
 	if len(r.order.Elements) == 0 {
 		return nil
 	}
-	keep := slices.Clone(r.m.o.Mandatory(typ))
-	named := false
+	var keep []string
 	for _, e := range r.order.Elements {
 		t, name, typed := strings.Cut(e, ".")
 		switch {
 		case !typed:
-			keep, named = append(keep, e), true
+			keep = append(keep, e)
 		case t == typ:
-			keep, named = append(keep, name), true
+			keep = append(keep, name)
 		}
-	}
-	if !named {
-		return nil
 	}
 	return keep
 }

@@ -59,8 +59,8 @@ type Options struct {
 	MaxOpen int
 	// LinesPerFile cuts files; 0 means 10,000.
 	LinesPerFile int
-	// Mandatory gives the root elements that _elements cannot leave out.
-	Mandatory func(typ string) []string
+	// Required gives the root elements that _elements cannot leave out.
+	Required resources.Required
 }
 
 // Manager owns the jobs. It is safe for concurrent use.
@@ -119,8 +119,8 @@ func New(ctx context.Context, db *sqldb.DB, store *resources.Store, reg *search.
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Mandatory == nil {
-		o.Mandatory = func(string) []string { return nil }
+	if o.Required == nil {
+		o.Required = func(string, []string) []string { return nil }
 	}
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"fhirwire/reference/bulk"
@@ -35,8 +36,10 @@ type Options struct {
 	Matcher Matcher
 	// Profiles gives the profiles of a type for the capability statement.
 	Profiles func(typ string) []string
-	// Mandatory gives the root elements of a type that _elements cannot leave out, Summary those of _summary=true.
-	Mandatory, Summary func(typ string) []string
+	// Required gives the root elements that _elements cannot leave out.
+	Required resources.Required
+	// Summary gives the root elements of _summary=true.
+	Summary func(typ string) []string
 	// Guides are canonicals of implementation guides, Instantiates of capability statements, both claimed in the statement.
 	Guides, Instantiates []string
 	// Version is the software's.
@@ -55,6 +58,8 @@ type API struct {
 	o      Options
 	engine *gin.Engine
 	ops    map[operationKey]map[string]func(*gin.Context) error
+
+	lastStatement atomic.Pointer[rendered]
 }
 
 // New builds the routes.
@@ -75,10 +80,13 @@ func New(store *resources.Store, reg *search.Registry, export *bulk.Manager, o O
 		o.MaxBody = 32 << 20
 	}
 	none := func(string) []string { return nil }
-	for _, f := range []*func(string) []string{&o.Profiles, &o.Mandatory, &o.Summary} {
+	for _, f := range []*func(string) []string{&o.Profiles, &o.Summary} {
 		if *f == nil {
 			*f = none
 		}
+	}
+	if o.Required == nil {
+		o.Required = func(string, []string) []string { return nil }
 	}
 	o.BaseURL = strings.TrimSuffix(o.BaseURL, "/")
 	a := &API{store: store, reg: reg, export: export, o: o}

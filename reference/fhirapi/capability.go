@@ -128,11 +128,23 @@ func (a *API) restResource(typ string) restResource {
 	return out
 }
 
+// rendered is a statement as bytes. The last one is kept: clients of a server use one base URL.
+type rendered struct {
+	base string
+	body []byte
+}
+
 func (a *API) metadata(c *gin.Context) error {
-	body, err := json.Marshal(a.statement(a.base(c.Request)))
-	if err != nil {
-		return fmt.Errorf("capability statement: %w", err)
+	base := a.base(c.Request)
+	last := a.lastStatement.Load()
+	if last == nil || last.base != base {
+		body, err := json.Marshal(a.statement(base))
+		if err != nil {
+			return fmt.Errorf("capability statement: %w", err)
+		}
+		last = &rendered{base, body}
+		a.lastStatement.Store(last)
 	}
-	send(c, http.StatusOK, fhirJSON, body)
+	send(c, http.StatusOK, fhirJSON, last.body)
 	return nil
 }

@@ -248,13 +248,13 @@ func (a *API) includes(c *gin.Context, q search.Query, matches []resources.Resou
 func (a *API) subset(r resources.Resource, q *search.Query) ([]byte, error) {
 	switch {
 	case len(q.Elements) > 0:
-		return resources.Subset(r.Body, append(slices.Clone(q.Elements), a.o.Mandatory(r.Type)...))
+		return resources.Subset(r.Body, q.Elements, a.o.Required)
 	case q.Summary == search.SummaryTrue:
 		if keep := a.o.Summary(r.Type); keep != nil {
-			return resources.Subset(r.Body, append(slices.Clone(keep), a.o.Mandatory(r.Type)...))
+			return resources.Subset(r.Body, keep, a.o.Required)
 		}
 	case q.Summary == search.SummaryText:
-		return resources.Subset(r.Body, append([]string{"text"}, a.o.Mandatory(r.Type)...))
+		return resources.Subset(r.Body, []string{"text"}, a.o.Required)
 	case q.Summary == search.SummaryData:
 		return resources.Without(r.Body, "text")
 	}

@@ -214,36 +214,31 @@ func (s *Store) writeAll(ctx context.Context, tx *gorm.DB, docs []preparedResour
 		return err
 	}
 	w := newBatch(tx, s.db.Dialect)
-	for chunk := range slices.Chunk(docs, loadChunk) {
-		known, err := s.existing(ctx, tx, chunk)
-		if err != nil {
+	known, err := s.existing(ctx, tx, docs)
+	if err != nil {
+		return err
+	}
+	for i := range docs {
+		d := &docs[i]
+		k := key{d.r.Type, d.r.ID}
+		if !known[k] {
+			known[k] = true
+			d.r.rid = rid
+			rid++
+			report.Created++
+			if err := w.insert(&d.r, d.packed, &d.entries); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := w.flush(ctx); err != nil { // the one it replaces may be among the collected rows
 			return err
 		}
-		for i := range chunk {
-			d := &chunk[i]
-			k := key{d.r.Type, d.r.ID}
-			if !known[k] {
-				known[k] = true
-				d.r.rid = rid
-				rid++
-				report.Created++
-				if err := w.insert(&d.r, d.packed, &d.entries); err != nil {
-					return err
-				}
-				continue
-			}
-			if err := w.flush(ctx); err != nil { // the one it replaces may be among the collected rows
-				return err
-			}
-			if err := s.reload(ctx, tx, w, d, now, report); err != nil {
-				return err
-			}
-		}
-		if err := w.flush(ctx); err != nil {
+		if err := s.reload(ctx, tx, w, d, now, report); err != nil {
 			return err
 		}
 	}
-	return nil
+	return w.flush(ctx)
 }
 
 // reload stores d as the next version of a resource that exists.

@@ -3,6 +3,7 @@ package resources
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -39,11 +40,15 @@ type plan struct {
 	rid string
 	// repeats: a row may come several times in a row.
 	repeats bool
+	// pre are the arguments of from.
+	pre []any
+	// lone is set when the driver is the only clause: then the index alone can count.
+	lone *cond
 }
 
 func (p *plan) where() (string, []any) {
 	all := any1(" AND ", p.conds)
-	return all.sql, all.args
+	return all.sql, append(slices.Clone(p.pre), all.args...)
 }
 
 // newPlan chooses how to find the candidates, since the database has no statistics worth the name while it fills. A patient
@@ -53,10 +58,11 @@ func newPlan(q search.Query, patient []string) (*plan, error) {
 	p := &plan{from: "ref_resource r", rid: "r.rid"}
 	p.conds = append(p.conds, condf("r.type = ?", q.Type), condf("r.deleted = 0"))
 	if patient != nil {
-		p.conds = append(p.conds, condf("r.patient IN ?", patient))
+		p.conds = append(p.conds, condf("r.patient IN ? AND r.patient <> ''", patient))
 	}
 	narrow := patient != nil
 	driver, best := -1, 0
+	gathered := false
 	for i := range q.Clauses {
 		c := &q.Clauses[i]
 		if narrows(c) {
@@ -76,6 +82,20 @@ func newPlan(q search.Query, patient []string) (*plan, error) {
 			// CROSS JOIN pins the order of the loops in SQLite.
 			p.from, p.rid, p.repeats = "ref_term i CROSS JOIN ref_resource r", "i.rid", !c.Alts[0].Qualified
 			p.conds = append(p.conds, condf("r.rid = i.rid"), condf("i.param = ?", indexID(c)), match)
+			if len(q.Clauses) == 1 && patient == nil {
+				p.lone = &cond{"i.param = ? AND " + match.sql, append([]any{indexID(c)}, match.args...)}
+			}
+			continue
+		}
+		if driver < 0 && !narrow && !gathered && small(c) {
+			match, table, err := setMatch(c)
+			if err != nil {
+				return nil, err
+			}
+			gathered = true
+			p.from, p.rid = "(SELECT DISTINCT i.rid AS rid FROM "+table+" i WHERE i.param = ? AND "+match.sql+") i CROSS JOIN ref_resource r", "r.rid"
+			p.pre = append([]any{indexID(c)}, match.args...)
+			p.conds = append(p.conds, condf("r.rid = i.rid"))
 			continue
 		}
 		cc, err := clause(c, narrow, "r")
@@ -85,6 +105,23 @@ func newPlan(q search.Query, patient []string) (*plan, error) {
 		p.conds = append(p.conds, cc)
 	}
 	return p, nil
+}
+
+// small reports a clause whose matches are few enough to be gathered first: the start of a name, a day.
+func small(c *search.Clause) bool {
+	if c.Modifier != search.Plain || len(c.Chain) > 0 || len(c.Alts) != 1 || c.Param.Column() {
+		return false
+	}
+	return c.Param.Kind == search.String || c.Param.Kind == search.Date && c.Alts[0].Prefix == search.Eq
+}
+
+func setMatch(c *search.Clause) (match cond, table string, err error) {
+	if c.Param.Kind == search.Date {
+		match, err = dateMatch(c.Alts[0])
+		return match, "ref_date", err
+	}
+	match, err = termMatch(c, c.Alts[0])
+	return match, "ref_term", err
 }
 
 // narrows reports a clause that leaves few rows by a column of the resource.
@@ -354,7 +391,8 @@ func compartmentClause(c *search.Clause, r string) (cond, error) {
 	}
 	var tests []cond
 	if len(ids) > 0 {
-		tests = append(tests, condf(r+".patient IN ?", ids))
+		// the comparison with '' is what lets SQLite use its partial index
+		tests = append(tests, condf("("+r+".patient IN ? AND "+r+".patient <> '')", ids))
 	}
 	if len(others) > 0 {
 		o, err := indexed(c, others, true, r)

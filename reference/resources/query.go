@@ -3,6 +3,7 @@ package resources
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"fhirwire/reference/search"
@@ -152,6 +153,9 @@ func (s *Store) Count(ctx context.Context, q search.Query, patients []string, li
 	}
 	where, args := p.where()
 	sql := "SELECT DISTINCT r.rid FROM " + p.from + " WHERE " + where
+	if p.lone != nil { // index rows are of current resources of the type only
+		sql, args = "SELECT DISTINCT i.rid FROM ref_term i WHERE "+p.lone.sql, slices.Clone(p.lone.args)
+	}
 	if limit > 0 {
 		sql += " LIMIT ?"
 		args = append(args, limit)

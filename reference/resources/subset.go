@@ -8,28 +8,42 @@ import (
 
 const subsettedTag = `{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}`
 
-// Subset keeps the named root elements of a stored body, with resourceType, id and meta, and tags it SUBSETTED as R4 search
-// asks of incomplete resources. A choice element is named by its stem: "value" keeps valueQuantity.
-func Subset(body []byte, keep []string) ([]byte, error) {
-	return subset(body, func(name string) bool {
-		return slices.ContainsFunc(keep, func(k string) bool {
-			return k == name || len(name) > len(k) && name[:len(k)] == k && name[len(k)] >= 'A' && name[len(k)] <= 'Z'
-		})
-	})
-}
+// Required gives the root elements that a resource of a type which claims these profiles cannot be without.
+type Required func(typ string, profiles []string) []string
 
-// Without drops one root element of a stored body and tags what is left SUBSETTED.
-func Without(body []byte, drop string) ([]byte, error) {
-	return subset(body, func(name string) bool { return name != drop })
-}
-
-func subset(body []byte, keep func(name string) bool) ([]byte, error) {
+// Subset keeps the named root elements of a stored body, with resourceType, id, meta and what is required, and tags it
+// SUBSETTED as R4 search asks of incomplete resources. A choice element is named by its stem: "value" keeps valueQuantity.
+func Subset(body []byte, keep []string, required Required) ([]byte, error) {
 	doc, err := parse(body)
 	if err != nil {
 		return nil, err
 	}
 	defer doc.Release()
-	b := make([]byte, 1, len(body)+len(subsettedTag)+16)
+	var profiles []string
+	for p := doc.Root().Member("meta").Member("profile").FirstOrNil(); p != nil; p = p.Next() {
+		profiles = append(profiles, p.Text())
+	}
+	must := required(doc.Root().ResourceType(), profiles)
+	named := func(list []string, name string) bool {
+		return slices.ContainsFunc(list, func(k string) bool {
+			return k == name || len(name) > len(k) && name[:len(k)] == k && name[len(k)] >= 'A' && name[len(k)] <= 'Z'
+		})
+	}
+	return subset(doc, func(name string) bool { return named(keep, name) || named(must, name) }), nil
+}
+
+// Without drops one root element of a stored body and tags what is left SUBSETTED.
+func Without(body []byte, drop string) ([]byte, error) {
+	doc, err := parse(body)
+	if err != nil {
+		return nil, err
+	}
+	defer doc.Release()
+	return subset(doc, func(name string) bool { return name != drop }), nil
+}
+
+func subset(doc *fhirjson.Document, keep func(name string) bool) []byte {
+	b := make([]byte, 1, len(doc.Source())+len(subsettedTag)+16)
 	b[0] = '{'
 	for m := doc.Root().First(); m != nil; m = m.Next() {
 		name := m.Key()
@@ -47,7 +61,7 @@ func subset(body []byte, keep func(name string) bool) ([]byte, error) {
 	if len(b) > 2 { // appendMember starts with a comma
 		b = append(b[:1], b[2:]...)
 	}
-	return b, nil
+	return b
 }
 
 func appendMeta(b []byte, meta *fhirjson.Node) []byte {
