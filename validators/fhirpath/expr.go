@@ -96,8 +96,7 @@ func (f *failure) Error() string { return f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
 
 func fail(pos parse.Pos, err error) error {
-	var f *failure
-	if errors.As(err, &f) {
+	if _, ok := errors.AsType[*failure](err); ok {
 		return err
 	}
 	return &failure{pos, err}
@@ -108,9 +107,8 @@ func failf(pos parse.Pos, format string, args ...any) error {
 }
 
 func (s *state) located(n node, err error) error {
-	var f *failure
 	pos := n.position()
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*failure](err); ok {
 		pos, err = f.pos, f.err
 	}
 	if errors.Is(err, value.ErrUnit) && !errors.Is(err, ErrNotChecked) {

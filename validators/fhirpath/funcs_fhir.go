@@ -1,6 +1,7 @@
 package fhirpath
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -219,7 +220,7 @@ func funcCheckModifiers(s *state, f *frame, c *call, in, dst []item) ([]item, er
 // Subsumption is answered by a Terminology that can.
 type Subsumption interface {
 	// Subsumes reports whether the concept of a includes the one of b: both are code or Coding elements.
-	Subsumes(a, b *fhirjson.Node) (bool, error)
+	Subsumes(ctx context.Context, a, b *fhirjson.Node) (bool, error)
 }
 
 func funcSubsumes(reverse bool) func(*state, *frame, *call, []item, []item) ([]item, error) {
@@ -240,7 +241,7 @@ func funcSubsumes(reverse bool) func(*state, *frame, *call, []item, []item) ([]i
 		if reverse {
 			a, b = b, a
 		}
-		includes, err := t.Subsumes(a, b)
+		includes, err := t.Subsumes(s.ctx, a, b)
 		return appendTri(dst, value.Of(includes)), err
 	}
 }

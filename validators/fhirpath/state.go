@@ -198,7 +198,7 @@ func (s *state) system(it *item) (value.Value, error) {
 		return it.val, nil
 	}
 	n := it.node
-	kind := sysNone
+	var kind systemKind
 	if it.typ != nil {
 		kind = it.typ.system
 	} else {

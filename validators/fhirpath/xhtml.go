@@ -93,8 +93,7 @@ func CheckXHTML(div string) []XHTMLFault {
 }
 
 func plainXML(err error) string {
-	var syntax *xml.SyntaxError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*xml.SyntaxError](err); ok {
 		return syntax.Msg
 	}
 	return err.Error()

@@ -217,7 +217,7 @@ func (p *parser) term(depth int) (Node, int) {
 		return p.quantity(t), 1
 	case tokDate, tokDateTime, tokTime:
 		p.advance()
-		return &Literal{Pos: t.pos, Kind: map[tokenKind]LiteralKind{tokDate: Date, tokDateTime: DateTime, tokTime: Time}[t.kind], Text: t.text}, 1
+		return &Literal{Pos: t.pos, Kind: Date + LiteralKind(t.kind-tokDate), Text: t.text}, 1 // both in this order
 	case tokVariable:
 		p.advance()
 		return &Variable{t.pos, t.text}, 1
@@ -235,7 +235,14 @@ func (p *parser) term(depth int) (Node, int) {
 		return p.invocation(depth)
 	case tokQuotedName:
 		return p.invocation(depth)
+	default:
+		return p.bracketed(depth)
 	}
+}
+
+// bracketed is an expression in parentheses, or the empty collection.
+func (p *parser) bracketed(depth int) (Node, int) {
+	t := p.tok
 	switch {
 	case p.symbol("("):
 		p.advance()

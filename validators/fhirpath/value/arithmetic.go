@@ -320,8 +320,7 @@ func (m moment) add(count int64, at Precision) moment {
 	if count > 1e10 || count < -1e10 {
 		return moment{}
 	}
-	switch at {
-	case Year, Month:
+	if at == Year || at == Month {
 		if at == Year {
 			count *= 12
 		}
@@ -342,12 +341,15 @@ func (m moment) add(count int64, at Precision) moment {
 		return m
 	}
 	t := m.local()
-	perDay, unit := int64(1), 24*time.Hour
+	var perDay int64
+	var unit time.Duration
 	switch at {
 	case Hour:
 		perDay, unit = 24, time.Hour
 	case Minute:
 		perDay, unit = 24*60, time.Minute
+	default:
+		perDay, unit = 1, 24*time.Hour
 	}
 	t = t.AddDate(0, 0, int(count/perDay)).Add(time.Duration(count%perDay) * unit)
 	if t.Year() < 1 || t.Year() > 9999 {
