@@ -18,6 +18,8 @@ type Query struct {
 	After int64
 	// Limit bounds the page; 0 means 100, the most is 1000.
 	Limit int
+	// SkipTotal leaves Page.Total 0: counting looks at every exchange, a page only at some.
+	SkipTotal bool
 }
 
 // Page is the answer to a Query.

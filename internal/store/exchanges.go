@@ -67,11 +67,13 @@ func (s *Store) Exchanges(ctx context.Context, q proxy.Query) (proxy.Page, error
 		page.Exchanges[i] = rows[i].brief()
 	}
 
-	var total int64
-	if err := matching().Count(&total).Error; err != nil {
-		return proxy.Page{}, fmt.Errorf("exchanges: count: %w", err)
+	if !q.SkipTotal {
+		var total int64
+		if err := matching().Count(&total).Error; err != nil {
+			return proxy.Page{}, fmt.Errorf("exchanges: count: %w", err)
+		}
+		page.Total = int(total)
 	}
-	page.Total = int(total)
 	beyond := func(op string, number int64) (bool, error) {
 		var found []int64
 		err := matching().Select("e.number").Where("e.number "+op+" ?", number).Limit(1).Find(&found).Error
@@ -89,6 +91,9 @@ func (s *Store) Exchanges(ctx context.Context, q proxy.Query) (proxy.Page, error
 	case q.Before > 0:
 		page.Older = more
 		page.Newer, errNewer = beyond(">", newest)
+		if q.After > 0 && !more {
+			page.Older, errOlder = beyond("<", oldest)
+		}
 	default:
 		page.Older = more
 	}
