@@ -31,7 +31,7 @@ func ParseDecimal(s string) (Decimal, error) {
 		}
 		exp = e
 	}
-	if len(mantissa) > maxDigits {
+	if len(mantissa) > 2*maxDigits {
 		return fault()
 	}
 	negative := false

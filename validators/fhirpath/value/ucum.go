@@ -141,7 +141,7 @@ func rational(s string) *big.Rat {
 	return r
 }
 
-const maxUnit = 100 // bytes
+const maxUnit = 60 // bytes
 
 // parseUnit reads a UCUM code: units with prefixes and exponents, joined by points and slashes.
 func parseUnit(code string) (unit, error) {
@@ -257,7 +257,7 @@ func simpleUnit(word string) (unit, bool) {
 			i--
 		}
 		n, err := strconv.Atoi(word[i:])
-		if err != nil || n < -32 || n > 32 {
+		if err != nil || n < -12 || n > 12 {
 			return unit{}, false
 		}
 		name, exp = word[:i], n
