@@ -54,7 +54,7 @@ func start(t testing.TB, members int) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := ref.Seed(ctx, synth.New(synth.Options{Seed: 1, Members: members}).All(), resources.LoadOptions{})
+	report, err := ref.Seed(ctx, synth.New(synth.Options{Seed: 1, Members: members, LargeObservations: 150}).All(), resources.LoadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func (s *server) do(method, path, body string, header ...string) reply {
 		s.t.Fatal(err)
 	}
 	out := reply{status: res.StatusCode, header: res.Header, raw: string(b)}
-	if strings.Contains(res.Header.Get("Content-Type"), "json") && !strings.Contains(res.Header.Get("Content-Type"), "ndjson") && len(b) > 0 {
+	if strings.Contains(res.Header.Get("Content-Type"), "json") && !strings.Contains(res.Header.Get("Content-Type"), "ndjson") && len(b) > 0 && res.Header.Get("Content-Encoding") == "" {
 		if err := json.Unmarshal(b, &out.json); err != nil {
 			s.t.Fatalf("%s %s: %v in %.200s", method, path, err, b)
 		}

@@ -248,6 +248,9 @@ func (m *Manager) next() (string, bool) {
 func (m *Manager) Run(ctx context.Context) error {
 	var left []string
 	if err := m.db.Read.WithContext(ctx).Raw("SELECT id FROM ref_export WHERE state IN ('queued', 'running') ORDER BY created, id").Scan(&left).Error; err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return fmt.Errorf("open exports: %w", err)
 	}
 	m.mu.Lock()
