@@ -74,7 +74,7 @@ func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 		o.Synchronous = "normal"
 	}
 	pragmas := url.Values{"_pragma": {
-		"busy_timeout(10000)", "journal_mode(WAL)", "foreign_keys(1)", "temp_store(memory)", "cache_size(-16000)",
+		"busy_timeout(10000)", "journal_mode(WAL)", "foreign_keys(1)", "temp_store(memory)", "cache_size(-4000)", // a cache of 4 MB for each connection
 		"synchronous(" + o.Synchronous + ")",
 	}}
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + pragmas.Encode()

@@ -15,6 +15,8 @@ type Line struct {
 	Bytes []byte
 	// Position is what stands before the line, zero-based, as ParseAt wants it.
 	Position validators.Position
+	// Open is true for a last line without a line end: where the input was cut, it is half a line.
+	Open bool
 }
 
 // LineScanner splits NDJSON into lines with their positions, holding one line in memory.
@@ -68,13 +70,14 @@ func (s *LineScanner) Scan() bool {
 }
 
 func (s *LineScanner) found(b []byte, size int) bool {
+	open := true
 	if n := len(b); n > 0 && b[n-1] == '\n' {
-		b = b[:n-1]
+		b, open = b[:n-1], false
 	}
 	if n := len(b); n > 0 && b[n-1] == '\r' {
 		b = b[:n-1]
 	}
-	s.line = Line{Bytes: b, Position: s.next}
+	s.line = Line{Bytes: b, Position: s.next, Open: open}
 	s.next.Line++
 	s.next.Offset += size
 	return true

@@ -26,6 +26,9 @@ func TestLineScanner(t *testing.T) {
 		var got []string
 		for sc.Scan() {
 			l := sc.Line()
+			if l.Open != (l.Position.Offset+len(l.Bytes) == len(tt.src)) {
+				t.Errorf("%.20q: line %d: open is %v", tt.src, l.Position.Line, l.Open)
+			}
 			got = append(got, fmt.Sprintf("%d:%d:%s", l.Position.Line, l.Position.Offset, l.Bytes))
 		}
 		if sc.Err() != nil || !slices.Equal(got, tt.want) {

@@ -99,17 +99,17 @@ var clean = map[string]exchange{
 		response: "Location: http://payer.example/fhir/Patient/1/_history/1\n\n"},
 	"kick-off": {in: kickoff, method: "GET", path: "/Patient/$export?_since=2026-01-01T00:00:00%2B01:00", request: "Accept: application/fhir+json\nPrefer: handling=lenient, respond-async\n\n",
 		status: 202, response: "Content-Location: http://payer.example/fhir/bulk/1/status\n\n"},
-	"poll":             {in: poll, method: "GET", path: "/bulk/1/status", status: 202, response: running},
-	"manifest":         {in: poll, method: "GET", path: "/bulk/1/status", status: 200, response: finished + manifest},
-	"failed job":       {in: poll, method: "GET", path: "/bulk/1/status", status: 500, response: fhir + "\n" + outcome},
-	"file":             {in: proxy.Interaction{Kind: proxy.KindBulkFile}, method: "GET", path: "/f/1", status: 200, response: "Content-Type: application/fhir+ndjson\n\n" + patient},
-	"token":            {in: token, method: "POST", path: "/token", request: "Content-Type: application/x-www-form-urlencoded\n\ngrant_type=client_credentials", status: 200, response: "Cache-Control: no-store\n\n" + granted},
-	"register":         {in: register, method: "POST", path: "/register", request: "\n\n{\"client_name\":\"x\"}", status: 201, response: "Cache-Control: no-store\n\n{\"client_id\":\"x\",\"client_secret\":\"hmac:0\",\"client_secret_expires_at\":0}"},
-	"smart":            {in: proxy.Interaction{Kind: proxy.KindSMARTConfig}, method: "GET", path: "/.well-known/smart-configuration", status: 200, response: "\n\n" + smart},
-	"match":            {in: match, method: "POST", path: "/Patient/$member-match", request: fhir + "\n" + params, status: 200, response: fhir + "\n" + params},
-	"match refused":    {in: match, method: "POST", path: "/Patient/$member-match", request: fhir + "\n" + params, status: 422, response: fhir + "\n" + outcome},
-	"metadata":         {in: proxy.Interaction{Kind: proxy.KindCapabilities}, method: "GET", path: "/metadata", status: 200, response: fhir + "\n" + `{"resourceType":"CapabilityStatement","fhirVersion":"4.0.1"}`},
-	"something else":   {in: proxy.Interaction{Kind: proxy.KindOther}, method: "GET", path: "/x", status: 200, response: "Content-Type: text/html\n\n<p>"},
+	"poll":           {in: poll, method: "GET", path: "/bulk/1/status", status: 202, response: running},
+	"manifest":       {in: poll, method: "GET", path: "/bulk/1/status", status: 200, response: finished + manifest},
+	"failed job":     {in: poll, method: "GET", path: "/bulk/1/status", status: 500, response: fhir + "\n" + outcome},
+	"file":           {in: proxy.Interaction{Kind: proxy.KindBulkFile}, method: "GET", path: "/f/1", status: 200, response: "Content-Type: application/fhir+ndjson\n\n" + patient},
+	"token":          {in: token, method: "POST", path: "/token", request: "Content-Type: application/x-www-form-urlencoded\n\ngrant_type=client_credentials", status: 200, response: "Cache-Control: no-store\n\n" + granted},
+	"register":       {in: register, method: "POST", path: "/register", request: "\n\n{\"client_name\":\"x\"}", status: 201, response: "Cache-Control: no-store\n\n{\"client_id\":\"x\",\"client_secret\":\"hmac:0\",\"client_secret_expires_at\":0}"},
+	"smart":          {in: proxy.Interaction{Kind: proxy.KindSMARTConfig}, method: "GET", path: "/.well-known/smart-configuration", status: 200, response: "\n\n" + smart},
+	"match":          {in: match, method: "POST", path: "/Patient/$member-match", request: fhir + "\n" + params, status: 200, response: fhir + "\n" + params},
+	"match refused":  {in: match, method: "POST", path: "/Patient/$member-match", request: fhir + "\n" + params, status: 422, response: fhir + "\n" + outcome},
+	"metadata":       {in: proxy.Interaction{Kind: proxy.KindCapabilities}, method: "GET", path: "/metadata", status: 200, response: fhir + "\n" + `{"resourceType":"CapabilityStatement","fhirVersion":"4.0.1"}`},
+	"something else": {in: proxy.Interaction{Kind: proxy.KindOther}, method: "GET", path: "/x", status: 200, response: "Content-Type: text/html\n\n<p>"},
 }
 
 func TestCleanExchanges(t *testing.T) {
@@ -165,7 +165,9 @@ var broken = []struct {
 	{"bulk-content-location", "kick-off", func(e *exchange) { e.response = "\n\n" }},
 	{"bulk-content-location", "kick-off", func(e *exchange) { e.response = "Content-Location: /fhir/bulk/1/status\n\n" }},
 	{"bulk-kickoff-body", "kick-off", func(e *exchange) { e.response += `{"jobId":"1"}` }},
-	{"bulk-progress", "poll", func(e *exchange) { e.response = message("Retry-After: 2\nX-Progress: " + strings.Repeat("x", 100) + "\n\n") }},
+	{"bulk-progress", "poll", func(e *exchange) {
+		e.response = message("Retry-After: 2\nX-Progress: " + strings.Repeat("x", 100) + "\n\n")
+	}},
 	{"bulk-retry-after", "poll", func(e *exchange) { e.response = "\n\n" }},
 	{"bulk-retry-after", "poll", func(e *exchange) { e.response = "Retry-After: Sun, 01 Feb 2026 12:00:00 GMT\n\n" }},
 	{"bulk-manifest-type", "manifest", swapResponse("application/json", "application/fhir+json")},
@@ -180,7 +182,9 @@ var broken = []struct {
 	{"bulk-file-type", "file", swapResponse("application/fhir+ndjson", "application/octet-stream")},
 	{"oauth-token-answer", "token", swapResponse(`"token_type":"bearer",`, "")},
 	{"oauth-token-answer", "token", func(e *exchange) { e.response = "Cache-Control: no-store\n\n<p>" }},
-	{"oauth-token-error", "token", func(e *exchange) { e.status, e.response = 400, `Content-Type: application/json`+"\n\n"+`{"error":"nope"}` }},
+	{"oauth-token-error", "token", func(e *exchange) {
+		e.status, e.response = 400, `Content-Type: application/json`+"\n\n"+`{"error":"nope"}`
+	}},
 	{"oauth-no-store", "token", swapResponse("no-store", "private")},
 	{"oauth-token-request", "token", func(e *exchange) { e.request = "Content-Type: application/json\n\n{}" }},
 	{"oauth-token-request", "token", func(e *exchange) { e.method = "GET" }},

@@ -129,9 +129,14 @@ func (in *Inspector) document(ctx context.Context, r *report, j *judge, h half, 
 
 // lines validates NDJSON line by line.
 func (in *Inspector) lines(ctx context.Context, r *report, j *judge, h half, src io.Reader) error {
+	b := h.msg.Body
+	cut := b.Truncated() || !b.Complete
 	sc := fhirjson.NewLineScanner(src, in.opt.MaxLine)
 	for sc.Scan() {
 		line := sc.Line()
+		if line.Open && cut {
+			break // half a line
+		}
 		if len(bytes.TrimSpace(line.Bytes)) == 0 {
 			r.add(lineIssue(h, line.Position, "ndjson-blank-line", validators.SeverityWarning, "Line %d is blank.", line.Position.Line+1))
 			continue
@@ -144,11 +149,10 @@ func (in *Inspector) lines(ctx context.Context, r *report, j *judge, h half, src
 		}
 		r.merge(rep, h, nil)
 	}
-	b := h.msg.Body
 	switch err := sc.Err(); {
-	case err == nil && b.Truncated():
+	case b.Truncated():
 		r.unjudged(h, "body-over-cap", fmt.Sprintf("The stored copy has %d of %d bytes: the lines beyond were not judged.", b.Stored, b.Size))
-	case err != nil && b.Complete && !b.Truncated():
+	case err != nil && !cut:
 		r.unjudged(h, "body-coding", "The file could not be read to its end: "+err.Error()+".")
 	}
 	return nil

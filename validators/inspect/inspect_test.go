@@ -195,6 +195,14 @@ func TestFilesAreJudgedLineByLine(t *testing.T) {
 	}
 }
 
+func TestHalfALineIsNotJudged(t *testing.T) {
+	lines := sound + "\n" + sound[:40]
+	rep := inspectOne(t, file, body{}, 200, body{mediaType: "application/fhir+ndjson", data: []byte(lines), broken: true}, proxy.ChannelOptions{})
+	if rep.Checked != 1 || rep.Summary.Errors != 0 || rep.Summary.Unjudged == "" {
+		t.Errorf("%d checked, summary %+v", rep.Checked, rep.Summary)
+	}
+}
+
 func TestWhatCannotBeJudgedIsSaidAndDoesNotPass(t *testing.T) {
 	bomb := zip(t, bytes.Repeat([]byte(" "), 100<<20))
 	for name, response := range map[string]body{
