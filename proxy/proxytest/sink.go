@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -69,9 +70,7 @@ func (s *Sink) Put(ctx context.Context, ex *proxy.Exchange, bodies proxy.Bodies)
 	if s.bodies == nil {
 		s.bodies = Bodies{}
 	}
-	for d, text := range read {
-		s.bodies[d] = text
-	}
+	maps.Copy(s.bodies, read)
 	return nil
 }
 

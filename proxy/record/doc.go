@@ -6,8 +6,9 @@
 //
 // What the client saw in full is kept: the end of a response is held back until the Sink has the exchange, and where that takes
 // longer than Options.HoldFor, until the exchange is in a journal file in Options.SpoolDir. Run gives journaled exchanges to the
-// Sink, also after the process was killed. Traffic itself never waits: bodies pass as they arrive, and a Sink that is slow or
-// fails costs at most HoldFor at the end of each response.
+// Sink, also after the process was killed. Traffic itself never waits: bodies pass as they arrive. A Sink that is slow or
+// fails costs HoldFor at the end of each response; only with an unwritable SpoolDir too does that end wait for the Sink. Sealed
+// exchanges wait in no queue: past Options.InFlight concurrent Puts they are journaled at once.
 //
 // It cannot show what net/http does not: the order between header names, the case of HTTP/1.1 names, chunk boundaries, and 1xx
 // responses.

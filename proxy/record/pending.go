@@ -31,6 +31,9 @@ type Pending struct {
 	done chan struct{} // closed when stored, journaled or lost
 }
 
+// preparePatience bounds the wait for a large compressed body to be searched for secrets, before which it cannot be journaled.
+const preparePatience = 2 * time.Second
+
 // ID is the exchange's id.
 func (p *Pending) ID() string { return p.ex.ID }
 
@@ -88,7 +91,14 @@ func (p *Pending) finish(f *proxy.Failure, size int64) {
 		return
 	case <-timer.C:
 	}
-	<-s.prepared
+	patience := time.NewTimer(preparePatience)
+	defer patience.Stop()
+	select {
+	case <-s.prepared:
+	case <-patience.C:
+		p.rec.opt.Logger.Warn("response ended before its record was safe: searching it for secrets takes long", "exchange_id", s.ex.ID)
+		return
+	}
 	if err := s.journal(); err != nil {
 		// Neither memory nor disk is left to put it: the one case where the end of a response waits for the Sink.
 		p.rec.opt.Logger.Error("journal unwritable: responses wait for the store", "exchange_id", s.ex.ID, "error", err)
@@ -204,9 +214,9 @@ func (d *delivery) Read(b []byte) (int, error) {
 	}
 	switch {
 	case d.ended:
-	case err == io.EOF && d.length > d.size: //nolint:errorlint // io.EOF is returned bare by contract
+	case err == io.EOF && d.length > d.size:
 		d.end(&proxy.Failure{Reason: proxy.ReasonUpstreamReset, Side: sideServer, Detail: "response ended before its announced length"}, false)
-	case err == io.EOF || d.length >= 0 && d.size >= d.length: //nolint:errorlint // as above
+	case err == io.EOF || d.length >= 0 && d.size >= d.length:
 		d.end(nil, true)
 	case err != nil:
 		f := d.p.Classify(err)

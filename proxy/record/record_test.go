@@ -37,7 +37,7 @@ func TestHeldBack(t *testing.T) {
 		return nil
 	}}
 	rec := New(sink, testKey, Options{SpoolDir: t.TempDir()})
-	p := exchange(t, rec, get(), plainResponse(10))
+	p := exchange(t, rec, get(), plainResponse(10)) //nolint:bodyclose // exchange closes it
 	if !stored || len(sink.Exchanges()) != 1 {
 		t.Error("the response ended before the exchange was stored")
 	}
@@ -69,7 +69,7 @@ func TestJournal(t *testing.T) {
 			c.opt.SpoolDir = t.TempDir()
 			release := make(chan struct{})
 			first := New(&proxytest.Sink{Before: c.before(release)}, testKey, c.opt)
-			exchange(t, first, get(), plainResponse(c.size))
+			exchange(t, first, get(), plainResponse(c.size)) //nolint:bodyclose // exchange closes it
 			// What a kill would leave at this moment is on disk now; another process starts with it.
 			entries, err := filepath.Glob(filepath.Join(c.opt.SpoolDir, "*"+journalSuffix))
 			if err != nil || len(entries) != 1 {
@@ -104,7 +104,7 @@ func TestFullQueue(t *testing.T) {
 	sink := &proxytest.Sink{Before: func(context.Context, *proxy.Exchange) error { <-release; return nil }}
 	rec := New(sink, testKey, Options{SpoolDir: t.TempDir(), InFlight: 2, HoldFor: time.Millisecond})
 	for range 20 {
-		exchange(t, rec, get(), plainResponse(1000))
+		exchange(t, rec, get(), plainResponse(1000)) //nolint:bodyclose // exchange closes it
 	}
 	if m := rec.memory.Load(); m > 3000 {
 		t.Errorf("%d bytes held", m)
@@ -133,7 +133,7 @@ func TestUnwritableSpool(t *testing.T) {
 	}
 	sink := &proxytest.Sink{Before: func(context.Context, *proxy.Exchange) error { time.Sleep(50 * time.Millisecond); return nil }}
 	rec := New(sink, testKey, Options{SpoolDir: file, HoldFor: time.Millisecond, MemoryBody: 100})
-	exchange(t, rec, get(), plainResponse(1000))
+	exchange(t, rec, get(), plainResponse(1000)) //nolint:bodyclose // exchange closes it
 	if n := len(sink.Exchanges()); n != 1 {
 		t.Fatalf("%d stored when the client saw the end", n)
 	}
@@ -166,7 +166,7 @@ func TestCaps(t *testing.T) {
 	sink := &proxytest.Sink{}
 	rec := New(sink, testKey, Options{SpoolDir: t.TempDir(), MaxBody: 1000, MemoryBody: 100})
 	whole := bytes.Repeat([]byte("abcdefghij"), 1000)
-	exchange(t, rec, get(), response(nil, whole))
+	exchange(t, rec, get(), response(nil, whole)) //nolint:bodyclose // exchange closes it
 	b := sink.Wait(t, 1)[0].Response.Body
 	want := proxytest.Describe(whole)
 	if b.Size != 10000 || b.Stored != 1000 || b.Digest != want.Digest || !b.Complete || !b.Truncated() || !bytes.Equal(sink.Body(b), whole[:1000]) {
@@ -178,7 +178,7 @@ func TestCaps(t *testing.T) {
 func TestSealOnce(t *testing.T) {
 	sink := &proxytest.Sink{}
 	rec := New(sink, testKey, Options{SpoolDir: t.TempDir()})
-	p := exchange(t, rec, get(), plainResponse(10))
+	p := exchange(t, rec, get(), plainResponse(10)) //nolint:bodyclose // exchange closes it
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() { p.Fail(proxy.Failure{Reason: proxy.ReasonProxy}) })
@@ -223,7 +223,7 @@ func TestNoPending(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	if b, err := io.ReadAll(res.Body); err != nil || strings.TrimSpace(string(b)) != "x" {
 		t.Errorf("%q, %v", b, err)
 	}

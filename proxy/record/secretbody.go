@@ -106,7 +106,7 @@ func (m masker) body(plain []byte, d document) ([]byte, bool) {
 		if d.whole && !validDocuments(plain) && (d.oauth || givenNeedle.Match(plain)) {
 			return nil, false
 		}
-		out, err := io.ReadAll(rewrite.NewStream(bytes.NewReader(plain), redactor{m: m, oauth: d.oauth}, 0, 2*maskCap))
+		out, err := io.ReadAll(rewrite.NewStream(bytes.NewReader(plain), &redactor{m: m, oauth: d.oauth}, 0, 2*maskCap))
 		return out, err == nil
 	case d.oauth && !strings.Contains(d.contentType, "html"):
 		return nil, false
@@ -137,26 +137,34 @@ func validDocuments(b []byte) bool {
 type redactor struct {
 	m     masker
 	oauth bool
+	count int
 }
 
 // Wants implements rewrite.Editor.
-func (redactor) Wants(rewrite.Path) bool { return true }
+func (*redactor) Wants(rewrite.Path) bool { return true }
 
 // Edit implements rewrite.Editor.
-func (r redactor) Edit(p rewrite.Path, s string) (string, bool) {
+func (r *redactor) Edit(p rewrite.Path, s string) (string, bool) {
 	for _, step := range p {
 		name := strings.ToLower(step.Key)
 		if memberNames[name] || r.oauth && (secretNames[name] || name == "code") {
-			to := r.m.value(s)
-			return to, to != s
+			r.count++
+			return r.m.value(s), true
 		}
 	}
+	if !r.oauth && !strings.Contains(s, "://") && !strings.Contains(s, "eyJ") {
+		return s, false // prose of a resource
+	}
 	to := r.m.text(s, true)
-	return to, to != s
+	if to == s {
+		return s, false
+	}
+	r.count++
+	return to, true
 }
 
 // EditUnfinished is Edit for a string the end of the body cut.
-func (r redactor) EditUnfinished(p rewrite.Path, s string) (string, bool) { return r.Edit(p, s) }
+func (r *redactor) EditUnfinished(p rewrite.Path, s string) (string, bool) { return r.Edit(p, s) }
 
 // maskLarge searches a body that is not in memory, and copies it without its secrets if it has any. Only JSON is searched: forms and
 // bodies of authorization servers of this size are not kept in the first place (see capture.secret), and NDJSON files are resources.
@@ -233,8 +241,9 @@ func (rec *Recorder) maskFile(b *stored, coding string) error {
 	}
 	counted := &counter{w: dst}
 	w := encoder(counted, coding)
-	_, err = io.Copy(w, rewrite.NewStream(io.LimitReader(r, scanCap), redactor{m: rec.mask}, 0, 2*maskCap))
-	if err = errors.Join(err, w.Close(), dst.Close()); err != nil {
+	editor := &redactor{m: rec.mask}
+	_, err = io.Copy(w, rewrite.NewStream(io.LimitReader(r, scanCap), editor, 0, 2*maskCap))
+	if err = errors.Join(err, w.Close(), dst.Close()); err != nil || editor.count == 0 {
 		return errors.Join(err, os.Remove(dst.Name()))
 	}
 	b.drop(rec)

@@ -125,7 +125,7 @@ func (m masker) field(name, v string, fhir bool) string {
 			return first + ";" + m.text(attributes, fhir)
 		}
 		return first
-	case "host", "trailer", "access-control-allow-headers", "access-control-expose-headers", "access-control-request-headers":
+	case "host", "trailer":
 		return v
 	}
 	if secretField(name) {
@@ -137,6 +137,9 @@ func (m masker) field(name, v string, fhir bool) string {
 // secretField tells by a header's name that its value is a secret.
 func secretField(name string) bool {
 	name = strings.ToLower(name)
+	if strings.HasPrefix(name, "access-control-") {
+		return false
+	}
 	for _, part := range []string{"api-key", "api_key", "apikey", "subscription-key", "access-key", "token", "secret", "passw", "credential", "signature", "session"} {
 		if strings.Contains(name, part) {
 			return true

@@ -93,29 +93,36 @@ func TestNoSecretReachesTheSink(t *testing.T) {
 		keep           []string // what must still be readable
 	}{
 		{
-			"headers", "GET", "/fhir/Patient", http.Header{
+			"headers", "GET", "/fhir/Patient",
+			http.Header{
 				"Authorization": {"Bearer " + plant(1)}, "Proxy-Authorization": {"Digest username=u, response=" + plant(2)},
 				"Cookie": {"a=" + plant(3) + "; b=" + plant(4)}, "X-Api-Key": {plant(5)}, "X-Auth-Token": {plant(6)},
 				"Referer": {"https://app.test/cb?code=" + plant(7) + "&state=1#access_token=" + plant(8)}, "X-Other": {"see " + plantJWT(9, `{}`) + "!"},
 				"Dpop": {plantJWT(10, `{"jti":"`+plant(11)+`"}`)}, "Ocp-Apim-Subscription-Key": {plant(12)}, "Origin": {"https://u:" + plant(13) + "@h"},
-			}, nil,
+			},
+			nil,
 			http.Header{"Set-Cookie": {"sid=" + plant(14) + "; Path=/; HttpOnly"}, "Location": {"https://app.test/cb?state=x&code=" + plant(15)}, "Link": {"<https://s3.test/f?X-Amz-Signature=" + plant(16) + "&X-Amz-Credential=" + plant(17) + ">; rel=next"}},
-			nil, []string{"Bearer hmac:", "Path=/; HttpOnly", "RS384", "state=1"},
+			nil,
+			[]string{"Bearer hmac:", "Path=/; HttpOnly", "RS384", "state=1"},
 		},
 		{
-			"basic", "GET", "/fhir/Patient", http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte("my-app:"+plant(1)))}}, nil, nil, nil,
+			"basic", "GET", "/fhir/Patient",
+			http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte("my-app:"+plant(1)))}},
+			nil, nil, nil,
 			[]string{`Basic ` + string(testKey.Of(plant(1))) + ` {\"client_id\":\"my-app\"}`},
 		},
 		{
 			"query", "GET", "/cb?a=b%7cc&code=" + plant(1) + "&access_token=" + plant(2) + "&client_secret=%50LANTED3SECRET&sig=" + plant(4) + "&X-Amz-Security-Token=" + plant(5) + "&ACCESS%5FTOKEN=" + plant(6) + "&u=" + url.QueryEscape("http://x/?token="+plant(7)) + "&j=" + plantJWT(8, `{}`),
-			nil, nil, nil, nil, []string{"a=b%7cc", string(testKey.Of(plant(3)))},
+			nil, nil, nil, nil,
+			[]string{"a=b%7cc", string(testKey.Of(plant(3)))},
 		},
 		{"JWT in the path", "GET", "/fhir/x/" + plantJWT(1, `{}`) + "/y", nil, nil, nil, nil, []string{"/fhir/x/hmac:"}},
 		{"a FHIR code is none", "GET", "/fhir/Observation?code=http://loinc.org|1234-5&patient=1", nil, nil, nil, nil, []string{"code=http://loinc.org|1234-5"}},
 		{
 			"token request", "POST", "/oauth/token", form, []byte("grant_type=authorization_code&code=" + plant(1) + "&client_secret=" + plant(2) + "&code_verifier=" + plant(3) +
 				"&client_assertion=" + plantJWT(4, `{"iss":"my-app","sub":"my-app","aud":["https://s/token"],"exp":1700000000,"jti":"`+plant(5)+`","secret":"`+plant(6)+`"}`) + "&scope=system/*.rs"),
-			jsonType, []byte(tokenJSON(7)), []string{"scope=system/*.rs", "my-app", "1700000000", `system/*.rs`, `\"patient\":\"p1\"`},
+			jsonType, []byte(tokenJSON(7)),
+			[]string{"scope=system/*.rs", "my-app", "1700000000", `system/*.rs`, `\"patient\":\"p1\"`},
 		},
 		{"token response elsewhere", "POST", "/custom", nil, nil, jsonType, []byte(tokenJSON(1)), []string{"patient"}},
 		{"token response, no content type", "POST", "/custom", nil, nil, nil, []byte(tokenJSON(1)), nil},
@@ -151,7 +158,7 @@ func TestNoSecretReachesTheSink(t *testing.T) {
 			if c.body == nil {
 				req.Body, req.ContentLength = http.NoBody, 0
 			}
-			exchange(t, rec, req, response(c.resHeader, c.resBody))
+			exchange(t, rec, req, response(c.resHeader, c.resBody)) //nolint:bodyclose // exchange closes it
 			ex := sink.Wait(t, 1)[0]
 			text, err := json.Marshal(ex)
 			if err != nil {
@@ -234,6 +241,28 @@ func BenchmarkMaskExchange(b *testing.B) {
 	for b.Loop() {
 		req := httptest.NewRequest("GET", "/fhir/Patient?name=x", nil)
 		req.Header.Set("Authorization", "Bearer abc")
-		exchange(b, rec, req, response(http.Header{"Content-Type": {"application/fhir+json"}}, body))
+		exchange(b, rec, req, response(http.Header{"Content-Type": {"application/fhir+json"}}, body)) //nolint:bodyclose // exchange closes it
+	}
+}
+
+// TestEvidenceIsLeft: what only looks like a secret stays as it was received.
+func TestEvidenceIsLeft(t *testing.T) {
+	filler := `{"resourceType":"Basic","id":"x","text":"caf\u00e9 token=1 code=2"},`
+	for _, body := range []string{
+		`[` + filler + `{}]`,
+		`[` + strings.Repeat(filler, 30000) + `{}]`, // past memory and past what is searched at once
+		`{"resourceType":"Coding","code":"a","password":"b","token":"c"}`,
+		`not JSON, about client_secret`,
+	} {
+		sink := &proxytest.Sink{}
+		rec := New(sink, testKey, Options{SpoolDir: t.TempDir()})
+		exchange(t, rec, get(), response(http.Header{"Content-Type": {"application/fhir+json"}, "Access-Control-Allow-Credentials": {"true"}}, []byte(body))) //nolint:bodyclose // exchange closes it
+		ex := sink.Wait(t, 1)[0]
+		if b := ex.Response.Body; b.Redacted || b.Stored != int64(len(body)) || string(sink.Body(b)) != body {
+			t.Errorf("%.60s…: stored %+v", body, b)
+		}
+		if v := ex.Response.Header.Get("Access-Control-Allow-Credentials"); v != "true" {
+			t.Errorf("header %q", v)
+		}
 	}
 }

@@ -26,10 +26,10 @@ func BenchmarkProxy(b *testing.B) {
 		}
 		return s.String() + `{}]}`
 	}
-	var bodies = map[string]string{}
+	bodies := map[string]string{}
 	back := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/fhir+json")
-		io.WriteString(w, bodies[r.URL.Path])
+		_, _ = io.WriteString(w, bodies[r.URL.Path])
 	}))
 	defer back.Close()
 	bodies["/fhir/read"] = `{"resourceType":"Patient","id":"1","name":[{"family":"Shaw"}]}`
@@ -68,8 +68,8 @@ func BenchmarkProxy(b *testing.B) {
 							b.Error(err)
 							return
 						}
-						io.Copy(io.Discard, res.Body)
-						res.Body.Close()
+						_, _ = io.Copy(io.Discard, res.Body)
+						_ = res.Body.Close()
 					}
 				})
 			})

@@ -6,5 +6,8 @@
 // without being listed, since HTTP makes every proxy do so: the Host of the request, and hop-by-hop fields (RFC 9110 7.6.1). A JSON
 // response up to 1 MiB is read whole before it is passed, to know whether links in it change; everything else streams.
 //
+// Of an edited body, ETag and digest fields stay the server's. Bodies in codings other than gzip, NDJSON and partial content (206) are
+// never edited; links in them leave the proxy.
+//
 // It does not follow redirects, retry, cache, decompress for the client or add forwarding headers, and nobody can edit traffic.
 package reverse

@@ -25,7 +25,7 @@ import (
 )
 
 // outcome checks that body is a short OperationOutcome that names the exchange and tells nothing of the cause.
-func outcome(t *testing.T, res *http.Response, body, id string) string {
+func outcome(t *testing.T, res answer, body, id string) string {
 	t.Helper()
 	var o struct {
 		ResourceType string
@@ -52,7 +52,7 @@ func answering(t *testing.T, do func(net.Conn)) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
+	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
 			conn, err := l.Accept()
@@ -60,7 +60,7 @@ func answering(t *testing.T, do func(net.Conn)) string {
 				return
 			}
 			go func() {
-				defer conn.Close()
+				defer func() { _ = conn.Close() }()
 				buf := make([]byte, 4096)
 				if _, err := conn.Read(buf); err == nil {
 					do(conn)
@@ -71,14 +71,14 @@ func answering(t *testing.T, do func(net.Conn)) string {
 	return l.Addr().String()
 }
 
-func reset(c net.Conn) { c.(*net.TCPConn).SetLinger(0) }
+func reset(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0) }
 
 func TestFailures(t *testing.T) {
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	closed.Close()
+	_ = closed.Close()
 	tlsServer := httptest.NewTLSServer(http.NotFoundHandler())
 	tlsServer.Config.ErrorLog = nil
 	defer tlsServer.Close()
@@ -92,14 +92,14 @@ func TestFailures(t *testing.T) {
 		{"refused", "http://" + closed.Addr().String(), 502, "transient", proxy.ReasonUpstreamDown, "server", "connection refused"},
 		{"unknown host", "http://nowhere.invalid", 502, "transient", proxy.ReasonUpstreamDown, "server", "nowhere.invalid"},
 		{"certificate", tlsServer.URL, 502, "transient", proxy.ReasonUpstreamTLS, "server", "certificate"},
-		{"no TLS there", "https://" + answering(t, func(c net.Conn) { io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") }), 502, "transient", proxy.ReasonUpstreamTLS, "server", ""},
+		{"no TLS there", "https://" + answering(t, func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") }), 502, "transient", proxy.ReasonUpstreamTLS, "server", ""},
 		{"silent", "http://" + answering(t, func(net.Conn) { time.Sleep(2 * time.Second) }), 504, "timeout", proxy.ReasonUpstreamTimeout, "server", "no answer in time"},
 		{"silent handshake", "https://" + answering(t, func(net.Conn) { time.Sleep(2 * time.Second) }), 502, "transient", proxy.ReasonUpstreamTLS, "server", "handshake timed out"},
 		{"reset", "http://" + answering(t, reset), 502, "transient", proxy.ReasonUpstreamReset, "server", ""},
 		{"closed", "http://" + answering(t, func(net.Conn) {}), 502, "transient", proxy.ReasonUpstreamReset, "server", ""},
-		{"not HTTP", "http://" + answering(t, func(c net.Conn) { io.WriteString(c, "SSH-2.0-OpenSSH\r\n\r\n") }), 502, "transient", proxy.ReasonUpstreamInvalid, "server", "malformed"},
+		{"not HTTP", "http://" + answering(t, func(c net.Conn) { _, _ = io.WriteString(c, "SSH-2.0-OpenSSH\r\n\r\n") }), 502, "transient", proxy.ReasonUpstreamInvalid, "server", "malformed"},
 		{"header flood", "http://" + answering(t, func(c net.Conn) {
-			io.WriteString(c, "HTTP/1.1 200 OK\r\n")
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n")
 			for i := range 40000 {
 				if _, err := fmt.Fprintf(c, "X-%d: %s\r\n", i, strings.Repeat("x", 50)); err != nil {
 					return
@@ -144,7 +144,7 @@ func TestBreaks(t *testing.T) {
 		t.Run("reset mid-body "+ct, func(t *testing.T) {
 			r := newRig(t, http.NotFoundHandler())
 			r.chans["a~b"].ServerURL = "http://" + answering(t, func(c net.Conn) {
-				fmt.Fprintf(c, partial, ct)
+				_, _ = fmt.Fprintf(c, partial, ct)
 				time.Sleep(50 * time.Millisecond)
 				reset(c)
 			})
@@ -152,7 +152,7 @@ func TestBreaks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer res.Body.Close()
+			defer func() { _ = res.Body.Close() }()
 			got, err := io.ReadAll(res.Body)
 			if err == nil || string(got) != `{"resourceType":"Bundle",` {
 				t.Errorf("client got %q, %v: must see what came, and that it broke", got, err)
@@ -172,7 +172,7 @@ func TestBreaks(t *testing.T) {
 			t.Fatal(err)
 		}
 		if res, err := http.DefaultClient.Do(req); err == nil {
-			res.Body.Close()
+			_ = res.Body.Close()
 			t.Fatal("answered")
 		}
 		ex := r.sink.Wait(t, 1)[0]
@@ -192,22 +192,22 @@ func TestBreaks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		io.CopyN(io.Discard, res.Body, 100<<10)
-		res.Body.Close()
+		_, _ = io.CopyN(io.Discard, res.Body, 100<<10)
+		_ = res.Body.Close()
 		ex := r.sink.Wait(t, 1)[0]
 		if ex.Failure == nil || ex.Failure.Reason != proxy.ReasonClientGone || ex.Status() != 200 || ex.Response.Body.Complete || ex.Response.Body.Size < 100<<10 {
 			t.Errorf("recorded %+v %+v", ex.Failure, ex.Response)
 		}
 	})
 	t.Run("client hangs up while it uploads", func(t *testing.T) {
-		r := newRig(t, http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) { io.Copy(io.Discard, req.Body) }))
+		r := newRig(t, http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) { _, _ = io.Copy(io.Discard, req.Body) }))
 		conn, err := net.Dial("tcp", r.front.Listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
-		io.WriteString(conn, "POST /a~b/fhir/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
+		_, _ = io.WriteString(conn, "POST /a~b/fhir/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
 		time.Sleep(50 * time.Millisecond)
-		conn.Close()
+		_ = conn.Close()
 		ex := r.sink.Wait(t, 1)[0]
 		if ex.Failure == nil || ex.Failure.Reason != proxy.ReasonClientGone || ex.Request.Body.Complete || string(r.sink.Body(ex.Request.Body)) != "half" {
 			t.Errorf("recorded %+v %+v", ex.Failure, ex.Request.Body)
@@ -321,14 +321,14 @@ func TestLargeDownload(t *testing.T) {
 				case "gzip":
 					w.Header().Set("Content-Encoding", "gzip")
 					z, _ := gzip.NewWriterLevel(w, gzip.BestSpeed)
-					defer z.Close()
+					defer func() { _ = z.Close() }()
 					out = z
 					fallthrough
 				case "ndjson":
 					w.Header().Set("Content-Type", "application/fhir+ndjson")
 				case "bundle":
 					w.Header().Set("Content-Type", "application/fhir+json")
-					io.WriteString(w, `{"resourceType":"Bundle","x":[`)
+					_, _ = io.WriteString(w, `{"resourceType":"Bundle","x":[`)
 				}
 				lines(out, size)
 			}), record.Options{MaxBody: 8 << 20}, reverse.Options{})
@@ -345,7 +345,7 @@ func TestLargeDownload(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer res.Body.Close()
+			defer func() { _ = res.Body.Close() }()
 			peak := uint64(0)
 			total := int64(0)
 			for {

@@ -11,6 +11,7 @@ import (
 	"net/http/httputil"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -172,13 +173,7 @@ func (h *handler) loops(server *url.URL, r *http.Request) bool {
 	if u, err := url.Parse(h.opt.PublicURL); err == nil && u.Host != "" {
 		own = append(own, hostPort(u.Scheme, u.Host))
 	}
-	to := hostPort(server.Scheme, server.Host)
-	for _, o := range own {
-		if o == to {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(own, hostPort(server.Scheme, server.Host))
 }
 
 // outbound turns the client's request into the one for the server. Path and query go out in the client's spelling, so URL.Opaque

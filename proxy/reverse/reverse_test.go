@@ -64,14 +64,21 @@ func newRigWith(t testing.TB, server http.Handler, ro record.Options, o reverse.
 	return r
 }
 
+// answer is a response whose body has been read.
+type answer struct {
+	StatusCode      int
+	Header, Trailer http.Header
+	ContentLength   int64
+}
+
 // raw sends text on a fresh connection and reads one response.
-func (r *rig) raw(addr, text string) (*http.Response, string) {
+func (r *rig) raw(addr, text string) (answer, string) {
 	r.t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	if _, err := io.WriteString(conn, text); err != nil {
 		r.t.Fatal(err)
 	}
@@ -80,15 +87,15 @@ func (r *rig) raw(addr, text string) (*http.Response, string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return res, string(b)
+	return answer{res.StatusCode, res.Header, res.Trailer, res.ContentLength}, string(b)
 }
 
-func (r *rig) get(path string) (*http.Response, string) {
+func (r *rig) get(path string) (answer, string) {
 	r.t.Helper()
 	return r.raw(r.front.Listener.Addr().String(), "GET /a~b"+path+" HTTP/1.1\r\nHost: "+r.front.Listener.Addr().String()+"\r\nConnection: close\r\n\r\n")
 }
@@ -99,14 +106,14 @@ func wire(t *testing.T, answer string) (addr string, seen func() string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
+	t.Cleanup(func() { _ = l.Close() })
 	got := make(chan string, 1)
 	go func() {
 		conn, err := l.Accept()
 		if err != nil {
 			return
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		var b bytes.Buffer
 		buf := make([]byte, 64<<10)
 		for !strings.Contains(b.String(), "END") {
@@ -116,7 +123,7 @@ func wire(t *testing.T, answer string) (addr string, seen func() string) {
 				break
 			}
 		}
-		io.WriteString(conn, answer)
+		_, _ = io.WriteString(conn, answer)
 		got <- b.String()
 	}()
 	return l.Addr().String(), func() string { return <-got }
@@ -175,8 +182,8 @@ func TestRewrite(t *testing.T) {
 	pack := func(s string) []byte {
 		var b bytes.Buffer
 		w := gzip.NewWriter(&b)
-		io.WriteString(w, s)
-		w.Close()
+		_, _ = io.WriteString(w, s)
+		_ = w.Close()
 		return b.Bytes()
 	}
 	r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -185,21 +192,21 @@ func TestRewrite(t *testing.T) {
 		switch req.URL.Path {
 		case "/fhir/small":
 			w.Header().Set("Content-Location", base+"/fhir/jobs/1")
-			io.WriteString(w, bundle(1))
+			_, _ = io.WriteString(w, bundle(1))
 		case "/fhir/large":
-			io.WriteString(w, bundle(2<<20))
+			_, _ = io.WriteString(w, bundle(2<<20))
 		case "/fhir/gzip", "/fhir/gziplarge":
 			w.Header().Set("Content-Encoding", "gzip")
 			n := 1
 			if req.URL.Path == "/fhir/gziplarge" {
 				n = 12 << 20
 			}
-			w.Write(pack(bundle(n)))
+			_, _ = w.Write(pack(bundle(n)))
 		case "/fhir/gzipcut":
 			w.Header().Set("Content-Encoding", "gzip")
-			w.Write(pack(bundle(1000))[:40])
+			_, _ = w.Write(pack(bundle(1000))[:40])
 		case "/fhir/patient":
-			io.WriteString(w, `{"resourceType":"Patient","link":[{"url":"`+base+`/fhir"}]}`)
+			_, _ = io.WriteString(w, `{"resourceType":"Patient","link":[{"url":"`+base+`/fhir"}]}`)
 		case "/fhir/302":
 			w.Header().Set("Location", "/fhir/elsewhere")
 			w.WriteHeader(302)
@@ -264,7 +271,7 @@ func TestRewrite(t *testing.T) {
 func TestHostFormAndBasePath(t *testing.T) {
 	r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Location", "http://"+req.Host+"/fhir/Patient/1")
-		io.WriteString(w, req.RequestURI)
+		_, _ = io.WriteString(w, req.RequestURI)
 	}))
 	r.chans["a~b"].Options.BasePath = "/custom/x/fhir"
 	addr := r.front.Listener.Addr().String()
@@ -295,13 +302,13 @@ func TestShapes(t *testing.T) {
 		case "/fhir/trailer":
 			b, _ := io.ReadAll(req.Body)
 			w.Header().Set("Trailer", "X-Sum")
-			fmt.Fprintf(w, "%s %s", b, req.Trailer.Get("X-Req"))
+			_, _ = fmt.Fprintf(w, "%s %s", b, req.Trailer.Get("X-Req"))
 			w.Header().Set("X-Sum", "42")
 		case "/fhir/refuse":
 			w.WriteHeader(413)
 		default:
 			b, _ := io.ReadAll(req.Body)
-			w.Write(b)
+			_, _ = w.Write(b)
 		}
 	}))
 	addr := r.front.Listener.Addr().String()
@@ -341,19 +348,19 @@ func TestShapes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		in := bufio.NewReader(conn)
-		io.WriteString(conn, "POST /a~b/fhir/echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+		_, _ = io.WriteString(conn, "POST /a~b/fhir/echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
 		if line, err := in.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
 			t.Fatalf("%q, %v", line, err)
 		}
-		in.ReadString('\n')
-		io.WriteString(conn, "abc")
+		_, _ = in.ReadString('\n')
+		_, _ = io.WriteString(conn, "abc")
 		res, err := http.ReadResponse(in, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer res.Body.Close()
+		defer func() { _ = res.Body.Close() }()
 		if b, _ := io.ReadAll(res.Body); string(b) != "abc" {
 			t.Errorf("got %q", b)
 		}
@@ -366,13 +373,47 @@ func TestShapes(t *testing.T) {
 	})
 }
 
+// TestUpgrade: after 101 the connection is a tunnel; the exchange ends with the switch.
+func TestUpgrade(t *testing.T) {
+	r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+		_, _ = io.CopyN(conn, rw, 4)
+	}))
+	conn, err := net.Dial("tcp", r.front.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_, _ = io.WriteString(conn, "GET /a~b/fhir/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	in := bufio.NewReader(conn)
+	res, err := http.ReadResponse(in, nil)
+	if err != nil || res.StatusCode != 101 {
+		t.Fatalf("got %+v, %v", res, err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	_, _ = io.WriteString(conn, "ping")
+	got := make([]byte, 4)
+	if _, err := io.ReadFull(in, got); err != nil || string(got) != "ping" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if ex := r.sink.Wait(t, 1)[0]; ex.Status() != 101 || ex.Failure != nil {
+		t.Errorf("recorded %+v", ex)
+	}
+}
+
 // TestStreaming: each part arrives before the next is sent, both ways.
 func TestStreaming(t *testing.T) {
 	step := make(chan struct{})
 	r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Content-Type", "application/fhir+ndjson")
 		for range 3 {
-			io.WriteString(w, "{}\n")
+			_, _ = io.WriteString(w, "{}\n")
 			w.(http.Flusher).Flush()
 			<-step
 		}
@@ -381,7 +422,7 @@ func TestStreaming(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	buf := make([]byte, 3)
 	for range 3 {
 		if _, err := io.ReadFull(res.Body, buf); err != nil {
@@ -399,8 +440,8 @@ func TestStreaming(t *testing.T) {
 
 func TestConcurrent(t *testing.T) {
 	r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		http.NewResponseController(w).EnableFullDuplex()
-		io.Copy(w, req.Body)
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		_, _ = io.Copy(w, req.Body)
 	}))
 	const clients, each = 50, 8
 	var wg sync.WaitGroup
@@ -414,7 +455,7 @@ func TestConcurrent(t *testing.T) {
 					return
 				}
 				got, err := io.ReadAll(res.Body)
-				res.Body.Close()
+				_ = res.Body.Close()
 				if err != nil || string(got) != want {
 					t.Errorf("client %d: %v", c, err)
 				}

@@ -140,7 +140,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 func (r *Reader) Edits() []proxy.Edit {
 	e := r.places.edits
 	if more := r.places.count - len(e); more > 0 {
-		e = append(e[:len(e):len(e)], proxy.Edit{Where: "response body", At: "", From: "", To: fmt.Sprintf("%d more URLs of the same places", more)})
+		e = append(slices.Clip(e), proxy.Edit{Where: "response body", At: "", From: "", To: fmt.Sprintf("%d more URLs of the same places", more)})
 	}
 	return e
 }

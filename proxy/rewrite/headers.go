@@ -17,7 +17,8 @@ func (m *Map) Headers(header map[string][]string) (map[string][]string, []proxy.
 		key := textproto.CanonicalMIMEHeaderKey(name)
 		values := header[key]
 		for i, value := range values {
-			to, changed := value, false
+			var to string
+			var changed bool
 			if name == "Link" {
 				to, changed = m.linkHeader(value)
 			} else {

@@ -270,6 +270,7 @@ func (s *Stream) close() {
 			out = Quote(to)
 		}
 		s.out = append(s.out, out...)
+	case outside, passing:
 	}
 	s.held = s.held[:0]
 	s.str = outside
