@@ -112,7 +112,7 @@ func TestSearchSemantics(t *testing.T) {
 			t.Errorf("POST %s: status %d, found %q, want %q", tt.query, post.status, got, tt.want)
 		}
 	}
-	sorted := func(query string) string { return strings.Join(s.get("/" + query).ids("match"), " ") }
+	sorted := func(query string) string { return strings.Join(s.get("/"+query).ids("match"), " ") }
 	for _, tt := range []struct{ query, want string }{
 		{"Observation?category=zz-cat&_sort=date", "Observation/ob2 Observation/ob1 Observation/ob3 Observation/ob4"},
 		{"Observation?category=zz-cat&_sort=-_id", "Observation/ob4 Observation/ob3 Observation/ob2 Observation/ob1"},
