@@ -15,8 +15,9 @@ type Document struct {
 	base     validators.Position
 	lines    []int32
 	arena    [][]Node
-	used     int // nodes handed out of the last chunk in use
-	chunk    int // index of the chunk in use
+	used     int    // nodes handed out of the last chunk in use
+	chunk    int    // index of the chunk in use
+	typeName string // of the root, which every expression starts with
 }
 
 // Problem is a fault of form that Parse met.
@@ -54,6 +55,8 @@ const (
 
 // Root is the top value, nil when there is none.
 func (d *Document) Root() *Node { return d.root }
+
+func (d *Document) rootType() string { return d.typeName }
 
 // Source is the input.
 func (d *Document) Source() []byte { return d.src }

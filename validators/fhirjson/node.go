@@ -273,7 +273,7 @@ func (n *Node) Expression() string {
 
 func (n *Node) appendExpression(b *strings.Builder) {
 	if n.parent == nil {
-		if rt := n.ResourceType(); rt != "" && plainName(rt) {
+		if rt := n.doc.rootType(); rt != "" && plainName(rt) {
 			b.WriteString(rt)
 		} else {
 			b.WriteString("$this")

@@ -82,6 +82,7 @@ func (s *scanner) document() {
 		return
 	}
 	s.d.root = s.value(nil, "", 0)
+	s.d.typeName = s.d.root.ResourceType()
 	if s.failed {
 		return
 	}

@@ -1,7 +1,6 @@
 package instance
 
 import (
-	"slices"
 	"strings"
 
 	"fhirwire/validators"
@@ -129,12 +128,7 @@ func (w *walk) dropUnknownCodes(e *fhirjson.Node) {
 			return
 		}
 		if f.rule == ruleCodeUnknown && f.node.End() <= e.End() {
-			w.findings = slices.Delete(w.findings, i, i+1)
-			for j := range w.uncheckeds {
-				if w.uncheckeds[j].at > i {
-					w.uncheckeds[j].at--
-				}
-			}
+			f.dropped = true
 		}
 	}
 }

@@ -130,15 +130,21 @@ func (w *walk) inBundle(e, r *fhirjson.Node, text string, l link) *fhirjson.Node
 		}
 		return nil
 	}
-	if l.form == linkRelative && w.misnamed(e, r, text, l, x) {
+	if l.form == linkRelative && w.misnamed(e, text, l, x) {
 		return nil
 	}
+	if !isAbsolute(entry.MemberText("fullUrl")) {
+		return nil // said of the fullUrl
+	}
 	apparent := l.typ != "" && len(x.byLocal[l.typ+"/"+l.id]) > 0
+	if apparent && !w.reachable(x.byLocal[l.typ+"/"+l.id]) {
+		return nil // said of the other entry's fullUrl
+	}
 	switch {
-	case x.typ == "document" && (l.form == linkRelative || strings.HasPrefix(text, "urn:")) && !apparent && w.mustBeBundled(text):
+	case (x.typ == "document" || x.typ == "message") && l.form != linkAbsolute && w.heads(bundle):
 		w.add(finding{
-			rule: ruleReferenceBundle, node: r, found: brief(r), message: w.name(e) + " points to " + text + ", which is not in the document.",
-			severity: validators.SeverityWarning,
+			rule: ruleReferenceBundle, node: e, found: brief(r), message: w.name(e) + " points to " + text + ", and no entry has that as its fullUrl.",
+			next: "A " + x.typ + " holds everything that its " + w.scope.resource.ResourceType() + " refers to: add the resource, or refer to it by the fullUrl of its entry.",
 		})
 	case apparent && l.version == "":
 		w.add(finding{
@@ -150,22 +156,30 @@ func (w *walk) inBundle(e, r *fhirjson.Node, text string, l link) *fhirjson.Node
 	return nil
 }
 
+// reachable reports whether some of the resources stand in an entry with a usable fullUrl.
+func (w *walk) reachable(rs []*fhirjson.Node) bool {
+	return slices.ContainsFunc(rs, func(r *fhirjson.Node) bool { return isAbsolute(r.Parent().MemberText("fullUrl")) })
+}
+
+// heads reports whether the current resource is the first entry of the Bundle: its Composition or MessageHeader.
+func (w *walk) heads(bundle *fhirjson.Node) bool {
+	list := bundle.Member("entry")
+	return list != nil && list.First() == w.scope.entry && (w.scope.resource.ResourceType() == "Composition" || w.scope.resource.ResourceType() == "MessageHeader")
+}
+
 // misnamed reports a relative reference whose id is the UUID of an entry that holds another type.
-func (w *walk) misnamed(e, r *fhirjson.Node, text string, l link, x *bundleIndex) bool {
+func (w *walk) misnamed(e *fhirjson.Node, text string, l link, x *bundleIndex) bool {
 	for _, t := range x.byURL["urn:uuid:"+l.id] {
 		if typ := t.ResourceType(); typ != l.typ {
 			w.add(finding{
 				rule: ruleReferenceTarget, node: e, expected: typ, found: l.typ,
-				message: w.name(e) + " points to " + text + "; the entry with that UUID is a " + typ + ".", next: "Refer to it by its fullUrl, " + "urn:uuid:" + l.id + ".",
+				message: w.name(e) + " points to " + text + "; the entry with that UUID is a " + typ + ".", next: "Refer to it by its fullUrl, urn:uuid:" + l.id + ".",
 			})
 			return true
 		}
 	}
-	_ = r
 	return false
 }
-
-func (w *walk) mustBeBundled(text string) bool { return strings.HasPrefix(text, "urn:") }
 
 func distinctVersions(rs []*fhirjson.Node) bool {
 	var seen []string
@@ -199,7 +213,7 @@ func (w *walk) bundleRules(n *fhirjson.Node, base *plan) {
 
 // fullURLsDiffer is bdl-7.
 func (w *walk) fullURLsDiffer(n *fhirjson.Node, base *plan) {
-	seen := map[string]bool{}
+	seen := map[string]int{}
 	eachEntry(n, func(entry *fhirjson.Node) {
 		u := entry.Member("fullUrl")
 		if u == nil || u.Text() == "" {
@@ -211,13 +225,12 @@ func (w *walk) fullURLsDiffer(n *fhirjson.Node, base *plan) {
 				key += "\x00" + meta.MemberText("versionId")
 			}
 		}
-		if seen[key] {
+		if seen[key]++; seen[key] == 2 {
 			w.add(finding{
-				rule: ruleBundleFullURLTwice, node: n, child: key, prof: base.prof, key: "bdl-7", found: u.Text(),
+				rule: ruleBundleFullURLTwice, node: n, at: u, child: key, prof: base.prof, key: "bdl-7", found: u.Text(),
 				message: "Two entries of " + w.name(n) + " have the fullUrl " + u.Text() + " and the same version; the second is " + w.name(entry) + ".",
 			})
 		}
-		seen[key] = true
 	})
 }
 
@@ -257,6 +270,8 @@ func (w *walk) fullURLAgrees(u, r *fhirjson.Node, bundleType string, base *plan)
 	want := typ + "/" + id
 	f := finding{rule: ruleBundleFullURLMatch, node: u, prof: base.prof, expected: want, found: brief(u)}
 	switch {
+	case id == "" && bundleType == "searchset":
+		return // said of the resource
 	case id == "":
 		f.expected = "an id " + l.id + " in the resource"
 		f.message = w.name(u) + " ends in " + l.typ + "/" + l.id + ", and the resource has no id."
@@ -287,8 +302,8 @@ func (w *walk) orphans(n *fhirjson.Node, base *plan) {
 	forward, backward := make([][]int, len(resources)), make([][]int, len(resources))
 	for i, r := range resources {
 		eachReference(r, func(ref *fhirjson.Node) {
-			for _, t := range w.matches(n, entries[i], ref.Text(), w.v.parseLink(ref.Text())) {
-				if j, ok := at[t]; ok {
+			if t := w.matches(n, entries[i], ref.Text(), w.v.parseLink(ref.Text())); len(t) > 0 {
+				if j, ok := at[t[0]]; ok {
 					forward[i], backward[j] = append(forward[i], j), append(backward[j], i)
 				}
 			}
@@ -297,7 +312,7 @@ func (w *walk) orphans(n *fhirjson.Node, base *plan) {
 	reached := reach(len(resources), forward, nil)
 	either := reach(len(resources), forward, backward)
 	for i, r := range resources {
-		if reached[i] {
+		if reached[i] || !isAbsolute(entries[i].MemberText("fullUrl")) {
 			continue
 		}
 		f := finding{
@@ -367,24 +382,28 @@ func (w *walk) searchset(n *fhirjson.Node, base *plan) {
 			}
 		}
 	}
-	want := w.searchedType(self)
+	want := w.searchedTypes(self)
 	eachEntry(n, func(entry *fhirjson.Node) { w.searchEntry(entry, want, base) })
 }
 
-// searchedType is the resource type that a self link searches, "" when it cannot be told.
-func (w *walk) searchedType(self string) string {
+// searchedTypes are the resource types that a self link searches, nil when they cannot be told.
+func (w *walk) searchedTypes(self string) []string {
 	path, query, ok := strings.Cut(self, "?")
-	if !ok || strings.Contains(query, "_type=") {
-		return ""
+	if !ok {
+		return nil
 	}
-	path = strings.TrimSuffix(path, "/_search")
-	if typ := lastSegment(path); w.v.concrete(typ) {
-		return typ
+	for part := range strings.SplitSeq(query, "&") {
+		if list, ok := strings.CutPrefix(part, "_type="); ok {
+			return strings.Split(strings.ReplaceAll(list, "%2C", ","), ",")
+		}
 	}
-	return ""
+	if typ := lastSegment(strings.TrimSuffix(path, "/_search")); w.v.concrete(typ) {
+		return []string{typ}
+	}
+	return nil
 }
 
-func (w *walk) searchEntry(entry *fhirjson.Node, want string, base *plan) {
+func (w *walk) searchEntry(entry *fhirjson.Node, want []string, base *plan) {
 	r := entry.Member("resource")
 	if r == nil || r.Kind() != fhirjson.Object {
 		return
@@ -394,18 +413,20 @@ func (w *walk) searchEntry(entry *fhirjson.Node, want string, base *plan) {
 		mode = s.MemberText("mode")
 	}
 	typ := r.ResourceType()
-	if r.Member("id") == nil && typ != "OperationOutcome" {
+	outcome := typ == "OperationOutcome"
+	if r.Member("id") == nil && (!outcome || mode == "match") {
 		w.add(finding{
 			rule: ruleBundleSearchID, node: r, prof: base.prof, message: w.name(entry) + ".resource has no id; a resource that a search finds has one.",
 		})
 	}
 	f := finding{rule: ruleBundleSearchType, node: r, prof: base.prof, found: typ}
+	wrong := want != nil && !slices.Contains(want, typ)
 	switch {
-	case mode == "outcome" && typ != "OperationOutcome":
+	case mode == "outcome" && !outcome:
 		f.expected, f.message = "OperationOutcome", w.name(entry)+" has search mode outcome and holds a "+typ+"."
-	case mode == "match" && want != "" && typ != want && typ != "OperationOutcome",
-		mode == "" && want != "" && typ != want && typ != "OperationOutcome":
-		f.expected, f.message = want, w.name(entry)+" is a match of a search for "+want+" and holds a "+typ+"."
+	case mode == "match" && wrong, mode == "" && wrong && !outcome:
+		f.expected = strings.Join(want, ", ")
+		f.message = w.name(entry) + " is a match of a search for " + f.expected + " and holds a " + typ + "."
 		if mode == "" {
 			f.severity = validators.SeverityWarning
 		}

@@ -47,6 +47,9 @@ func (w *walk) tooFew(n *fhirjson.Node, p *plan, el *profile.Element, got, least
 	if el.Name == "url" && p.typ == "Extension" {
 		return // extension.go says it
 	}
+	if p.data == dataExtension && (el.Name == "value" || el.Name == "extension") && emptyExtension(n) {
+		return // as above
+	}
 	name := elementName(el)
 	f := finding{
 		rule: ruleCardinalityMin, node: n, child: name, prof: p.prof, slice: p.el.SliceName,

@@ -48,7 +48,10 @@ func (w *walk) containedResources(n *fhirjson.Node, base *plan) {
 	if list == nil || list.Kind() != fhirjson.Array {
 		return
 	}
-	var ids []string
+	ids, local := map[string]bool{}, map[string]bool{}
+	for _, ref := range w.scope.local {
+		local[ref[1:]] = true
+	}
 	for c := list.First(); c != nil; c = c.Next() {
 		if c.Kind() != fhirjson.Object || c.Len() == 0 {
 			continue
@@ -73,11 +76,11 @@ func (w *walk) containedResources(n *fhirjson.Node, base *plan) {
 			})
 			continue
 		}
-		if slices.Contains(ids, id) {
+		if ids[id] {
 			w.add(finding{rule: ruleIDDuplicate, node: c, found: id, message: "The id " + id + " is used by two contained resources."})
 		}
-		ids = append(ids, id)
-		if !slices.ContainsFunc(w.scope.local, func(ref string) bool { return ref[1:] == id }) && !pointsBack(c) {
+		ids[id] = true
+		if !local[id] && !pointsBack(c) {
 			f.rule, f.key = ruleContainedOrphan, "dom-3"
 			f.message = w.name(c) + " (#" + id + ") is contained and nothing refers to it."
 			f.next = "Refer to it, or leave it out."

@@ -58,13 +58,23 @@ func (w *walk) extension(e *fhirjson.Node, mark int, parents []*plan) {
 	}
 }
 
-// extensionContent is ext-1.
-func (w *walk) extensionContent(e *fhirjson.Node, b *plan) {
-	values, nested := false, e.Member("extension") != nil
+func extensionHolds(e *fhirjson.Node) (values, nested bool) {
 	for c := e.First(); c != nil; c = c.Next() {
 		key := strings.TrimPrefix(c.Key(), "_")
 		values = values || len(key) > 5 && strings.HasPrefix(key, "value") && key[5] >= 'A' && key[5] <= 'Z'
+		nested = nested || key == "extension"
 	}
+	return values, nested
+}
+
+func emptyExtension(e *fhirjson.Node) bool {
+	values, nested := extensionHolds(e)
+	return !values && !nested
+}
+
+// extensionContent is ext-1.
+func (w *walk) extensionContent(e *fhirjson.Node, b *plan) {
+	values, nested := extensionHolds(e)
 	if values != nested {
 		return
 	}

@@ -33,7 +33,8 @@ type finding struct {
 	notChecked bool
 	offset     int // with node == nil
 	resource   int
-	count      int // of the same thing elsewhere, folded into this one
+	count      int  // of the same thing elsewhere, folded into this one
+	dropped    bool // taken back
 }
 
 func (f *finding) level() validators.Severity {
@@ -42,6 +43,9 @@ func (f *finding) level() validators.Severity {
 	}
 	return rules[f.rule].Severity
 }
+
+// maxFindings bounds what a walk keeps; beyond, findings are counted by severity.
+const maxFindings = 50_000
 
 // add keeps a finding, or only counts it in a trial.
 func (w *walk) add(f finding) {
@@ -52,36 +56,39 @@ func (w *walk) add(f finding) {
 		}
 		return
 	}
+	f.resource = -1
 	if len(w.resources) > 0 {
 		f.resource = w.scope.result
-	} else {
-		f.resource = -1
+	}
+	if len(w.findings) >= maxFindings {
+		count(&w.unkept, &f)
+		w.cut++
+		return
 	}
 	w.findings = append(w.findings, f)
 }
 
-func sameFinding(a, b *finding) bool {
-	return a.rule == b.rule && a.node == b.node && a.child == b.child && a.key == b.key && a.offset == b.offset && a.message == b.message
-}
-
-type unchecked struct {
+type uncheckedKey struct {
 	rule  rule
-	about string // the key that folds them
-	at    int    // index of the first in findings
+	about string
 }
 
-// once adds a finding about something that cannot be checked, folding repetitions of it in this report into one.
+// addOnce adds a finding about something that cannot be checked, folding repetitions of it in this report into one.
 func (w *walk) addOnce(about string, f finding) {
 	if w.trial > 0 {
 		return
 	}
-	for i := range w.uncheckeds {
-		if u := &w.uncheckeds[i]; u.rule == f.rule && u.about == about {
-			w.findings[u.at].count++
-			return
-		}
+	key := uncheckedKey{f.rule, about}
+	if at, ok := w.uncheckeds[key]; ok {
+		w.findings[at].count++
+		return
 	}
-	w.uncheckeds = append(w.uncheckeds, unchecked{f.rule, about, len(w.findings)})
+	if len(w.findings) < maxFindings {
+		if w.uncheckeds == nil {
+			w.uncheckeds = map[uncheckedKey]int{}
+		}
+		w.uncheckeds[key] = len(w.findings)
+	}
 	w.add(f)
 }
 
@@ -93,10 +100,10 @@ func (w *walk) issues(resources []validators.ResourceResult) ([]validators.Issue
 	})
 	out := make([]validators.Issue, 0, min(len(fs), w.v.opt.MaxIssues))
 	var sum validators.Summary
-	cut := 0
+	cut := w.cut
 	for i := range fs {
 		f := &fs[i]
-		if repeated(fs, i) {
+		if f.dropped || repeated(fs, i) {
 			continue
 		}
 		count(&sum, f)
@@ -114,12 +121,18 @@ func (w *walk) issues(resources []validators.ResourceResult) ([]validators.Issue
 		}
 		out = append(out, w.spell(f))
 	}
+	sum.Errors += w.unkept.Errors
+	sum.Warnings += w.unkept.Warnings
+	sum.Information += w.unkept.Information
+	sum.NotChecked += w.unkept.NotChecked
 	return out, sum, cut
 }
 
+// repeated reports that base and profile, or two profiles, found the same at the same place.
 func repeated(fs []finding, i int) bool {
+	const back = 64
 	f := &fs[i]
-	for j := i - 1; j >= 0 && fs[j].place() == f.place(); j-- {
+	for j := i - 1; j >= 0 && j > i-back && fs[j].place() == f.place(); j-- {
 		if sameFinding(&fs[j], f) {
 			return true
 		}
@@ -186,16 +199,21 @@ func (w *walk) spell(f *finding) validators.Issue {
 	return is
 }
 
-// name is what a message calls an element: its path from the nearest resource. It is made only for findings that are kept.
+// name is what a message calls an element: its path from the resource the walk is in. It is made only for findings that are
+// kept.
 func (w *walk) name(n *fhirjson.Node) string {
-	if w.trial > 0 {
+	if w.trial > 0 || len(w.findings) >= maxFindings {
 		return ""
 	}
 	full := n.Expression()
-	if r := n.Resource(); r != nil && r.Parent() != nil {
+	if r := w.scope.resource; r != nil && r.Parent() != nil {
 		if rest, ok := strings.CutPrefix(full, r.Expression()); ok {
-			return r.ResourceType() + rest
+			return w.scope.typ + rest
 		}
 	}
 	return full
+}
+
+func sameFinding(a, b *finding) bool {
+	return a.rule == b.rule && a.node == b.node && a.child == b.child && a.key == b.key && a.offset == b.offset && a.message == b.message
 }

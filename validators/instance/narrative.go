@@ -105,7 +105,7 @@ func (w *walk) narrativeLinks(div *fhirjson.Node, text string, b *plan) {
 	missing := 0
 	for _, link := range links {
 		id := link[1:]
-		if ids[id] || missing == most || hasID(w.doc.Root(), id) {
+		if ids[id] || missing == most || w.hasAnchor(id) {
 			continue
 		}
 		missing++
@@ -158,23 +158,31 @@ func eachAttribute(s string, f func(tag, name, val string)) {
 	}
 }
 
-// hasID reports an id on an element or contained resource of n; narratives are searched too.
-func hasID(n *fhirjson.Node, id string) bool {
+// hasAnchor reports an id on anything in the input, or an anchor in any of its narratives.
+func (w *walk) hasAnchor(id string) bool {
+	if w.anchors == nil {
+		w.anchors = map[string]bool{}
+		w.collectAnchors(w.doc.Root())
+	}
+	return w.anchors[id]
+}
+
+func (w *walk) collectAnchors(n *fhirjson.Node) {
 	for c := n.First(); c != nil; c = c.Next() {
 		switch {
-		case c.Key() == "id" && c.Kind() == fhirjson.String && c.Text() == id:
-			return true
-		case c.Key() == "div" && c.Kind() == fhirjson.String && strings.Contains(c.Text(), id):
-			found := false
-			eachAttribute(c.Text(), func(_, name, val string) { found = found || (name == "id" || name == "name") && val == id })
-			if found {
-				return true
-			}
-		case (c.Kind() == fhirjson.Object || c.Kind() == fhirjson.Array) && hasID(c, id):
-			return true
+		case c.Kind() == fhirjson.Object || c.Kind() == fhirjson.Array:
+			w.collectAnchors(c)
+		case c.Kind() != fhirjson.String:
+		case c.Key() == "id":
+			w.anchors[c.Text()] = true
+		case c.Key() == "div":
+			eachAttribute(c.Text(), func(_, name, val string) {
+				if name == "id" || name == "name" {
+					w.anchors[val] = true
+				}
+			})
 		}
 	}
-	return false
 }
 
 func clipText(s string) string {

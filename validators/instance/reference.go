@@ -193,7 +193,7 @@ func (w *walk) localTarget(e, r *fhirjson.Node, text string, b *plan) *fhirjson.
 	if text == "#" {
 		return w.scope.root
 	}
-	if t := contained(w.scope.root, text[1:]); t != nil {
+	if t := w.contained(w.scope.root, text[1:]); t != nil {
 		return t
 	}
 	w.add(finding{
@@ -294,7 +294,7 @@ func (w *walk) resolve(n *fhirjson.Node, ref string) *fhirjson.Node {
 		if ref == "#" {
 			return root
 		}
-		return contained(root, l.id)
+		return w.contained(root, l.id)
 	case linkBad, linkConditional:
 		return nil
 	}
@@ -311,10 +311,15 @@ func (w *walk) resolve(n *fhirjson.Node, ref string) *fhirjson.Node {
 	return t
 }
 
-func contained(root *fhirjson.Node, id string) *fhirjson.Node {
+// contained finds a contained resource of root.
+func (w *walk) contained(root *fhirjson.Node, id string) *fhirjson.Node {
+	const few = 16 // that many are looked through, more are indexed
 	list := root.Member("contained")
-	if list == nil {
+	switch {
+	case list == nil:
 		return nil
+	case list.Len() > few:
+		return w.container(root, list)[id]
 	}
 	for c := list.First(); c != nil; c = c.Next() {
 		if c.MemberText("id") == id {
@@ -324,4 +329,21 @@ func contained(root *fhirjson.Node, id string) *fhirjson.Node {
 	return nil
 }
 
-func (w *walk) isContained(id string) bool { return contained(w.scope.root, id) != nil }
+func (w *walk) container(root, list *fhirjson.Node) map[string]*fhirjson.Node {
+	if x := w.containers[root]; x != nil {
+		return x
+	}
+	x := make(map[string]*fhirjson.Node, list.Len())
+	for c := list.First(); c != nil; c = c.Next() {
+		if id := c.MemberText("id"); id != "" && x[id] == nil {
+			x[id] = c
+		}
+	}
+	if w.containers == nil {
+		w.containers = map[*fhirjson.Node]map[string]*fhirjson.Node{}
+	}
+	w.containers[root] = x
+	return x
+}
+
+func (w *walk) isContained(id string) bool { return w.contained(w.scope.root, id) != nil }

@@ -15,6 +15,7 @@ type scope struct {
 	root      *fhirjson.Node // %rootResource: the container of a contained resource, else the resource
 	bundle    *fhirjson.Node // the nearest Bundle around
 	entry     *fhirjson.Node // the entry of that Bundle
+	typ       string         // of resource
 	result    int            // row of Report.Resources
 	contained bool
 	local     []string // "#id" seen in references and uris of root
@@ -47,7 +48,7 @@ func (w *walk) nested(n *fhirjson.Node, acts []*plan) {
 
 // resource validates n against its base type, what place asks of it, its claims and the asked profiles.
 func (w *walk) resource(n *fhirjson.Node, place []*plan, asked []string) {
-	typ, ok := w.typeOf(n, place)
+	typ, ok := w.typeOf(n)
 	if !ok {
 		return
 	}
@@ -55,7 +56,7 @@ func (w *walk) resource(n *fhirjson.Node, place []*plan, asked []string) {
 	if base == nil {
 		return
 	}
-	w.scope.resource = n
+	w.scope.resource, w.scope.typ = n, typ
 	if !w.scope.contained {
 		w.scope.root = n
 	}
@@ -94,7 +95,7 @@ func placeOf(place []*plan) []*plan {
 }
 
 // typeOf reads the resource type; without a usable one there is nothing more to check.
-func (w *walk) typeOf(n *fhirjson.Node, place []*plan) (string, bool) {
+func (w *walk) typeOf(n *fhirjson.Node) (string, bool) {
 	if n.Kind() != fhirjson.Object {
 		w.add(finding{
 			rule: ruleJSONType, node: n, message: "A FHIR resource is a JSON object, this is a " + n.Kind().String() + ".",
@@ -121,7 +122,6 @@ func (w *walk) typeOf(n *fhirjson.Node, place []*plan) (string, bool) {
 	w.add(finding{
 		rule: ruleResourceTypeUnknown, node: n, found: brief(t), message: "There is no resource type " + brief(t) + " in FHIR R4. Nothing else in it was checked.",
 	})
-	_ = place
 	return "", false
 }
 
@@ -359,7 +359,7 @@ func (w *walk) try(e *fhirjson.Node, def *profile.Profile) bool {
 
 // scopeOf is the scope of a resource anywhere in the input.
 func (w *walk) scopeOf(n *fhirjson.Node) scope {
-	s := scope{resource: n, root: n, result: w.scope.result}
+	s := scope{resource: n, root: n, typ: n.ResourceType(), result: w.scope.result}
 	if up := n.Parent(); up != nil && up.Key() == "contained" {
 		s.contained = true
 		s.root = up.Parent()

@@ -214,6 +214,7 @@ var rules = [numRules]validators.Rule{
 	ruleNarrativeEmpty:       {ID: "narrative-empty", Severity: erro, Code: validators.CodeInvariant, Title: "A narrative has some content"},
 	ruleNarrativeLink:        {ID: "narrative-link", Severity: erro, Code: validators.CodeNotFound, Title: "Local links in a narrative lead somewhere"},
 	ruleAttachmentSize:       {ID: "attachment-size", Severity: erro, Code: validators.CodeValue, Title: "Attachment.size is the length of its data"},
+	ruleAttachmentHash:       {ID: "attachment-hash", Severity: erro, Code: validators.CodeValue, Title: "Attachment.hash is the SHA-1 of its data"},
 	ruleInvariant:            {ID: "invariant", Severity: erro, Code: validators.CodeInvariant, Title: "Constraints of the definitions hold"},
 	ruleInvariantUnchecked:   {ID: "invariant-unchecked", Severity: info, Code: validators.CodeNotSupported, Title: "Constraints of the definitions can be evaluated"},
 	ruleProfileUnknown:       {ID: "profile-unknown", Severity: warn, Code: validators.CodeNotFound, Title: "Claimed profiles are in the active guides"},

@@ -214,7 +214,7 @@ func (w *walk) sliceCounts(n *fhirjson.Node, s *slicing, counts, maybe []int32, 
 		got, el := int(counts[i]), one.el
 		name := s.el.Path[strings.LastIndexByte(s.el.Path, '.')+1:] + ":" + el.SliceName
 		switch {
-		case one.fault != "" && (seen > 0 || el.Min == 0):
+		case one.fault != "" && seen > 0:
 			w.addOnce(el.ID+"\x00"+s.prof.URL, finding{
 				rule: ruleSliceUnchecked, node: n, prof: s.prof, slice: el.SliceName, notChecked: true,
 				message: "Slice " + el.ID + " could not be told apart: " + one.fault + ".",

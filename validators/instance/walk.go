@@ -27,13 +27,17 @@ type walk struct {
 	resources  []validators.ResourceResult
 	checked    int
 	findings   []finding
-	uncheckeds []unchecked
+	uncheckeds map[uncheckedKey]int // the first finding of each, in findings
+	unkept     validators.Summary   // of findings that were not kept
+	cut        int
 
 	trial       int // > 0: findings are counted, not kept
 	trialErrors int
 	tried       map[trialKey]bool
 	pending     []pendingTarget
 	bundles     map[*fhirjson.Node]*bundleIndex
+	containers  map[*fhirjson.Node]map[string]*fhirjson.Node
+	anchors     map[string]bool
 }
 
 func (w *walk) reset() {
@@ -46,7 +50,7 @@ func (w *walk) reset() {
 	clear(w.pending)
 	*w = walk{
 		v: w.v, acts: w.acts[:0], counts: w.counts[:0], runs: w.runs[:0], nodes: w.nodes[:0], findings: w.findings[:0],
-		uncheckeds: w.uncheckeds[:0], resources: w.resources[:0], pending: w.pending[:0],
+		uncheckeds: w.uncheckeds, resources: w.resources[:0], pending: w.pending[:0],
 		scope: scope{local: w.scope.local[:0], ids: w.scope.ids[:0]},
 	}
 }
@@ -352,7 +356,7 @@ func (w *walk) unknownMember(n, c *fhirjson.Node, k *kids, acts []*plan, counts 
 		typeName = acts[0].el.Path
 	}
 	f.message = w.name(c) + " is not an element of " + typeName + "."
-	if near := nearest(name, k); near != "" {
+	if near := nearest(name, k); len(w.findings) < w.v.opt.MaxIssues && near != "" {
 		f.next = "Did you mean " + near + "?"
 	}
 	w.add(f)

@@ -1,0 +1,311 @@
+package instance_test
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"fhirwire/validators"
+	"fhirwire/validators/fhirjson"
+	"fhirwire/validators/ig"
+	"fhirwire/validators/instance"
+)
+
+// Profiles that the examples of the rules are held against.
+const (
+	testPatientProfile = `{"resourceType":"StructureDefinition","url":"http://example.com/p/patient","name":"P","status":"draft","fhirVersion":"4.0.1",
+		"kind":"resource","abstract":false,"type":"Patient","baseDefinition":"http://hl7.org/fhir/StructureDefinition/Patient","derivation":"constraint",
+		"differential":{"element":[
+		{"id":"Patient","path":"Patient","constraint":[
+			{"key":"t-1","severity":"error","human":"x","expression":"active.exists() or name.exists()"}]},
+		{"id":"Patient.identifier.value","path":"Patient.identifier.value","maxLength":8},
+		{"id":"Patient.name","path":"Patient.name","max":"2"},
+		{"id":"Patient.telecom","path":"Patient.telecom","slicing":{"discriminator":[{"type":"value","path":"system"}],"ordered":true,"rules":"closed"}},
+		{"id":"Patient.telecom:phone","path":"Patient.telecom","sliceName":"phone","min":1,"max":"2"},
+		{"id":"Patient.telecom:phone.system","path":"Patient.telecom.system","min":1,"fixedCode":"phone"},
+		{"id":"Patient.telecom:email","path":"Patient.telecom","sliceName":"email","min":0,"max":"1"},
+		{"id":"Patient.telecom:email.system","path":"Patient.telecom.system","min":1,"patternCode":"email"},
+		{"id":"Patient.birthDate","path":"Patient.birthDate","minValueDate":"1900-01-01","maxValueDate":"2020-12-31"},
+		{"id":"Patient.maritalStatus","path":"Patient.maritalStatus","patternCodeableConcept":{"text":"single"}},
+		{"id":"Patient.address","path":"Patient.address","slicing":{"discriminator":[{"type":"value","path":"use"}],"rules":"open"}},
+		{"id":"Patient.address:odd","path":"Patient.address","sliceName":"odd","min":0,"max":"1"},
+		{"id":"Patient.managingOrganization","path":"Patient.managingOrganization","type":[{"code":"Reference","aggregation":["contained"],
+			"targetProfile":["http://example.com/p/organization"]}]},
+		{"id":"Patient.link.other","path":"Patient.link.other","type":[{"code":"Reference","targetProfile":["http://hl7.org/fhir/StructureDefinition/Patient"]}]},
+		{"id":"Patient.contact.gender","path":"Patient.contact.gender","fixedCode":"female"},
+		{"id":"Patient.contact.name","path":"Patient.contact.name","type":[{"code":"HumanName","profile":["http://example.com/p/full-name","http://example.com/p/text-name"]}]},
+		{"id":"Patient.contained","path":"Patient.contained","type":[{"code":"Organization"}]}]}}`
+	testBeyondProfile = `{"resourceType":"StructureDefinition","url":"http://example.com/p/beyond","name":"B","status":"draft","fhirVersion":"4.0.1",
+		"kind":"resource","abstract":false,"type":"Patient","baseDefinition":"http://hl7.org/fhir/StructureDefinition/Patient","derivation":"constraint",
+		"differential":{"element":[{"id":"Patient","path":"Patient","constraint":[{"key":"t-2","severity":"error","human":"x","expression":"bogus()"}]}]}}`
+	testFaultyProfile = `{"resourceType":"StructureDefinition","url":"http://example.com/p/faulty","name":"F","status":"draft","fhirVersion":"4.0.1",
+		"kind":"resource","abstract":false,"type":"Patient","baseDefinition":"http://hl7.org/fhir/StructureDefinition/Patient","derivation":"constraint",
+		"differential":{"element":[{"id":"Patient","path":"Patient","constraint":[{"key":"t-3","severity":"error","human":"x"}]}]}}`
+	testOrganizationProfile = `{"resourceType":"StructureDefinition","url":"http://example.com/p/organization","name":"O","status":"draft","fhirVersion":"4.0.1",
+		"kind":"resource","abstract":false,"type":"Organization","baseDefinition":"http://hl7.org/fhir/StructureDefinition/Organization","derivation":"constraint",
+		"differential":{"element":[{"id":"Organization.active","path":"Organization.active","min":1}]}}`
+	testFullName = `{"resourceType":"StructureDefinition","url":"http://example.com/p/full-name","name":"F","status":"draft","fhirVersion":"4.0.1",
+		"kind":"complex-type","abstract":false,"type":"HumanName","baseDefinition":"http://hl7.org/fhir/StructureDefinition/HumanName","derivation":"constraint",
+		"differential":{"element":[{"id":"HumanName.family","path":"HumanName.family","min":1}]}}`
+	testTextName = `{"resourceType":"StructureDefinition","url":"http://example.com/p/text-name","name":"T","status":"draft","fhirVersion":"4.0.1",
+		"kind":"complex-type","abstract":false,"type":"HumanName","baseDefinition":"http://hl7.org/fhir/StructureDefinition/HumanName","derivation":"constraint",
+		"differential":{"element":[{"id":"HumanName.text","path":"HumanName.text","min":1}]}}`
+	testAgeProfile = `{"resourceType":"StructureDefinition","url":"http://example.com/p/observation","name":"A","status":"draft","fhirVersion":"4.0.1",
+		"kind":"resource","abstract":false,"type":"Observation","baseDefinition":"http://hl7.org/fhir/StructureDefinition/Observation","derivation":"constraint",
+		"differential":{"element":[
+		{"id":"Observation.value[x]","path":"Observation.value[x]","type":[{"code":"Quantity"},{"code":"string"},{"code":"CodeableConcept"}],
+			"minValueQuantity":{"value":1,"system":"http://unitsofmeasure.org","code":"kg"}},
+		{"id":"Observation.interpretation","path":"Observation.interpretation","binding":{"strength":"required","valueSet":"http://terminology.hl7.org/ValueSet/v3-ObservationInterpretation"}},
+		{"id":"Observation.method","path":"Observation.method","binding":{"strength":"required","valueSet":"http://example.com/vs/nowhere"}},
+		{"id":"Observation.bodySite","path":"Observation.bodySite","binding":{"strength":"preferred","valueSet":"http://example.com/vs/nowhere","extension":[
+			{"url":"http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet","valueCanonical":"http://terminology.hl7.org/ValueSet/v3-ObservationInterpretation"}]}},
+		{"id":"Observation.component","path":"Observation.component","slicing":{"discriminator":[{"type":"exists","path":"dataAbsentReason"}],"rules":"openAtEnd"}},
+		{"id":"Observation.component:absent","path":"Observation.component","sliceName":"absent","min":0,"max":"1"},
+		{"id":"Observation.component:absent.dataAbsentReason","path":"Observation.component.dataAbsentReason","min":1},
+		{"id":"Observation.component:absent2","path":"Observation.component","sliceName":"absent2","min":0,"max":"*"},
+		{"id":"Observation.component:absent2.dataAbsentReason","path":"Observation.component.dataAbsentReason","min":1}]}}`
+)
+
+// Valid resources that the examples change at one place.
+const (
+	patient = `{"resourceType":"Patient","id":"p1","meta":{"profile":["http://example.com/p/patient"]},
+		"text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><p>Ada <a href=\"#o1\">Moss</a></p></div>"},
+		"contained":[{"resourceType":"Organization","id":"o1","name":"Payer","active":true}],
+		"extension":[{"url":"http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex","valueCode":"F"}],
+		"identifier":[{"system":"http://example.com/members","value":"12345"}],"active":true,
+		"name":[{"family":"Moss","given":["Ada"],"_given":[{"id":"g"}]}],
+		"telecom":[{"system":"phone","value":"555-0100"},{"system":"email","value":"a@example.com"}],
+		"gender":"female","birthDate":"1980-02-29","maritalStatus":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-MaritalStatus","code":"S"}],"text":"single"},"multipleBirthInteger":2,
+		"photo":[{"contentType":"image/png","data":"AAAA","size":3,"hash":"KeLc+7FvY7sCVN91haFbtvtekn0="}],
+		"contact":[{"name":{"family":"Moss"},"gender":"female"}],
+		"generalPractitioner":[{"reference":"Practitioner/1"}],"managingOrganization":{"reference":"#o1"}}`
+	observation = `{"resourceType":"Observation","id":"o1","meta":{"profile":["http://example.com/p/observation"]},"status":"final",
+		"category":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":"laboratory","display":"Laboratory"}]}],
+		"code":{"text":"weight"},"subject":{"reference":"Patient/1","type":"Patient"},"effectiveDateTime":"2020-01-01T10:00:00Z",
+		"valueQuantity":{"value":70.5,"unit":"kg","system":"http://unitsofmeasure.org","code":"kg"},"interpretation":[{"coding":[
+			{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation","code":"N","display":"Normal"}]}],
+		"note":[{"text":"fine"}]}`
+	response  = `{"resourceType":"QuestionnaireResponse","questionnaire":"http://example.com/q","status":"completed"}`
+	searchset = `{"resourceType":"Bundle","type":"searchset","total":2,"link":[{"relation":"self","url":"http://example.com/fhir/Coverage?x=y"}],"entry":[
+		{"fullUrl":"http://example.com/fhir/Patient/1","search":{"mode":"include"},"resource":{"resourceType":"Patient","id":"1"}},
+		{"fullUrl":"http://example.com/fhir/Organization/2","search":{"mode":"include"},"resource":{"resourceType":"Organization","id":"2","name":"P"}},
+		{"fullUrl":"http://example.com/fhir/Coverage/3","search":{"mode":"match"},"resource":{"resourceType":"Coverage","id":"3","status":"active",
+			"beneficiary":{"reference":"Patient/1"},"payor":[{"reference":"Organization/2"}]}}]}`
+	document = `{"resourceType":"Bundle","identifier":{"system":"urn:ietf:rfc:3986","value":"urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"},
+		"type":"document","timestamp":"2020-01-01T10:00:00Z","entry":[
+		{"fullUrl":"http://example.com/fhir/Composition/1","resource":{"resourceType":"Composition","id":"1","status":"final","type":{"text":"note"},
+			"subject":{"reference":"Patient/2"},"date":"2020-01-01","author":[{"display":"Dr"}],"title":"Note"}},
+		{"fullUrl":"http://example.com/fhir/Patient/2","resource":{"resourceType":"Patient","id":"2"}}]}`
+)
+
+// examples break one rule each: old in a valid resource becomes new.
+var examples = []struct {
+	rule, in, old, new string
+}{
+	{"json-syntax", patient, `"active":true,`, `"active":true` + "\x00"},
+	{"json-form", patient, `"active":true,`, `"active":true,,`},
+	{"json-comment", patient, `"active":true,`, `"active":true, /* sic */`},
+	{"json-duplicate", patient, `"active":true,`, `"active":true,"active":true,`},
+	{"json-type", patient, `"active":true,`, `"active":"true",`},
+	{"json-type", patient, `"gender":"female"}]`, `"gender":"female","telecom":["x"]}]`},
+	{"json-null", patient, `"gender":"female","birthDate"`, `"gender":null,"birthDate"`},
+	{"json-null", patient, `"given":["Ada"]`, `"given":["Ada",null]`},
+	{"json-array-expected", patient, `"contact":[{"name":{"family":"Moss"},"gender":"female"}]`, `"contact":{"gender":"female"}`},
+	{"json-single-expected", patient, `"gender":"female","birthDate"`, `"gender":["female"],"birthDate"`},
+	{"json-array-empty", patient, `"generalPractitioner":[{"reference":"Practitioner/1"}]`, `"generalPractitioner":[]`},
+	{"json-object-empty", patient, `{"reference":"Practitioner/1"}`, `{}`},
+	{"resource-type-missing", patient, `"resourceType":"Patient",`, ``},
+	{"resource-type-unknown", patient, `"resourceType":"Patient",`, `"resourceType":"Pationt",`},
+	{"element-unknown", patient, `"active":true,`, `"active":true,"aktive":true,`},
+	{"cardinality-min", observation, `"status":"final",`, ``},
+	{"cardinality-max", patient, `"name":[`, `"name":[{"text":"a"},{"text":"b"},`},
+	{"choice-two-values", patient, `"multipleBirthInteger":2,`, `"multipleBirthInteger":2,"multipleBirthBoolean":true,`},
+	{"choice-type", patient, `"multipleBirthInteger":2,`, `"multipleBirthString":"2",`},
+	{"choice-type", observation, `"valueQuantity":{"value":70.5,"unit":"kg","system":"http://unitsofmeasure.org","code":"kg"}`, `"valueInteger":70`},
+	{"primitive-empty", patient, `"birthDate":"1980-02-29",`, `"_birthDate":{"id":"x"},`},
+	{"string-empty", patient, `"family":"Moss","given"`, `"family":"","given"`},
+	{"string-blank", patient, `"family":"Moss","given"`, `"family":"  ","given"`},
+	{"string-trim", patient, `"family":"Moss","given"`, `"family":"Moss ","given"`},
+	{"string-long", patient, `"family":"Moss","given"`, `"family":"` + strings.Repeat("m", 1<<20+1) + `","given"`},
+	{"primitive-format", patient, `"1980-02-29"`, `"1981-02-29"`},
+	{"primitive-format", patient, `"id":"p1"`, `"id":"p_1"`},
+	{"date-year", observation, `"2020-01-01T10:00:00Z"`, `"0202-01-01T10:00:00Z"`},
+	{"base64-blanks", patient, `"data":"AAAA"`, `"data":"AA AA"`},
+	{"max-length", patient, `"value":"12345"`, `"value":"123456789"`},
+	{"min-value", patient, `"1980-02-29"`, `"1880-02-29"`},
+	{"min-value", observation, `"value":70.5,"unit":"kg","system":"http://unitsofmeasure.org","code":"kg"`, `"value":70.5,"unit":"g","system":"http://unitsofmeasure.org","code":"g"`},
+	{"max-value", patient, `"1980-02-29"`, `"2021"`},
+	{"bound-unchecked", observation, `"value":70.5,"unit":"kg","system":"http://unitsofmeasure.org","code":"kg"`, `"value":70.5,"unit":"stones"`},
+	{"fixed-value", patient, `{"family":"Moss"},"gender":"female"`, `{"family":"Moss"},"gender":"male"`},
+	{"pattern-value", patient, `"text":"single"`, `"text":"married"`},
+	{"binding-required", patient, `"gender":"female","birthDate"`, `"gender":"w","birthDate"`},
+	{"binding-required", observation, `ObservationInterpretation","code":"N","display":"Normal"`, `ObservationInterpretation","code":"NNN"`},
+	{"binding-extensible", patient, `http://terminology.hl7.org/CodeSystem/v3-MaritalStatus","code":"S"`, `http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation","code":"N"`},
+	{"binding-no-code", observation, `"interpretation":[{"coding":[
+			{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation","code":"N","display":"Normal"}]}]`, `"interpretation":[{"text":"normal"}]`},
+	{"binding-unchecked", observation, `"note":`, `"method":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":"laboratory"}]},"note":`},
+	{"code-unknown", observation, `"code":"laboratory","display":"Laboratory"`, `"code":"labor"`},
+	{"code-unchecked", observation, `"code":{"text":"weight"}`, `"code":{"coding":[{"system":"http://example.com/codes","code":"w"}]}`},
+	{"code-display", observation, `"display":"Laboratory"`, `"display":"Kitchen"`},
+	{"code-system-missing", observation, `"code":{"text":"weight"}`, `"code":{"coding":[{"code":"w"}]}`},
+	{"code-system-relative", observation, `"code":{"text":"weight"}`, `"code":{"coding":[{"system":"codes","code":"w"}]}`},
+	{"code-system-value-set", observation, `"code":{"text":"weight"}`, `"code":{"coding":[{"system":"http://hl7.org/fhir/ValueSet/administrative-gender","code":"w"}]}`},
+	{"slice-min", patient, `{"system":"phone","value":"555-0100"},`, ``},
+	{"slice-max", patient, `{"system":"email","value":"a@example.com"}`, `{"system":"email","value":"a@example.com"},{"system":"email","value":"b@example.com"}`},
+	{"slice-closed", patient, `{"system":"email","value":"a@example.com"}`, `{"system":"fax","value":"555"}`},
+	{"slice-order", patient, `{"system":"phone","value":"555-0100"},{"system":"email","value":"a@example.com"}`, `{"system":"email","value":"a@example.com"},{"system":"phone","value":"555-0100"}`},
+	{"slice-ambiguous", observation, `"note":`, `"component":[{"code":{"text":"x"},"dataAbsentReason":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/data-absent-reason","code":"unknown"}]}}],"note":`},
+	{"slice-unchecked", patient, `"contact":`, `"address":[{"use":"home"}],"contact":`},
+	{"extension-url-missing", patient, `"url":"http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex",`, ``},
+	{"extension-url-form", patient, `us-core-birthsex"`, `us-core-birthsex|6.1.0"`},
+	{"extension-unknown", patient, `{"url":"http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex",`, `{"url":"http://example.com/unheard-of",`},
+	{"extension-modifier-unknown", patient, `"identifier":`, `"modifierExtension":[{"url":"http://example.com/unheard-of","valueBoolean":true}],"identifier":`},
+	{"extension-modifier", patient, `"extension":[`, `"modifierExtension":[`},
+	{"extension-context", observation, `"note":`, `"extension":[{"url":"http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex","valueCode":"F"}],"note":`},
+	{"extension-content", patient, `{"url":"http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex","valueCode":"F"}`, `{"url":"http://hl7.org/fhir/StructureDefinition/patient-animal"}`},
+	{"extension-nested-unknown", patient, `"extension":[`, `"extension":[{"url":"http://hl7.org/fhir/us/core/StructureDefinition/us-core-race","extension":[
+		{"url":"text","valueString":"x"},{"url":"tekst","valueString":"x"}]},`},
+	{"reference-form", patient, `"Practitioner/1"`, `"Practitioner 1"`},
+	{"reference-empty", patient, `{"reference":"Practitioner/1"}`, `{"id":"x"}`},
+	{"reference-contained", patient, `{"reference":"Practitioner/1"}`, `{"reference":"#x"}`},
+	{"reference-target", patient, `"Practitioner/1"`, `"Medication/1"`},
+	{"reference-type", observation, `"type":"Patient"`, `"type":"Group"`},
+	{"reference-profile", patient, `"name":"Payer","active":true`, `"name":"Payer"`},
+	{"reference-aggregation", patient, `"managingOrganization":{"reference":"#o1"}`, `"managingOrganization":{"reference":"Organization/1"}`},
+	{"reference-bundle", document, `{"display":"Dr"}`, `{"reference":"Practitioner/3"}`},
+	{"reference-ambiguous", searchset, `"entry":[`, `"entry":[{"fullUrl":"http://example.com/fhir/Patient/1","search":{"mode":"include"},"resource":{"resourceType":"Patient","id":"1",
+		"meta":{"versionId":"2"}}},`},
+	{"reference-apparent", searchset, `{"reference":"Patient/1"}`, `{"reference":"http://example.org/fhir/Patient/1"}`},
+	{"canonical-form", response, `"http://example.com/q"`, `"Questionnaire/q"`},
+	{"canonical-contained", response, `"http://example.com/q"`, `"#q"`},
+	{"binding-max", observation, `"note":`, `"bodySite":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":"laboratory"}]},"note":`},
+	{"depth", patient, `"extension":[`, `"extension":[` + strings.Repeat(`{"url":"http://example.com/x","extension":[`, 70) + strings.Repeat(`]}`, 70) + `,`},
+	{"profile-fault", patient, `["http://example.com/p/patient"]`, `["http://example.com/p/patient","http://example.com/p/faulty"]`},
+	{"contained-id", patient, `"contained":[`, `"contained":[{"resourceType":"Organization","name":"x"},`},
+	{"contained-nested", patient, `"name":"Payer","active":true`, `"name":"Payer","active":true,"contained":[{"resourceType":"Organization","id":"o1","name":"x"}]`},
+	{"contained-meta", patient, `"name":"Payer","active":true`, `"name":"Payer","active":true,"meta":{"versionId":"1"}`},
+	{"contained-orphan", patient, `"contained":[`, `"contained":[{"resourceType":"Organization","id":"o2","name":"x"},`},
+	{"id-duplicate", patient, `"contained":[`, `"contained":[{"resourceType":"Organization","id":"o1","active":true,"name":"x"},`},
+	{"element-id-duplicate", patient, `"identifier":[{`, `"identifier":[{"id":"g",`},
+	{"bundle-fullurl-missing", document, `"fullUrl":"http://example.com/fhir/Patient/2",`, `"id":"e",`},
+	{"bundle-fullurl-form", searchset, `"fullUrl":"http://example.com/fhir/Coverage/3"`, `"fullUrl":"Coverage/3"`},
+	{"bundle-fullurl-id", searchset, `"fullUrl":"http://example.com/fhir/Coverage/3"`, `"fullUrl":"http://example.com/fhir/Coverage/4"`},
+	{"bundle-fullurl-duplicate", searchset, `"entry":[`, `"entry":[{"fullUrl":"http://example.com/fhir/Coverage/3","search":{"mode":"match"},"resource":{"resourceType":"Coverage","id":"3","status":"active",
+			"beneficiary":{"display":"x"},"payor":[{"display":"y"}]}},`},
+	{"bundle-orphan", document, `"resource":{"resourceType":"Patient","id":"2"}}`, `"resource":{"resourceType":"Patient","id":"2"}},
+		{"fullUrl":"http://example.com/fhir/Patient/4","resource":{"resourceType":"Patient","id":"4"}}`},
+	{"bundle-link", searchset, `"link":[`, `"link":[{"relation":"self","url":"http://example.com/fhir/Coverage?x=y"},`},
+	{"bundle-search-mode", searchset, `"search":{"mode":"match"},`, ``},
+	{"bundle-search-type", searchset, `{"mode":"include"},"resource":{"resourceType":"Patient"`, `{"mode":"match"},"resource":{"resourceType":"Patient"`},
+	{"bundle-search-id", searchset, `"fullUrl":"http://example.com/fhir/Coverage/3","search":{"mode":"match"},"resource":{"resourceType":"Coverage","id":"3"`,
+		`"fullUrl":"http://example.com/fhir/Coverage/3","search":{"mode":"match"},"resource":{"resourceType":"Coverage"`},
+	{"narrative-form", patient, `<p>Ada `, `<p onclick=\"x()\">Ada `},
+	{"narrative-empty", patient, `<p>Ada <a href=\"#o1\">Moss</a></p>`, `<p></p>`},
+	{"narrative-link", patient, `href=\"#o1\"`, `href=\"#o9\"`},
+	{"attachment-size", patient, `"size":3`, `"size":4`},
+	{"attachment-hash", patient, `"hash":"KeLc+7FvY7sCVN91haFbtvtekn0="`, `"hash":"AAAA+7FvY7sCVN91haFbtvtekn0="`},
+	{"invariant", observation, `"note":`, `"dataAbsentReason":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/data-absent-reason","code":"unknown"}]},"note":`},
+	{"invariant-unchecked", patient, `["http://example.com/p/patient"]`, `["http://example.com/p/patient","http://example.com/p/beyond"]`},
+	{"profile-unknown", patient, `["http://example.com/p/patient"]`, `["http://example.com/p/patient","http://example.com/p/nowhere"]`},
+	{"profile-type", patient, `["http://example.com/p/patient"]`, `["http://example.com/p/patient","http://example.com/p/observation"]`},
+	{"type-profile", patient, `"name":{"family":"Moss"}`, `"name":{"given":["Ada"]}`},
+	{"resource-kind", patient, `"contained":[`, `"contained":[{"resourceType":"Practitioner","id":"o2","active":true,"name":[{"text":"#"}],"photo":[{"url":"#"}]},`},
+}
+
+func rulesValidator(t testing.TB, opt instance.Options) *instance.Validator {
+	t.Helper()
+	lib, err := library()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkg := &ig.Package{Name: "test.rules", Version: "1"}
+	for name, src := range map[string]string{
+		"patient.json": testPatientProfile, "beyond.json": testBeyondProfile, "faulty.json": testFaultyProfile, "organization.json": testOrganizationProfile, "full.json": testFullName, "text.json": testTextName, "observation.json": testAgeProfile,
+	} {
+		r, err := ig.ReadFile(name, []byte(src))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pkg.Resources = append(pkg.Resources, r)
+	}
+	if lib, err = lib.With(pkg); err != nil {
+		t.Fatal(err)
+	}
+	set, err := lib.Set(pkg.ID(), "hl7.fhir.us.core#6.1.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt.Now = now
+	return instance.New(set, set.Terms(), opt)
+}
+
+func messageIDs(r validators.Report) []string {
+	var ids []string
+	for i := range r.Issues {
+		if id := r.Issues[i].MessageID; !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func TestEveryRuleHasAnExample(t *testing.T) {
+	v := rulesValidator(t, instance.Options{})
+	for name, src := range map[string]string{"patient": patient, "observation": observation, "searchset": searchset, "response": response, "document": document} {
+		if !json.Valid([]byte(src)) {
+			t.Fatalf("%s is not JSON", name)
+		}
+		if r := validate(t, v, []byte(src)); len(r.Issues) > 0 {
+			t.Errorf("the valid %s has issues: %+v", name, r.Issues)
+		}
+	}
+	shown := map[string]bool{}
+	for _, x := range examples {
+		t.Run(x.rule, func(t *testing.T) {
+			if !strings.Contains(x.in, x.old) {
+				t.Fatalf("the valid resource has no %s", x.old)
+			}
+			src := []byte(strings.Replace(x.in, x.old, x.new, 1))
+			doc := fhirjson.Parse(src)
+			r, err := v.ValidateDocument(t.Context(), doc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := messageIDs(r); !slices.Equal(got, []string{x.rule}) {
+				t.Errorf("%s\nbecomes\n%.300s\nfound %v", x.old, x.new, got)
+				for i := range r.Issues {
+					t.Logf("%s %s: %s", r.Issues[i].MessageID, r.Issues[i].Expression, r.Issues[i].Message)
+				}
+			}
+			for i := range r.Issues {
+				is := &r.Issues[i]
+				if is.Line < 1 || is.Column < 1 || is.Offset < 0 || is.Offset > len(src) {
+					t.Errorf("%s: position %+v", is.MessageID, is.Position)
+				}
+				if doc.Root() != nil && doc.Root().At(is.Pointer) == nil {
+					t.Errorf("%s: pointer %s leads nowhere", is.MessageID, is.Pointer)
+				}
+			}
+		})
+		shown[x.rule] = true
+	}
+	strict := rulesValidator(t, instance.Options{NoHTMLInMarkdown: true, SecurityChecks: true})
+	for rule, src := range map[string]string{
+		"markdown-html": strings.Replace(observation, `"text":"fine"`, `"text":"<b>fine</b>"`, 1),
+		"text-tags":     strings.Replace(observation, `"text":"weight"`, `"text":"<b>weight</b>"`, 1),
+	} {
+		if got := messageIDs(validate(t, strict, []byte(src))); !slices.Equal(got, []string{rule}) {
+			t.Errorf("%s: found %v", rule, got)
+		}
+		shown[rule] = true
+	}
+	for _, r := range instance.Rules() {
+		if r.ID == "" || r.Title == "" || r.Code == "" || r.Severity == "" {
+			t.Errorf("a rule is not filled in: %+v", r)
+		}
+		if !shown[r.ID] {
+			t.Errorf("rule %s has no example", r.ID)
+		}
+	}
+}
