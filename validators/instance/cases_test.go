@@ -105,7 +105,7 @@ func TestCases(t *testing.T) {
 			t.Log(l)
 		}
 	}
-	const least = 80.0
+	const least = 93.0
 	if got := pct(core.agree, core.steps); got < least {
 		t.Errorf("core: %.1f %% of the steps agree, it was %.1f %%", got, least)
 	}

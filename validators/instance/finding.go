@@ -119,6 +119,9 @@ func (w *walk) issues(resources []validators.ResourceResult) ([]validators.Issue
 			cut++
 			continue
 		}
+		if f.resource >= len(resources) {
+			f.resource = -1
+		}
 		out = append(out, w.spell(f))
 	}
 	sum.Errors += w.unkept.Errors

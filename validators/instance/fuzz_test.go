@@ -2,6 +2,7 @@ package instance_test
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -48,10 +49,15 @@ func TestBombs(t *testing.T) {
 	v := rulesValidator(t, instance.Options{})
 	many := func(n int, s string) string { return strings.TrimSuffix(strings.Repeat(s+",", n), ",") }
 	for name, src := range map[string]string{
-		"depth":       `{"resourceType":"Patient","contact":` + strings.Repeat("[", 5000),
-		"extensions":  `{"resourceType":"Patient","extension":[` + strings.Repeat(`{"url":"http://e/x","extension":[`, 60) + strings.Repeat("]}", 60) + "]}",
-		"contained":   strings.Repeat(`{"resourceType":"Patient","contained":[`, 60) + strings.Repeat("]}", 60),
-		"items":       `{"resourceType":"Patient","name":[` + many(200_000, `{"x":1}`) + `]}`,
+		"depth":      `{"resourceType":"Patient","contact":` + strings.Repeat("[", 5000),
+		"extensions": `{"resourceType":"Patient","extension":[` + strings.Repeat(`{"url":"http://e/x","extension":[`, 60) + strings.Repeat("]}", 60) + "]}",
+		"contained":  strings.Repeat(`{"resourceType":"Patient","contained":[`, 60) + strings.Repeat("]}", 60),
+		"items":      `{"resourceType":"Patient","name":[` + many(200_000, `{"x":1}`) + `]}`,
+		"members":    `{` + wide(100_000) + `,"resourceType":"Patient"}`,
+		"urls":       `{"resourceType":"Patient","extension":[` + numbered(50_000, `{"url":"http://e/%","valueBoolean":true}`) + `]}`,
+		"many":       `{"resourceType":"Patient","contained":[` + numbered(20_000, `{"resourceType":"Organization","id":"o%","name":"x","partOf":{"reference":"#p%"}}`) + `]}`,
+		"anchors": `{"resourceType":"Bundle","type":"collection","entry":[` + numbered(2_000, `{"fullUrl":"http://e/Patient/%","resource":{"resourceType":"Patient","id":"%",
+			"text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><a href=\"#x%\">y</a></div>"}}}`) + `]}`,
 		"codes":       `{"resourceType":"Patient","maritalStatus":{"coding":[` + many(100_000, `{"system":"http://e/s","code":"x"}`) + `]}}`,
 		"ids":         `{"resourceType":"Patient","name":[` + many(100_000, `{"id":"a","text":"x"}`) + `]}`,
 		"long string": `{"resourceType":"Patient","name":[{"text":"` + strings.Repeat("x", 10<<20) + `"}]}`,
@@ -80,4 +86,15 @@ func TestCancelled(t *testing.T) {
 	if _, err := v.ValidateDocument(ctx, fhirjson.Parse([]byte(patient))); err == nil {
 		t.Error("a cancelled validation gave a report")
 	}
+}
+
+func wide(n int) string { return numbered(n, `"m%":1`) }
+
+// numbered repeats a text with % replaced by a number.
+func numbered(n int, s string) string {
+	parts := make([]string, n)
+	for i := range parts {
+		parts[i] = strings.ReplaceAll(s, "%", strconv.Itoa(i))
+	}
+	return strings.Join(parts, ",")
 }

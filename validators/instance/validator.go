@@ -59,6 +59,8 @@ type Options struct {
 	AllowComments bool
 	// NoVitalSigns keeps Observations with vital-sign codes from being held against R4's vital-sign profiles.
 	NoVitalSigns bool
+	// TerminologyName is where terms come from, for the report: "offline" when empty, or the URL of a server.
+	TerminologyName string
 	// MaxIssues caps the issues of a report; 0 is 1,000. Those beyond are counted.
 	MaxIssues int
 	// Now is the clock for Report.At, for the plausibility of years and for now() in expressions; nil leaves them out.
@@ -89,6 +91,9 @@ type Validator struct {
 func New(defs Definitions, terms Terminology, opt Options) *Validator {
 	if opt.MaxIssues <= 0 {
 		opt.MaxIssues = defaultMaxIssues
+	}
+	if opt.TerminologyName == "" {
+		opt.TerminologyName = "offline"
 	}
 	return &Validator{defs: defs, terms: terms, opt: opt, packages: defs.Packages()}
 }
@@ -142,7 +147,7 @@ func (v *Validator) done(w *walk) {
 
 func (w *walk) report() validators.Report {
 	r := validators.Report{
-		Context:   validators.Context{Guides: w.v.packages, Rules: validators.RulesVersion, Terminology: "offline"},
+		Context:   validators.Context{Guides: w.v.packages, Rules: validators.RulesVersion, Terminology: w.v.opt.TerminologyName},
 		Resources: slices.Clone(w.resources),
 		Checked:   w.checked,
 	}
