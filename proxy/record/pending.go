@@ -125,6 +125,10 @@ func (p *Pending) seal(f *proxy.Failure) *sealed {
 	if s.request.body.Complete {
 		ex.Request.Trailer = fields(p.inbound.Trailer)
 	}
+	// The transport tells that it wrote the request from another goroutine, so for a short one perhaps after the response came.
+	if t := &ex.Timing; !t.FirstByte.IsZero() && s.request.body.Complete && (t.RequestDone.IsZero() || p.request == nil && t.RequestDone.After(t.FirstByte)) {
+		t.RequestDone = t.FirstByte
+	}
 	if p.upstream != nil {
 		res := *ex.Response
 		s.response = freeze(p.response)

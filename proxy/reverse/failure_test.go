@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -79,8 +80,9 @@ func TestFailures(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = closed.Close()
-	tlsServer := httptest.NewTLSServer(http.NotFoundHandler())
-	tlsServer.Config.ErrorLog = nil
+	tlsServer := httptest.NewUnstartedServer(http.NotFoundHandler())
+	tlsServer.Config.ErrorLog = log.New(io.Discard, "", 0)
+	tlsServer.StartTLS()
 	defer tlsServer.Close()
 	for _, c := range []struct {
 		name, server string

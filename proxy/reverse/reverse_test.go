@@ -169,7 +169,7 @@ func TestBytes(t *testing.T) {
 		t.Errorf("edits %+v", ex.Edits)
 	}
 	tm := ex.Timing
-	if tm.Start.IsZero() || tm.Connected.Before(tm.Start) || tm.RequestDone.Before(tm.Connected) || tm.FirstByte.Before(tm.RequestDone) || tm.End.Before(tm.FirstByte) {
+	if tm.Start.IsZero() || tm.Connected.Before(tm.Start) || tm.RequestDone.Before(tm.Connected) || tm.End.Before(tm.RequestDone) || tm.FirstByte.Before(tm.Connected) || tm.End.Before(tm.FirstByte) {
 		t.Errorf("timing %+v", tm)
 	}
 }
