@@ -1,0 +1,103 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"fhirwire/internal/live"
+	"fhirwire/proxy"
+	"fhirwire/validators"
+)
+
+// Systems keeps test systems. Absent ids are proxy.ErrNotFound, a slug in use is proxy.ErrConflict.
+type Systems interface {
+	Systems(ctx context.Context) ([]*proxy.System, error)
+	System(ctx context.Context, id string) (*proxy.System, error)
+	SaveSystem(ctx context.Context, s *proxy.System) error
+	DeleteSystem(ctx context.Context, id string) error
+}
+
+// Channels keeps channels, with the same errors.
+type Channels interface {
+	Channels(ctx context.Context) ([]*proxy.Channel, error)
+	Channel(ctx context.Context, id string) (*proxy.Channel, error)
+	SaveChannel(ctx context.Context, c *proxy.Channel) error
+	DeleteChannel(ctx context.Context, id string) error
+}
+
+// Exchanges reads what was recorded.
+type Exchanges interface {
+	Exchange(ctx context.Context, id string) (*proxy.Exchange, error)
+	Exchanges(ctx context.Context, q proxy.Query) (proxy.Page, error)
+	Neighbours(ctx context.Context, id string) (prev, next string, err error)
+}
+
+// Reports reads what was found. Report is proxy.ErrNotFound for an exchange that was not judged yet; Summaries has no entry
+// for one.
+type Reports interface {
+	Report(ctx context.Context, exchangeID string) (*validators.Report, error)
+	Summaries(ctx context.Context, ids []string) (map[string]validators.Summary, error)
+	CountUnjudged(ctx context.Context) (int, error)
+}
+
+// Judge judges an exchange again and returns when its new report is stored.
+type Judge interface {
+	Judge(ctx context.Context, id string) error
+}
+
+// Validator validates one resource against what it claims and the profiles asked for.
+type Validator interface {
+	Validate(ctx context.Context, body []byte, profiles []string) (validators.Report, error)
+}
+
+// Live says when something was stored. The channel closes when ctx ends and when the reader is too slow.
+type Live interface {
+	Subscribe(ctx context.Context, buffer int) <-chan live.Notice
+}
+
+// Deps is what the dashboard and its API work on. All fields are required but Validator and Judge: without one of these its
+// routes answer that it is not available.
+type Deps struct {
+	Systems   Systems
+	Channels  Channels
+	Exchanges Exchanges
+	Reports   Reports
+	Bodies    proxy.Bodies
+	Live      Live
+	Judge     Judge
+	Validator Validator
+}
+
+// Options are the API's settings; the zero value works.
+type Options struct {
+	// ProxyURL is the proxy listener's public URL without a trailing slash; default http://127.0.0.1:8081.
+	ProxyURL string
+	Version  string
+	Logger   *slog.Logger
+	// Clock is the time; default the system's.
+	Clock func() time.Time
+	// NewID makes ids; default UUIDv7.
+	NewID func() string
+	// ChannelSuffix makes the unguessable part of channel names when the proxy is reachable from elsewhere; nil: none.
+	ChannelSuffix func() string
+	// Done ends streams when it closes; nil: only the client does.
+	Done <-chan struct{}
+}
+
+// WithDefaults fills what is not set.
+func (o Options) WithDefaults() Options {
+	if o.ProxyURL == "" {
+		o.ProxyURL = "http://127.0.0.1:8081"
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.NewID == nil {
+		o.NewID = newID
+	}
+	return o
+}
