@@ -1,6 +1,7 @@
 package fhirjson
 
 import (
+	"bytes"
 	"sort"
 	"sync"
 
@@ -76,12 +77,15 @@ func (d *Document) Fatal() *Problem {
 
 // Position turns an offset in Source into a place in the whole input.
 func (d *Document) Position(offset int) validators.Position {
-	if d.lines == nil {
+	if len(d.lines) == 0 {
 		d.lines = append(d.lines, 0)
-		for i, c := range d.src {
-			if c == '\n' {
-				d.lines = append(d.lines, int32(i+1))
+		for i := 0; ; {
+			n := bytes.IndexByte(d.src[i:], '\n')
+			if n < 0 {
+				break
 			}
+			i += n + 1
+			d.lines = append(d.lines, int32(i))
 		}
 	}
 	line := sort.Search(len(d.lines), func(i int) bool { return int(d.lines[i]) > offset }) - 1
@@ -130,6 +134,9 @@ func (d *Document) Release() {
 		clear(d.arena[i][:n])
 	}
 	clear(d.problems)
-	*d = Document{arena: d.arena, problems: d.problems[:0]}
+	if cap(d.lines) > 1<<14 {
+		d.lines = nil
+	}
+	*d = Document{arena: d.arena, problems: d.problems[:0], lines: d.lines[:0]}
 	pool.Put(d)
 }

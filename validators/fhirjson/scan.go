@@ -446,13 +446,28 @@ func ValidNumber(b []byte) bool {
 	return i == n
 }
 
+// plainByte marks the bytes that stand for themselves in a string: ASCII without quote, backslash and controls.
+var plainByte = func() (t [256]bool) {
+	for c := 0x20; c < 0x80; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
 // str steps over the quoted string at pos and reports whether it has escapes.
 func (s *scanner) str(n *Node) (escaped bool) {
 	at := s.pos
 	ascii := true
 	s.pos++
 	for s.pos < len(s.src) {
-		c := s.src[s.pos]
+		src, i := s.src, s.pos
+		for i < len(src) && plainByte[src[i]] {
+			i++
+		}
+		if s.pos = i; i == len(src) {
+			break
+		}
+		c := src[i]
 		switch {
 		case c == '"':
 			s.pos++

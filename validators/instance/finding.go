@@ -177,7 +177,8 @@ func (f *finding) place() int {
 func (w *walk) spell(f *finding) validators.Issue {
 	r := &rules[f.rule]
 	is := validators.Issue{
-		Severity: f.level(), Code: cmp.Or(f.code, r.Code), MessageID: r.ID, Message: f.message, Expected: f.expected, Found: f.found,
+		Severity: f.level(), Code: cmp.Or(f.code, r.Code), MessageID: r.ID, Message: f.message,
+		Expected: strings.Clone(f.expected), Found: strings.Clone(f.found), // they may share memory with the input
 		DoNext: f.next, Slice: f.slice, Constraint: f.key, NotChecked: f.notChecked, Resource: f.resource,
 		Position: w.doc.Position(f.place()),
 	}

@@ -257,21 +257,35 @@ func uuidFault(s string) string {
 	return ""
 }
 
+// base64Byte marks the alphabet of base64.
+var base64Byte = func() (t [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") {
+		t[c] = true
+	}
+	return t
+}()
+
 // base64Fault also gives the decoded length and whether there are blanks, which R4 tolerates.
 func base64Fault(s string) (size int, blanks bool, fault string) {
 	n, pad := 0, 0
-	for i := range len(s) {
-		c := s[i]
-		switch {
-		case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '+' || c == '/':
-			if pad > 0 {
-				return 0, blanks, "base64 ends at its padding"
+	for i := 0; i < len(s); i++ {
+		if pad == 0 {
+			from := i
+			for i < len(s) && base64Byte[s[i]] {
+				i++
 			}
-			n++
+			n += i - from
+			if i == len(s) {
+				break
+			}
+		}
+		switch c := s[i]; {
 		case c == '=':
 			pad++
 		case isBlank(c):
 			blanks = true
+		case base64Byte[c]:
+			return 0, blanks, "base64 ends at its padding"
 		default:
 			r, _ := utf8.DecodeRuneInString(s[i:])
 			return 0, blanks, "base64 has no character " + quoteRune(r)

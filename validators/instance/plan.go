@@ -95,6 +95,7 @@ func (v *Validator) basePlan(typeName string) *plan {
 	if p, ok := v.bases.Load(typeName); ok {
 		return p.(*plan)
 	}
+	typeName = strings.Clone(typeName) // it may share memory with the input
 	def, ok := v.defs.Base(typeName)
 	if !ok || def.Root == nil {
 		return nil

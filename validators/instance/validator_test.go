@@ -1,6 +1,7 @@
 package instance_test
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"sync"
@@ -134,4 +135,38 @@ func TestConcurrent(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestReportOutlivesItsInput: readers of NDJSON reuse their buffer, so nothing that is kept may point into it.
+func TestReportOutlivesItsInput(t *testing.T) {
+	v := rulesValidator(t, instance.Options{})
+	for _, x := range examples {
+		if x.rule == "string-long" {
+			continue
+		}
+		src := []byte(strings.Replace(x.in, x.old, x.new, 1))
+		doc := fhirjson.Parse(src)
+		r, err := v.ValidateDocument(t.Context(), doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc.Release()
+		for i := range src {
+			src[i] = '?'
+		}
+		after, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(before) != string(after) {
+			t.Errorf("%s: the report changed with its input:\n%s\n%s", x.rule, before, after)
+		}
+	}
+	if r := validate(t, v, []byte(patient)); len(r.Issues) > 0 {
+		t.Errorf("the validator changed with its inputs: %+v", r.Issues)
+	}
 }

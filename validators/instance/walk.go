@@ -57,6 +57,7 @@ func (w *walk) reset() {
 
 // start validates the resource that the caller asked for.
 func (w *walk) start(root *fhirjson.Node, asked []string) {
+	w.scope.bundle, w.scope.entry = bundleAround(root)
 	w.resource(root, nil, asked)
 }
 
