@@ -106,7 +106,12 @@ func BenchmarkExport(b *testing.B) {
 	ctx, stop := context.WithCancel(b.Context())
 	done := make(chan error, 1)
 	go func() { done <- ref.Run(ctx) }()
-	defer func() { stop(); <-done }()
+	defer func() {
+		stop()
+		if err := <-done; err != nil {
+			b.Error(err)
+		}
+	}()
 	h := ref.Handler()
 	for b.Loop() {
 		w := httptest.NewRecorder()

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"fhirwire/internal/sqldb"
 	"fhirwire/reference/bulk"
 	"fhirwire/reference/fhirapi"
@@ -21,8 +23,6 @@ import (
 	"fhirwire/reference/search"
 	"fhirwire/reference/synth"
 	"fhirwire/validators/profile"
-
-	"github.com/google/uuid"
 )
 
 // Options tune New. Clock is required.

@@ -12,13 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gin-gonic/gin"
+
 	"fhirwire/internal/sqldb"
 	"fhirwire/reference"
 	"fhirwire/reference/resources"
 	"fhirwire/reference/synth"
 	"fhirwire/validators/guides"
-
-	"github.com/gin-gonic/gin"
 )
 
 func TestMain(m *testing.M) {

@@ -13,10 +13,10 @@ import (
 	"strings"
 	"time"
 
+	"gorm.io/gorm"
+
 	"fhirwire/reference/resources"
 	"fhirwire/validators/fhirjson"
-
-	"gorm.io/gorm"
 )
 
 // The lists of a manifest.
@@ -184,7 +184,7 @@ func (r *run) source(ctx context.Context, typ string) (iter.Seq2[resources.Resou
 	case typ == "Provenance":
 		param, ok := m.reg.Param("Provenance", "target")
 		if !ok {
-			return nil, errors.New("Provenance.target is not indexed")
+			return nil, errors.New("search parameter Provenance.target is not indexed")
 		}
 		if all {
 			if patients, err = m.store.IDs(ctx, "Patient"); err != nil {

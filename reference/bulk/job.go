@@ -15,11 +15,11 @@ import (
 	"sync"
 	"time"
 
+	"gorm.io/gorm"
+
 	"fhirwire/internal/sqldb"
 	"fhirwire/reference/resources"
 	"fhirwire/reference/search"
-
-	"gorm.io/gorm"
 )
 
 //go:embed migrations/sqlite/*.sql migrations/postgres/*.sql
@@ -170,8 +170,7 @@ func (m *Manager) Kickoff(ctx context.Context, k Kickoff) (string, error) {
 			VALUES (?, 'queued', ?, ?, 0, 0, 0, ?, 0, 0, '')`, id, m.o.Clock().UnixMilli(), string(request), m.units(o)).Error
 	})
 	if err != nil {
-		var refused *KickoffError
-		if errors.As(err, &refused) {
+		if _, refused := errors.AsType[*KickoffError](err); refused {
 			return "", err
 		}
 		return "", fmt.Errorf("store export: %w", err)
@@ -371,6 +370,7 @@ func (m *Manager) Status(ctx context.Context, id string) (Status, error) {
 	}
 	s := Status{State: row.State, Message: row.Error}
 	switch row.State {
+	case Failed:
 	case Cancelled, Expired:
 		return s, ErrNotFound
 	case Queued:

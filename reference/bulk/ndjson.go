@@ -85,8 +85,8 @@ func (w *writer) finish() ([]fileRow, error) {
 // abandon drops an unfinished file; after finish it does nothing.
 func (w *writer) abandon() {
 	if w.f != nil {
-		_ = w.f.Close()           //nolint:errcheck // the error that led here is reported
-		_ = os.Remove(w.f.Name()) //nolint:errcheck // as above; a rest is overwritten by the next attempt
+		_ = w.f.Close()           // the error that led here is reported
+		_ = os.Remove(w.f.Name()) // as above; a rest is overwritten by the next attempt
 		w.f = nil
 	}
 }

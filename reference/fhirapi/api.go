@@ -10,11 +10,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gin-gonic/gin"
+
 	"fhirwire/reference/bulk"
 	"fhirwire/reference/resources"
 	"fhirwire/reference/search"
-
-	"github.com/gin-gonic/gin"
 )
 
 // Prefix is the path of the FHIR base.

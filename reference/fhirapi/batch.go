@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"strings"
 
-	"fhirwire/validators/fhirjson"
-
 	"github.com/gin-gonic/gin"
+
+	"fhirwire/validators/fhirjson"
 )
 
 // batch runs the entries of a batch Bundle one by one, each as if it had come alone. A transaction is refused: entries that

@@ -6,10 +6,10 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/gin-gonic/gin"
+
 	"fhirwire/reference/resources"
 	"fhirwire/reference/search"
-
-	"github.com/gin-gonic/gin"
 )
 
 type coded struct {

@@ -35,7 +35,7 @@ func send(c *gin.Context, status int, contentType string, body []byte) {
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 		c.Status(status)
 		c.Writer.WriteHeaderNow()
-		_, _ = c.Writer.Write(body) //nolint:errcheck // the client is gone; there is nobody to tell
+		_, _ = c.Writer.Write(body) // the client is gone; there is nobody to tell
 		return
 	}
 	h.Set("Content-Encoding", "gzip")
@@ -46,8 +46,8 @@ func send(c *gin.Context, status int, contentType string, body []byte) {
 	}
 	w := newGzip(c.Writer)
 	defer gzipPool.Put(w)
-	_, _ = w.Write(body) //nolint:errcheck // as above
-	_ = w.Close()        //nolint:errcheck // as above
+	_, _ = w.Write(body)
+	_ = w.Close()
 }
 
 func newGzip(to io.Writer) *gzip.Writer {

@@ -3,6 +3,7 @@ package fhirapi
 import (
 	"bytes"
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -10,10 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gin-gonic/gin"
+
 	"fhirwire/reference/resources"
 	"fhirwire/reference/search"
-
-	"github.com/gin-gonic/gin"
 )
 
 // supporting are the types outside a patient's compartment that $everything brings along as far as they are referred to.
@@ -61,9 +62,7 @@ func (a *API) everything(c *gin.Context) error {
 	b := newBundle("searchset", a.o.NewID())
 	link := func(p place) string {
 		v := url.Values{}
-		for k, vs := range applied {
-			v[k] = vs
-		}
+		maps.Copy(v, applied)
 		if p != (place{}) {
 			v.Set(cursorParam, p.encode())
 		}

@@ -9,10 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gin-gonic/gin"
+
 	"fhirwire/reference/bulk"
 	"fhirwire/validators/fhirjson"
-
-	"github.com/gin-gonic/gin"
 )
 
 // retryAfter is how long a client is asked to wait between polls.
@@ -159,7 +159,7 @@ func (a *API) exportFile(c *gin.Context) error {
 		w := newGzip(c.Writer)
 		defer gzipPool.Put(w)
 		if _, err := io.Copy(w, f); err == nil {
-			_ = w.Close() //nolint:errcheck // the client is gone; there is nobody to tell
+			_ = w.Close() // the client is gone; there is nobody to tell
 		}
 		return nil
 	}

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/gin-gonic/gin"
+
 	"fhirwire/reference/bulk"
 	"fhirwire/reference/resources"
 	"fhirwire/reference/search"
-
-	"github.com/gin-gonic/gin"
 )
 
 // failure is an answer that is an OperationOutcome. Code is from FHIR's IssueType.

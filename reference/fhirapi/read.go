@@ -8,10 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gin-gonic/gin"
+
 	"fhirwire/reference/resources"
 	"fhirwire/reference/search"
-
-	"github.com/gin-gonic/gin"
 )
 
 // ownParams are query parameters that concern the transport and no search.

@@ -10,11 +10,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gin-gonic/gin"
+
 	"fhirwire/reference/resources"
 	"fhirwire/reference/search"
 	"fhirwire/validators/fhirjson"
-
-	"github.com/gin-gonic/gin"
 )
 
 // cursorParam carries the place of a page in next links. It is opaque to clients.
@@ -185,7 +185,7 @@ func (a *API) includes(c *gin.Context, q search.Query, matches []resources.Resou
 		seen[resourceKey{matches[i].Type, matches[i].ID}] = true
 		ids[i] = matches[i].ID
 	}
-	add := func(rs []resources.Resource) error {
+	add := func(rs []resources.Resource) {
 		for i := range rs {
 			k := resourceKey{rs[i].Type, rs[i].ID}
 			if seen[k] {
@@ -194,7 +194,6 @@ func (a *API) includes(c *gin.Context, q search.Query, matches []resources.Resou
 			seen[k] = true
 			b.entry(base, &rs[i], rs[i].Body, "include")
 		}
-		return nil
 	}
 	wanted := map[string][]string{}
 	for i := range matches {
@@ -222,9 +221,7 @@ func (a *API) includes(c *gin.Context, q search.Query, matches []resources.Resou
 			if err != nil {
 				return err
 			}
-			if err := add(rs); err != nil {
-				return err
-			}
+			add(rs)
 		}
 	}
 	for _, inc := range q.RevIncludes {
@@ -236,9 +233,7 @@ func (a *API) includes(c *gin.Context, q search.Query, matches []resources.Resou
 			if err != nil {
 				return err
 			}
-			if err := add(rs); err != nil {
-				return err
-			}
+			add(rs)
 		}
 	}
 	return nil

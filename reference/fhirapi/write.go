@@ -6,11 +6,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gin-gonic/gin"
+
 	"fhirwire/reference/resources"
 	"fhirwire/reference/search"
 	"fhirwire/validators/fhirjson"
-
-	"github.com/gin-gonic/gin"
 )
 
 func (a *API) create(c *gin.Context) error {

@@ -8,10 +8,10 @@ import (
 	"strconv"
 	"strings"
 
+	"gorm.io/gorm"
+
 	"fhirwire/internal/sqldb"
 	"fhirwire/reference/search"
-
-	"gorm.io/gorm"
 )
 
 // batch collects rows and writes them sorted and many at a time. It goes round gorm's statement builder, not round its

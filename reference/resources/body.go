@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"time"
 
-	"fhirwire/validators/fhirjson"
-
 	"github.com/klauspost/compress/zstd"
+
+	"fhirwire/validators/fhirjson"
 )
 
 // compressFrom is the size in bytes from which a body is stored compressed. A body starts with "{", a zstd frame does not.

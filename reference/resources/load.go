@@ -9,10 +9,10 @@ import (
 	"slices"
 	"time"
 
-	"fhirwire/reference/search"
-
 	"golang.org/x/sync/errgroup"
 	"gorm.io/gorm"
+
+	"fhirwire/reference/search"
 )
 
 // Incoming is a resource to load.
@@ -270,7 +270,7 @@ func (s *Store) existing(ctx context.Context, tx *gorm.DB, chunk []preparedResou
 	for typ, ids := range byType {
 		for part := range slices.Chunk(ids, 64) {
 			for len(part) > 1 && len(part) < 64 { // few statement shapes
-				part = append(part[:len(part):len(part)], part[0])
+				part = append(slices.Clip(part), part[0])
 			}
 			var have []string
 			if err := tx.WithContext(ctx).Raw("SELECT id FROM ref_resource WHERE type = ? AND id IN ?", typ, part).Scan(&have).Error; err != nil {

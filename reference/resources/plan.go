@@ -357,14 +357,7 @@ func column(c *search.Clause, r string) (cond, error) {
 }
 
 func missing(c *search.Clause, r string) cond {
-	table := "ref_term"
-	switch c.Param.Kind {
-	case search.Date:
-		table = "ref_date"
-	case search.Number, search.Quantity:
-		table = "ref_quantity"
-	}
-	out := condf(r+".rid IN (SELECT i.rid FROM "+table+" i WHERE i.param = ?)", c.Param.ID)
+	out := condf(r+".rid IN (SELECT i.rid FROM "+tableOf(c.Param)+" i WHERE i.param = ?)", c.Param.ID)
 	if c.Param.Compartment {
 		out.sql = "(" + out.sql + " OR " + r + ".patient <> '')"
 	}
@@ -372,6 +365,18 @@ func missing(c *search.Clause, r string) cond {
 		out.sql = "NOT " + out.sql
 	}
 	return out
+}
+
+// tableOf is the index table of a parameter.
+func tableOf(p *search.Param) string {
+	switch p.Kind {
+	case search.Date:
+		return "ref_date"
+	case search.Number, search.Quantity:
+		return "ref_quantity"
+	default:
+		return "ref_term"
+	}
 }
 
 // compartmentClause: a Patient reference is the patient column, any other is an index row.

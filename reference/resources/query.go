@@ -112,12 +112,9 @@ func (s *Store) sorted(ctx context.Context, q search.Query, p *plan, page Page) 
 		case key.Param.Compartment:
 			expr = "r.patient"
 		default:
-			table, value := "ref_term", "key"
-			switch key.Param.Kind {
-			case search.Date:
-				table, value = "ref_date", "lo"
-			case search.Number, search.Quantity:
-				table, value = "ref_quantity", "lo"
+			table, value := tableOf(key.Param), "lo"
+			if table == "ref_term" {
+				value = "key"
 			}
 			agg := "MIN"
 			if key.Descending {

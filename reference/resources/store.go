@@ -10,11 +10,11 @@ import (
 	"sync"
 	"time"
 
+	"gorm.io/gorm"
+
 	"fhirwire/internal/sqldb"
 	"fhirwire/reference/search"
 	"fhirwire/validators/fhirjson"
-
-	"gorm.io/gorm"
 )
 
 //go:embed migrations/sqlite/*.sql migrations/postgres/*.sql

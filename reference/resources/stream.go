@@ -7,9 +7,9 @@ import (
 	"slices"
 	"time"
 
-	"fhirwire/reference/search"
-
 	"gorm.io/gorm"
+
+	"fhirwire/reference/search"
 )
 
 // Filter narrows a Stream.

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"time"
 
+	"gorm.io/gorm"
+
 	"fhirwire/reference/search"
 	"fhirwire/validators/fhirjson"
-
-	"gorm.io/gorm"
 )
 
 // PutOptions are the conditions of a Put.

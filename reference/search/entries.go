@@ -1,5 +1,7 @@
 package search
 
+import "slices"
+
 // Entries is what a resource contributes to the index. Slices are without duplicates.
 type Entries struct {
 	Terms      []Term
@@ -61,10 +63,7 @@ func (e *Entries) span(param, lo, hi int64) {
 }
 
 func (e *Entries) measure(m Measure) {
-	for _, have := range e.Quantities {
-		if have == m {
-			return
-		}
+	if !slices.Contains(e.Quantities, m) {
+		e.Quantities = append(e.Quantities, m)
 	}
-	e.Quantities = append(e.Quantities, m)
 }

@@ -71,6 +71,7 @@ func (e *Entries) add(p *Param, item value.Value) {
 			e.term(p.ID, item.String(), ImplicitSystem)
 		case String:
 			e.text(p.ID, item.String())
+		default: // a computed value of another kind has no index form
 		}
 		return
 	}

@@ -283,17 +283,19 @@ func (r *Registry) InPatientCompartment(typ string) bool {
 
 // Fingerprint changes when the same resource would be indexed differently.
 func (r *Registry) Fingerprint() string {
-	h := fnv.New64a()
-	fmt.Fprintf(h, "v%d;", indexVersion)
+	var b strings.Builder
+	fmt.Fprintf(&b, "v%d;", indexVersion)
 	for _, name := range r.names {
 		for _, p := range r.types[name].params {
-			fmt.Fprintf(h, "%s.%s:%s:%t", p.Type, p.Code, p.Kind, p.Compartment)
+			fmt.Fprintf(&b, "%s.%s:%s:%t", p.Type, p.Code, p.Kind, p.Compartment)
 			for _, e := range p.exprs {
-				fmt.Fprintf(h, "|%s", e)
+				b.WriteString("|" + e.String())
 			}
-			h.Write([]byte{'\n'})
+			b.WriteByte('\n')
 		}
 	}
+	h := fnv.New64a()
+	h.Write([]byte(b.String()))
 	return fmt.Sprintf("%016x", h.Sum64())
 }
 
