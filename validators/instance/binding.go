@@ -73,6 +73,7 @@ func (w *walk) bindTo(e *fhirjson.Node, p *plan, valueSet string, strength profi
 			return false
 		case terminology.Unknown:
 			worst, why = terminology.Unknown, a.Why
+		default:
 		}
 		if c.system != "" && p.prim == primNone {
 			switch _, known := w.v.terms.Code(c.system, c.code); known.Value {
@@ -80,6 +81,7 @@ func (w *walk) bindTo(e *fhirjson.Node, p *plan, valueSet string, strength profi
 				unheld = true
 			case terminology.No:
 				refused = true
+			default:
 			}
 		}
 		return true

@@ -61,11 +61,11 @@ func (f files) Resolve(_ context.Context, _ *fhirjson.Node, ref string) (*fhirjs
 }
 
 type score struct {
-	agree, steps            int
-	wanted, recalled        int
-	found, right            int
-	wrong                   []string
-	unloadable, differences int
+	agree, steps     int
+	wanted, recalled int
+	found, right     int
+	wrong            []string
+	unloadable       int
 }
 
 // TestCases compares with what HL7's validator is expected to report on its own cases.
@@ -141,9 +141,7 @@ func runStep(t *testing.T, dir string, c *testCase, s *step, sc *score) {
 		}
 	}
 	ids := []string{"hl7.fhir.r4.core#4.0.1"}
-	for _, p := range c.Packages {
-		ids = append(ids, p)
-	}
+	ids = append(ids, c.Packages...)
 	if len(pkg.Resources) > 0 {
 		if lib, err = lib.With(pkg); err != nil {
 			sc.unloadable++

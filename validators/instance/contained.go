@@ -101,6 +101,7 @@ func pointsBack(n *fhirjson.Node) bool {
 			if pointsBack(c) {
 				return true
 			}
+		default:
 		}
 	}
 	return false

@@ -81,7 +81,8 @@ func (w *walk) attachment(e *fhirjson.Node, b *plan) {
 // vitalSigns are the LOINC codes that put an Observation under one of R4's vital-sign profiles (Vital Signs Profile page).
 var vitalSigns = map[string]string{
 	"85353-1": "vitalspanel", "9279-1": "resprate", "8867-4": "heartrate", "2708-6": "oxygensat", "8310-5": "bodytemp",
-	"8302-2": "bodyheight", "9843-4": "headcircum", "29463-7": "bodyweight", "39156-5": "bmi", "85354-9": "bp",
+	"8302-2": "bodyheight", //nolint:misspell // the id of the profile
+	"9843-4": "headcircum", "29463-7": "bodyweight", "39156-5": "bmi", "85354-9": "bp",
 }
 
 // vitalSign finds the vital-sign profile for an Observation's code.

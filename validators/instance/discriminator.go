@@ -217,7 +217,7 @@ func constant(el *profile.Element, path, rest []pathStep) (condition, bool) {
 			break
 		}
 		c = c.Member(s.name)
-		path = append(path[:len(path):len(path)], rest[i])
+		path = append(slices.Clip(path), rest[i])
 		if c.Kind() == fhirjson.Array { // some item of it has to match
 			if c.Len() != 1 {
 				return condition{}, false
@@ -248,6 +248,7 @@ func (c discriminators) step(at place, s pathStep) (place, bool) {
 		return place{p, p.Root, targets}, true
 	case stepExtension:
 		return c.stepExtension(at, s.name)
+	default:
 	}
 	if el := child(at.el, s.name); el != nil {
 		return place{prof: at.prof, el: el}, true
@@ -389,10 +390,8 @@ func profilesOf(at place, path []pathStep) []string {
 
 // canonicalURL is a canonical without its version.
 func canonicalURL(c string) string {
-	if i := strings.IndexByte(c, '|'); i >= 0 {
-		return c[:i]
-	}
-	return c
+	url, _, _ := strings.Cut(c, "|")
+	return url
 }
 
 func lastSegment(url string) string { return url[strings.LastIndexByte(url, '/')+1:] }

@@ -274,22 +274,19 @@ func (w *walk) inContext(e *fhirjson.Node, c profile.Context, parents []*plan) (
 // longPath matches a context that goes through a datatype ("Patient.name.family") with the place of e.
 func (w *walk) longPath(e *fhirjson.Node, want string) bool {
 	n := w.carrierNode(e)
-	for n != nil {
-		r := n.Resource()
-		if r == nil {
-			return false
-		}
-		var names []string
-		for x := n; x != nil && x != r; x = x.Parent() {
-			if key := strings.TrimPrefix(x.Key(), "_"); key != "" {
-				names = append(names, key)
-			}
-		}
-		names = append(names, r.ResourceType())
-		slices.Reverse(names)
-		return strings.Join(names, ".") == strings.TrimSuffix(want, "[x]")
+	r := w.scope.resource
+	if n == nil || r == nil {
+		return false
 	}
-	return false
+	var names []string
+	for x := n; x != nil && x != r; x = x.Parent() {
+		if key := strings.TrimPrefix(x.Key(), "_"); key != "" {
+			names = append(names, key)
+		}
+	}
+	names = append(names, w.scope.typ)
+	slices.Reverse(names)
+	return strings.Join(names, ".") == strings.TrimSuffix(want, "[x]")
 }
 
 // carrierNode is the element that carries extension e.

@@ -113,6 +113,7 @@ func (w *walk) issues(resources []validators.ResourceResult) ([]validators.Issue
 				r.Errors++
 			case warn:
 				r.Warnings++
+			default:
 			}
 		}
 		if len(out) == w.v.opt.MaxIssues {

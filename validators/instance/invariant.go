@@ -137,6 +137,7 @@ func (w *walk) invariant(e *fhirjson.Node, p *plan, inv *invariant, t *fhirpath.
 		case broken:
 			w.breaks(e, p, inv)
 			return
+		default:
 		}
 	}
 	x, err := w.v.expression(inv.expr, inv.Expression)
@@ -244,6 +245,7 @@ func (w *walk) MemberOf(_ context.Context, item *fhirjson.Node, valueSet string)
 			yes = true
 		case terminology.Unknown:
 			why = a.Why
+		default:
 		}
 		return !yes
 	})

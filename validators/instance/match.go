@@ -17,6 +17,7 @@ func (w *walk) holds(e *fhirjson.Node, conds []condition, m *member) terminology
 			return terminology.No
 		case terminology.Unknown:
 			all = terminology.Unknown
+		default:
 		}
 	}
 	return all
@@ -46,6 +47,7 @@ func (w *walk) meets(e *fhirjson.Node, c *condition, m *member) terminology.Valu
 		return truthOf(len(found) > 0)
 	case testAbsent:
 		return truthOf(len(found) == 0)
+	default:
 	}
 	best := terminology.No
 	for i := range found {
@@ -54,6 +56,7 @@ func (w *walk) meets(e *fhirjson.Node, c *condition, m *member) terminology.Valu
 			return terminology.Yes
 		case terminology.Unknown:
 			best = terminology.Unknown
+		default:
 		}
 	}
 	return best
@@ -125,6 +128,7 @@ func (w *walk) passes(n *fhirjson.Node, c *condition, m *member) terminology.Val
 				return terminology.Yes
 			}
 		}
+	default:
 	}
 	return terminology.No
 }

@@ -113,6 +113,7 @@ func (w *walk) number(e *fhirjson.Node, b *plan) {
 		fault = wholeFault(e.Text(), 0)
 	case primPositive:
 		fault = wholeFault(e.Text(), 1)
+	default:
 	}
 	w.badFormat(e, b, fault)
 }
@@ -164,6 +165,7 @@ func (w *walk) text(e *fhirjson.Node, b *plan, s string) {
 		return // narrative.go
 	case primString, primMarkdown:
 		w.plainText(e, b, s)
+	default:
 	}
 	w.badFormat(e, b, fault)
 	if fault == "" && d.year != 0 {

@@ -297,6 +297,7 @@ func (w *walk) resolve(n *fhirjson.Node, ref string) *fhirjson.Node {
 		return w.contained(root, l.id)
 	case linkBad, linkConditional:
 		return nil
+	default:
 	}
 	if t := w.lookup(n, ref, l); t != nil {
 		return t

@@ -198,8 +198,10 @@ var examples = []struct {
 	{"bundle-link", searchset, `"link":[`, `"link":[{"relation":"self","url":"http://example.com/fhir/Coverage?x=y"},`},
 	{"bundle-search-mode", searchset, `"search":{"mode":"match"},`, ``},
 	{"bundle-search-type", searchset, `{"mode":"include"},"resource":{"resourceType":"Patient"`, `{"mode":"match"},"resource":{"resourceType":"Patient"`},
-	{"bundle-search-id", searchset, `"fullUrl":"http://example.com/fhir/Coverage/3","search":{"mode":"match"},"resource":{"resourceType":"Coverage","id":"3"`,
-		`"fullUrl":"http://example.com/fhir/Coverage/3","search":{"mode":"match"},"resource":{"resourceType":"Coverage"`},
+	{
+		"bundle-search-id", searchset, `"fullUrl":"http://example.com/fhir/Coverage/3","search":{"mode":"match"},"resource":{"resourceType":"Coverage","id":"3"`,
+		`"fullUrl":"http://example.com/fhir/Coverage/3","search":{"mode":"match"},"resource":{"resourceType":"Coverage"`,
+	},
 	{"narrative-form", patient, `<p>Ada `, `<p onclick=\"x()\">Ada `},
 	{"narrative-empty", patient, `<p>Ada <a href=\"#o1\">Moss</a></p>`, `<p></p>`},
 	{"narrative-link", patient, `href=\"#o1\"`, `href=\"#o9\"`},

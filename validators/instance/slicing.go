@@ -169,6 +169,7 @@ func (w *walk) sort(e *fhirjson.Node, s *slicing, counts, maybe []int32, m *memb
 					at = inMaybe
 				}
 				continue
+			default:
 			}
 			if at >= 0 {
 				w.add(finding{

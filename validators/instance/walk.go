@@ -13,7 +13,7 @@ import (
 // walk is the state of one validation. Its slices are stacks that grow with the depth of the tree and are reused.
 type walk struct {
 	v   *Validator
-	ctx context.Context // the context of the one Validate call that owns the walk
+	ctx context.Context //nolint:containedctx // the walk lives for one call of Validate
 	doc *fhirjson.Document
 	env fhirpath.Env
 
@@ -103,7 +103,7 @@ func (w *walk) member(n, c *fhirjson.Node, k *kids, acts []*plan, counts []int32
 		if name == "resourceType" && !twin && acts[0].shape == resourceShape {
 			return
 		}
-		w.unknownMember(n, c, k, acts, counts)
+		w.unknownMember(c, k, acts, counts)
 		return
 	}
 	if c.Repeated() {
@@ -341,7 +341,7 @@ func (w *walk) rules(e *fhirjson.Node, acts []*plan) {
 }
 
 // unknownMember says what is wrong with a member that its type does not have.
-func (w *walk) unknownMember(n, c *fhirjson.Node, k *kids, acts []*plan, counts []int32) {
+func (w *walk) unknownMember(c *fhirjson.Node, k *kids, acts []*plan, counts []int32) {
 	name := strings.TrimPrefix(c.Key(), "_")
 	for _, at := range k.choices {
 		el := k.slots[at].el

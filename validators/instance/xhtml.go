@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -151,10 +152,8 @@ func quickAttributes(s string, i int, tag string, root bool, out *narrativeText)
 		}
 		val := s[i : i+end]
 		i += end + 1
-		for _, other := range seen[:count] {
-			if other == name {
-				return i, false, false
-			}
+		if slices.Contains(seen[:count], name) {
+			return i, false, false
 		}
 		seen[count] = name
 		count++
