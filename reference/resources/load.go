@@ -209,10 +209,6 @@ func (s *Store) commit(ctx context.Context, ordered <-chan *prepared, report *Lo
 type key struct{ typ, id string }
 
 func (s *Store) writeAll(ctx context.Context, tx *gorm.DB, docs []preparedResource, now time.Time, report *LoadReport) error {
-	rid, err := nextRID(ctx, tx)
-	if err != nil {
-		return err
-	}
 	w := newBatch(tx, s.db.Dialect)
 	known, err := s.existing(ctx, tx, docs)
 	if err != nil {
@@ -223,8 +219,7 @@ func (s *Store) writeAll(ctx context.Context, tx *gorm.DB, docs []preparedResour
 		k := key{d.r.Type, d.r.ID}
 		if !known[k] {
 			known[k] = true
-			d.r.rid = rid
-			rid++
+			d.r.rid = s.newRID()
 			report.Created++
 			if err := w.insert(&d.r, d.packed, &d.entries); err != nil {
 				return err

@@ -41,9 +41,7 @@ func (s *Store) Search(ctx context.Context, q search.Query, page Page) (Result, 
 		return Result{}, err
 	}
 	if page.After.Last == 0 {
-		if err := s.db.Read.WithContext(ctx).Raw("SELECT COALESCE(MAX(rid), 0) FROM ref_resource").Scan(&page.After.Last).Error; err != nil {
-			return Result{}, fmt.Errorf("search %s: %w", q.Type, err)
-		}
+		page.After.Last = s.last.Load()
 	}
 	var res Result
 	if len(q.Sort) > 0 {

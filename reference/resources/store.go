@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gorm.io/gorm"
@@ -62,6 +63,8 @@ type Store struct {
 	pack  packer
 
 	write sync.Mutex // held from the choice of lastUpdated to the commit, so that times follow commit order
+	used  int64        // the highest row id given out, guarded by write
+	last  atomic.Int64 // the highest row id committed
 }
 
 // New brings the schema up to date and opens the store. When the index was written by other parameters it is rebuilt.
@@ -81,6 +84,12 @@ func New(ctx context.Context, db *sqldb.DB, index Indexer, o Options) (*Store, e
 		return nil, err
 	}
 	s := &Store{db: db, index: index, clock: o.Clock, log: o.Logger, pack: p}
+	var last int64
+	if err := db.Read.WithContext(ctx).Raw("SELECT COALESCE(MAX(rid), 0) FROM ref_resource").Scan(&last).Error; err != nil {
+		return nil, fmt.Errorf("open resources: %w", err)
+	}
+	s.used = last
+	s.last.Store(last)
 	return s, s.reindexIfStale(ctx)
 }
 
