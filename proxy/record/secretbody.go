@@ -110,7 +110,7 @@ func (m masker) body(plain []byte, d document) ([]byte, bool) {
 		return out, err == nil
 	case d.oauth && !strings.Contains(d.contentType, "html"):
 		return nil, false
-	case givenNeedle.Match(plain), hasNeedle(plain) && (d.oauth || strings.Contains(d.contentType, "html") || strings.Contains(d.contentType, "multipart")):
+	case hasNeedle(plain) && (givenNeedle.Match(plain) || d.oauth || strings.Contains(d.contentType, "html") || strings.Contains(d.contentType, "multipart")):
 		return nil, false
 	}
 	if d.oauth || bytes.Contains(plain, []byte("eyJ")) {

@@ -101,12 +101,7 @@ func TestFailures(t *testing.T) {
 		{"closed", "http://" + answering(t, func(net.Conn) {}), 502, "transient", proxy.ReasonUpstreamReset, "server", ""},
 		{"not HTTP", "http://" + answering(t, func(c net.Conn) { _, _ = io.WriteString(c, "SSH-2.0-OpenSSH\r\n\r\n") }), 502, "transient", proxy.ReasonUpstreamInvalid, "server", "malformed"},
 		{"header flood", "http://" + answering(t, func(c net.Conn) {
-			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n")
-			for i := range 40000 {
-				if _, err := fmt.Fprintf(c, "X-%d: %s\r\n", i, strings.Repeat("x", 50)); err != nil {
-					return
-				}
-			}
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n"+strings.Repeat("X-A: "+strings.Repeat("x", 1000)+"\r\n", 1200))
 		}), 502, "transient", proxy.ReasonUpstreamInvalid, "server", "headers exceeded"},
 		{"metadata", "http://169.254.169.254/latest", 502, "forbidden", proxy.ReasonRefused, "proxy", "link-local"},
 		{"metadata as IPv6", "http://[::ffff:169.254.169.254]/latest", 502, "forbidden", proxy.ReasonRefused, "proxy", "link-local"},

@@ -224,6 +224,9 @@ type quietWriter struct{ http.ResponseWriter }
 
 // WriteHeader implements http.ResponseWriter.
 func (w *quietWriter) WriteHeader(status int) {
+	if status == http.StatusContinue {
+		return // net/http sends it when the transport, which waits for the server's, begins to read the body; twice would be one too many
+	}
 	if status >= 200 {
 		for _, name := range []string{"Content-Type", "Date"} {
 			if _, ok := w.Header()[name]; !ok {
