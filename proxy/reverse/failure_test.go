@@ -109,8 +109,12 @@ func TestFailures(t *testing.T) {
 		{"denied", "http://10.9.8.7/", 502, "forbidden", proxy.ReasonRefused, "proxy", "not ours"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			patience := 10 * time.Second
+			if strings.HasPrefix(c.name, "silent") {
+				patience = 300 * time.Millisecond
+			}
 			r := newRigWith(t, http.NotFoundHandler(), record.Options{}, reverse.Options{
-				DialTimeout: 300 * time.Millisecond, ResponseTimeout: 300 * time.Millisecond,
+				DialTimeout: patience, ResponseTimeout: patience,
 				Deny: func(a netip.AddrPort) error {
 					if a.Addr() == netip.MustParseAddr("10.9.8.7") {
 						return errors.New("not ours")
