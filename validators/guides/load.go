@@ -159,18 +159,29 @@ func (l *Library) Set(ids ...string) (*profile.Set, error) {
 // With is a library that has further packages. Every definition in them is read and compiled now: a broken one is an error that
 // names file and element, and no library.
 func (l *Library) With(packages ...*ig.Package) (*Library, error) {
+	n, err := l.WithChecked(packages...)
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, p := range packages {
+		errs = append(errs, n.catalog.Check(p.ID()))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// WithChecked is With for packages that With took before: their definitions are compiled on first use.
+func (l *Library) WithChecked(packages ...*ig.Package) (*Library, error) {
 	c, err := l.catalog.With(packages...)
 	if err != nil {
 		return nil, err
 	}
 	n := &Library{catalog: c, infos: slices.Clone(l.infos)}
-	var errs []error
 	for _, p := range packages {
 		n.infos = append(n.infos, infoOf(p))
-		errs = append(errs, c.Check(p.ID()))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
 	}
 	return n, nil
 }
