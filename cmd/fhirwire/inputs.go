@@ -192,8 +192,9 @@ func newFolderResolver(dir string) (*folderResolver, error) {
 	return f, nil
 }
 
-func (f *folderResolver) add(src []byte) {
-	root := fhirjson.Parse(src).Root()
+func (f *folderResolver) add(src []byte) { f.addTree(fhirjson.Parse(src).Root()) }
+
+func (f *folderResolver) addTree(root *fhirjson.Node) {
 	if root == nil {
 		return
 	}

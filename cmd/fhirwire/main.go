@@ -43,13 +43,14 @@ func commands() []command {
 	return []command{
 		{"serve", "[--demo] [flags]", "runs dashboard, proxy and reference server in one process", runServe},
 		{"validate", "[flags] FILE|DIR|GLOB|-…", "validates FHIR JSON and NDJSON", runValidate},
-		{"packages", "list | show NAME#VERSION", "shows the implementation guides known", runPackages},
+		{"fhirpath", "[--context EXPR] EXPR [FILE|-]", "evaluates FHIRPath", runFHIRPath},
+		{"packages", "list|show|add|remove", "shows and adds implementation guides", runPackages},
 		{"version", "", "prints version, commit and the built-in guides", runVersion},
 	}
 }
 
 // later are commands of the product that this version does not have yet.
-var later = []string{"fhirpath", "run", "judge", "har", "directory", "ca", "plans", "generate"}
+var later = []string{"run", "judge", "har", "directory", "ca", "plans", "generate"}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -120,7 +121,7 @@ func help(w io.Writer) {
 	var b strings.Builder
 	b.WriteString("fhirwire records FHIR exchanges between clients and servers, validates them and shows them in a dashboard.\n\nUsage: fhirwire COMMAND\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(&b, "  %-10s %-28s %s\n", c.name, c.args, c.does)
+		fmt.Fprintf(&b, "  %-10s %-32s %s\n", c.name, c.args, c.does)
 	}
 	b.WriteString("\nfhirwire COMMAND --help lists a command's flags. Start with: fhirwire serve --demo\n" +
 		"Exit codes: 0 fine, 1 findings of severity error, 2 wrong use, unreadable input or cannot start.\n")

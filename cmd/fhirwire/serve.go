@@ -144,7 +144,7 @@ func (a *app) open(ctx context.Context) error {
 // judge makes what turns traffic into evidence and evidence into reports.
 func (a *app) judge(context.Context) error {
 	var err error
-	if a.lib, err = guides.Load(); err != nil {
+	if a.lib, err = loadLibrary(a.cfg.Data); err != nil {
 		return err
 	}
 	key, err := fingerprintKey(a.cfg.Data)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"fhirwire/validators/fhirjson"
 	"fhirwire/validators/guides"
 	"fhirwire/validators/ig"
+	"fhirwire/validators/ig/fetch"
 	"fhirwire/validators/instance"
 )
 
@@ -28,6 +28,7 @@ func runValidate(ctx context.Context, p *process, args []string) (int, error) {
 	format := fs.String("format", "text", "text, json (OperationOutcome) or ndjson (one line per resource)")
 	best := fs.Bool("best-practice", false, "report best-practice rules as warnings")
 	tx := fs.String("tx", "", "terminology server `URL` (not part of this version)")
+	data := fs.String("data", dataDir(p), "`DIR` that holds added packages")
 	resolve := fs.String("resolve", "", "`DIR` with resources to resolve references outside the input")
 	jobs := fs.Int("jobs", runtime.GOMAXPROCS(0), "resources validated at the same time")
 	files, err := parseFlags(fs, args)
@@ -45,7 +46,7 @@ func runValidate(ctx context.Context, p *process, args []string) (int, error) {
 	if err != nil {
 		return exitUsage, err
 	}
-	v, err := newValidator(p, igs, *best, *resolve)
+	v, err := newValidator(ctx, p, *data, igs, *best, *resolve)
 	if err != nil {
 		return exitUsage, err
 	}
@@ -76,13 +77,14 @@ func runValidate(ctx context.Context, p *process, args []string) (int, error) {
 	return exitFine, nil
 }
 
-// newValidator loads the guides that igs name: built-in ones by NAME#VERSION, others from files and folders.
-func newValidator(p *process, igs []string, best bool, resolveDir string) (*instance.Validator, error) {
-	lib, err := guides.Load()
+// newValidator loads the guides that igs name: built-in and added ones by NAME#VERSION, others from files and folders, or else from
+// the FHIR package cache.
+func newValidator(ctx context.Context, p *process, data string, igs []string, best bool, resolveDir string) (*instance.Validator, error) {
+	lib, err := loadLibrary(data)
 	if err != nil {
 		return nil, err
 	}
-	lib, ids, err := addGuides(lib, igs)
+	lib, ids, err := addGuides(ctx, lib, newFinder(p, ""), igs)
 	if err != nil {
 		return nil, err
 	}
@@ -99,20 +101,27 @@ func newValidator(p *process, igs []string, best bool, resolveDir string) (*inst
 	return instance.New(set, set.Terms(), o), nil
 }
 
-func addGuides(lib *guides.Library, igs []string) (*guides.Library, []string, error) {
+func addGuides(ctx context.Context, lib *guides.Library, finder *fetch.Finder, igs []string) (*guides.Library, []string, error) {
 	var ids []string
 	var added []*ig.Package
 	for _, name := range igs {
-		if _, err := os.Stat(name); err != nil {
-			ids = append(ids, name)
+		id := strings.Replace(name, "@", "#", 1)
+		if _, ok := find(lib, id); ok {
+			ids = append(ids, id)
 			continue
 		}
-		pk, err := openGuide(name)
+		pk, err := openOrFind(ctx, finder, name)
 		if err != nil {
 			return nil, nil, fmt.Errorf("--ig %s: %w", name, err)
 		}
-		added = append(added, pk)
 		ids = append(ids, pk.ID())
+		if have, ok := find(lib, pk.ID()); ok {
+			if have.Builtin {
+				continue // a published package that this build has as well
+			}
+			return nil, nil, fmt.Errorf("--ig %s: package %s was added already: name it by that, or remove it", name, pk.ID())
+		}
+		added = append(added, pk)
 	}
 	if len(added) == 0 {
 		return lib, ids, nil
