@@ -1,10 +1,14 @@
 package instance_test
 
 import (
+	"archive/tar"
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -221,3 +225,57 @@ func samePath(p string) string {
 func noIndex(p string) string { return anyIndexes.ReplaceAllString(p, "") }
 
 func stripIndex(p string) string { return lastIndex.ReplaceAllString(p, "") }
+
+// TestPackageExamples: the examples that guides ship in their packages have no errors.
+func TestPackageExamples(t *testing.T) {
+	for file, id := range map[string]string{
+		"hl7.fhir.us.core-7.0.0.tgz":                  "hl7.fhir.us.core#7.0.0",
+		"hl7.fhir.us.carin-bb-2.0.0.tgz":              "hl7.fhir.us.carin-bb#2.0.0",
+		"hl7.fhir.us.davinci-pdex-2.2.0.tgz":          "hl7.fhir.us.davinci-pdex#2.2.0",
+		"hl7.fhir.us.davinci-pdex-plan-net-1.1.0.tgz": "hl7.fhir.us.davinci-pdex-plan-net#1.1.0",
+	} {
+		t.Run(id, func(t *testing.T) {
+			v := validator(t, instance.Options{}, id)
+			count := 0
+			for name, src := range packageExamples(t, shared(t, "fhir-packages", file)) {
+				count++
+				for _, is := range errorsOf(validate(t, v, src)) {
+					t.Errorf("%s: %s %s %s", name, is.MessageID, is.Expression, is.Message)
+				}
+			}
+			if count < 20 {
+				t.Errorf("only %d examples", count)
+			}
+		})
+	}
+}
+
+func packageExamples(t *testing.T, path string) map[string][]byte {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string][]byte{}
+	for r := tar.NewReader(z); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return out
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(h.Name, "package/example/") && strings.HasSuffix(h.Name, ".json") && !strings.HasSuffix(h.Name, ".index.json") {
+			b, err := io.ReadAll(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out[filepath.Base(h.Name)] = b
+		}
+	}
+}

@@ -235,7 +235,7 @@ func (w *walk) inContext(e *fhirjson.Node, c profile.Context, parents []*plan) (
 		}
 		return false, true
 	}
-	if want == carrier.el.Path || want == carrier.typ || want == "Element" && carrier.shape != resourceShape {
+	if want == carrier.el.Path || want == carrier.typ || want == "Element" { // Element stands for anything
 		return true, true
 	}
 	if carrier.el.ContentReference != nil && want == carrier.el.ContentReference.Path {

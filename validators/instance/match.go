@@ -160,6 +160,7 @@ func (w *walk) anyMember(n *fhirjson.Node, valueSet string) terminology.Value {
 			return false
 		case terminology.Unknown:
 			best = terminology.Unknown
+		default:
 		}
 		return true
 	})

@@ -275,6 +275,9 @@ func (w *walk) aggregation(e *fhirjson.Node, acts []*plan, l link, target *fhirj
 			where = "bundled"
 		}
 		allowed := p.targets.aggregation
+		if w.scope.bundle == nil && where == "referenced" && slices.Contains(allowed, "bundled") {
+			continue // the Bundle it may stand in is not here
+		}
 		if slices.Contains(allowed, where) || where == "bundled" && slices.Contains(allowed, "referenced") {
 			continue
 		}

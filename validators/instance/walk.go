@@ -45,9 +45,19 @@ func (w *walk) reset() {
 	clear(w.runs[:cap(w.runs)])
 	clear(w.nodes[:cap(w.nodes)])
 	clear(w.findings)
-	clear(w.uncheckeds)
 	clear(w.resources)
 	clear(w.pending)
+	const keep = 4096 // of each; what a huge input left is given back
+	if cap(w.findings) > keep {
+		w.findings = nil
+	}
+	if len(w.uncheckeds) > keep {
+		w.uncheckeds = nil
+	}
+	clear(w.uncheckeds)
+	if cap(w.pending) > keep {
+		w.pending = nil
+	}
 	*w = walk{
 		v: w.v, acts: w.acts[:0], counts: w.counts[:0], runs: w.runs[:0], nodes: w.nodes[:0], findings: w.findings[:0],
 		uncheckeds: w.uncheckeds, resources: w.resources[:0], pending: w.pending[:0],
