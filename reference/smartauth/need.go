@@ -1,0 +1,169 @@
+package smartauth
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// request is a FHIR request as far as scopes are concerned.
+type request struct {
+	method    string
+	segments  []string // of the path below the FHIR base
+	operation string   // "$export", "" for none
+	typ, id   string   // resource type and id in the path
+	search    bool     // a search on typ
+	params    url.Values
+}
+
+// readRequest splits the escaped path below the FHIR base, so that an escaped slash separates nothing. params are the query, with the form of a POSTed search.
+func readRequest(method, path string, params url.Values) request {
+	q := request{method: method, params: params}
+	if path = strings.Trim(path, "/"); path != "" {
+		q.segments = strings.Split(path, "/")
+		for i, seg := range q.segments {
+			if plain, err := url.PathUnescape(seg); err == nil {
+				q.segments[i] = plain
+			}
+		}
+	}
+	for i, seg := range q.segments {
+		switch {
+		case strings.HasPrefix(seg, "$"):
+			if q.operation == "" {
+				q.operation = seg
+			}
+		case i == 0 && resourceType(seg) && seg != "*":
+			q.typ = seg
+		case i == 1 && q.typ != "" && !strings.HasPrefix(seg, "_"):
+			q.id = seg
+		}
+	}
+	get := method == http.MethodGet || method == http.MethodHead
+	q.search = q.operation == "" && q.typ != "" &&
+		(len(q.segments) == 1 && get || len(q.segments) == 2 && q.segments[1] == "_search")
+	return q
+}
+
+// public reports what answers without a token (P2P-DSC-03).
+func (q request) public() bool {
+	return q.method == http.MethodOptions || len(q.segments) > 0 && (q.segments[0] == "metadata" || q.segments[0] == ".well-known")
+}
+
+func anyContext(typ string, r Rights) []Scope { return []Scope{{Type: typ, Rights: r}} }
+
+func system(typ string, r Rights) Scope { return Scope{Context: "system", Type: typ, Rights: r} }
+
+// need says which scopes the request needs (AUTH-13 to AUTH-15, P2P-TOK-121 to 124).
+func (q request) need() Need {
+	if q.operation != "" {
+		return q.operationNeed()
+	}
+	switch {
+	case len(q.segments) == 0 && q.method == http.MethodPost: // a batch can hold anything
+		return Need{{system("*", allRights)}}
+	case len(q.segments) > 0 && q.segments[0] == "bulk": // status and files of a job: any token; the job's URL is a secret of its own
+		return nil
+	case q.typ == "":
+		return Need{{system("*", Read|Search)}}
+	case q.search:
+		return append(Need{anyContext(q.typ, Search)}, q.includes()...)
+	}
+	switch q.method {
+	case http.MethodPost:
+		return Need{{system(q.typ, Create)}}
+	case http.MethodPut, http.MethodPatch:
+		return Need{{system(q.typ, Update)}}
+	case http.MethodDelete:
+		return Need{{system(q.typ, Delete)}}
+	default:
+		return Need{anyContext(q.typ, Read)}
+	}
+}
+
+// includes: what _include and _revinclude bring along has to be readable too. Without a target type an _include can bring
+// anything.
+func (q request) includes() Need {
+	var out Need
+	for name, values := range q.params {
+		base, _, _ := strings.Cut(name, ":")
+		for _, v := range values {
+			parts := strings.Split(v, ":")
+			typ := "*"
+			switch {
+			case base == "_revinclude" && resourceType(parts[0]):
+				typ = parts[0]
+			case base == "_include" && len(parts) == 3 && resourceType(parts[2]):
+				typ = parts[2]
+			case base != "_include" && base != "_revinclude":
+				continue
+			}
+			out = append(out, anyContext(typ, Read))
+		}
+	}
+	return out
+}
+
+func (q request) operationNeed() Need {
+	all := system("*", Read|Search)
+	switch q.operation {
+	case "$member-match":
+		return Need{{{Operation: MemberMatch}, all}}
+	case "$bulk-member-match":
+		return Need{{{Operation: BulkMemberMatch}, all}}
+	case "$provider-member-match":
+		return Need{{{Operation: ProviderMemberMatch}, system("Group", Create), all}}
+	case "$member-add", "$member-remove", "$confirm-attribution-list":
+		return Need{{system("Group", Update)}}
+	case "$attribution-status":
+		return Need{{system("Group", Read)}}
+	case "$export", "$davinci-data-export":
+		var out Need
+		if q.typ == "Group" {
+			out = append(out, []Scope{system("Group", Read)})
+		}
+		for _, t := range q.types() {
+			if q.typ == "Patient" { // a member's token exports that member (P2P-TOK-21)
+				out = append(out, anyContext(t, Read))
+			} else {
+				out = append(out, []Scope{system(t, Read)})
+			}
+		}
+		return out
+	case "$everything":
+		var out Need
+		for _, t := range q.types() {
+			out = append(out, anyContext(t, Read))
+		}
+		return out
+	default:
+		typ := q.typ
+		if typ == "" {
+			typ = "*"
+		}
+		return Need{anyContext(typ, Read)}
+	}
+}
+
+// types are those that _type names, or "*" (also where the parameters are in a body).
+func (q request) types() []string {
+	var out []string
+	for _, v := range q.params["_type"] {
+		for t := range strings.SplitSeq(v, ",") {
+			if t = strings.TrimSpace(t); t == "" {
+				continue
+			}
+			if !resourceType(t) {
+				return []string{"*"}
+			}
+			if !slices.Contains(out, t) {
+				out = append(out, t)
+			}
+		}
+	}
+	if len(out) == 0 {
+		return []string{"*"}
+	}
+	return out
+}
