@@ -151,7 +151,7 @@ func getJSON(t *testing.T, url string, into any) {
 func (p *program) exchanges(t *testing.T, filter string, atLeast int) []exchange {
 	t.Helper()
 	var page struct {
-		Exchanges []exchange `json:"exchanges"`
+		Exchanges []exchange `json:"items"`
 	}
 	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(200 * time.Millisecond) {
 		getJSON(t, fmt.Sprintf("%s/api/v1/exchanges?limit=200&filter=%s", p.dashboard, filter), &page)
