@@ -44,7 +44,9 @@ func (v *Validator) rootPlan(prof *profile.Profile, base *plan) *plan {
 func (v *Validator) newDifference(prof *profile.Profile, el *profile.Element, base *plan) *plan {
 	p := &plan{
 		el: el, prof: prof, base: base, typ: base.typ, shape: base.shape, prim: base.prim, data: base.data, fpType: base.fpType,
-		ref: el.ContentReference,
+	}
+	if el.Children == nil {
+		p.ref = el.ContentReference
 	}
 	if el.Fixed != nil && !sameNode(el.Fixed, base.fixed) {
 		p.fixed = el.Fixed

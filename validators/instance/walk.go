@@ -143,6 +143,8 @@ func (w *walk) member(n, c *fhirjson.Node, k *kids, acts []*plan, counts []int32
 	for _, p := range acts[1:] {
 		if d := w.v.below(p); d != nil && d.forbidden != nil && d.forbidden[m.index] {
 			w.choiceType(c, p.prof, childOf(p, k.slots[m.slot].el.Name))
+			counts[m.slot]++
+			return
 		}
 	}
 	if k.slots[m.slot].many {
