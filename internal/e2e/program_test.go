@@ -23,6 +23,7 @@ import (
 type program struct {
 	dashboard, proxy, reference string
 	cmd                         *exec.Cmd
+	killed, stopped             bool
 }
 
 var binary string
@@ -65,10 +66,7 @@ func start(t *testing.T, args ...string) *program {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = p.cmd.Process.Signal(syscall.SIGTERM)
-		if err := p.cmd.Wait(); err != nil {
-			t.Errorf("the program did not stop well: %v", err)
-		}
+		p.stop(t)
 		if t.Failed() {
 			out, _ := os.ReadFile(log.Name())
 			t.Logf("its stderr:\n%s", out)
@@ -94,6 +92,41 @@ func start(t *testing.T, args ...string) *program {
 	}
 	p.waitReady(t)
 	return p
+}
+
+// stop ends the program as a service manager does and waits for it.
+func (p *program) stop(t *testing.T) {
+	t.Helper()
+	if p.stopped {
+		return
+	}
+	p.stopped = true
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	if err := p.cmd.Wait(); err != nil && !p.killed {
+		t.Errorf("the program did not stop well: %v", err)
+	}
+}
+
+// post sends JSON to the API and reads the answer.
+func (p *program) post(t *testing.T, path, body string, into any) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.dashboard+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode/100 != 2 {
+		t.Fatalf("POST %s: %d, %v: %.300s", path, res.StatusCode, err, answer)
+	}
+	if err := json.Unmarshal(answer, into); err != nil {
+		t.Fatalf("POST %s: %v: %.300s", path, err, answer)
+	}
 }
 
 func (p *program) waitReady(t *testing.T) {
