@@ -368,12 +368,23 @@ func (r *run) exportDeleted(ctx context.Context) ([]fileRow, error) {
 	}
 	w := newWriter(r.dir, "deleted", "Bundle", listDeleted, r.m.o.LinesPerFile)
 	defer w.abandon()
+	patients, all, err := r.patients(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, typ := range r.order.Types {
-		for id, err := range r.m.store.Deleted(ctx, typ, r.order.Since, r.until) {
+		f := resources.Filter{Type: typ, Since: r.order.Since, Until: r.until}
+		if r.order.Level != System {
+			if !r.m.reg.InPatientCompartment(typ) {
+				continue // whose it was cannot be told
+			}
+			f.InCompartment, f.Patients = all, patients
+		}
+		for id, err := range r.m.store.Deleted(ctx, f) {
 			if err != nil {
 				return nil, err
 			}
-			// BULK-INC-08. A deleted resource's compartment is not known any more, so ids are told without saying whose.
+			// BULK-INC-08
 			line := `{"resourceType":"Bundle","id":"` + strings.ToLower(typ) + "-" + clip(id, 48) + `","type":"transaction","entry":[{"request":{"method":"DELETE","url":"` + typ + "/" + id + `"}}]}`
 			if err := w.line([]byte(line)); err != nil {
 				return nil, err

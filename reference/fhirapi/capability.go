@@ -1,7 +1,6 @@
 package fhirapi
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -138,7 +137,7 @@ func (a *API) metadata(c *gin.Context) error {
 	base := a.base(c.Request)
 	last := a.lastStatement.Load()
 	if last == nil || last.base != base {
-		body, err := json.Marshal(a.statement(base))
+		body, err := encode(a.statement(base))
 		if err != nil {
 			return fmt.Errorf("capability statement: %w", err)
 		}

@@ -1,6 +1,8 @@
 package fhirapi
 
 import (
+	"bytes"
+	"encoding/json"
 	"io"
 	"net/http"
 	"slices"
@@ -13,6 +15,15 @@ import (
 )
 
 const fhirJSON = "application/fhir+json;charset=utf-8"
+
+// encode is JSON with URLs as they are: no escapes for HTML.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'}), err
+}
 
 // gzipFrom is the body size in bytes from which gzip pays.
 const gzipFrom = 1400

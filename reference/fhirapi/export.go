@@ -1,7 +1,6 @@
 package fhirapi
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -95,7 +94,7 @@ func (a *API) exportStatus(c *gin.Context) error {
 	c.Header("Cache-Control", "no-store")
 	switch s.State {
 	case bulk.Complete:
-		body, err := json.Marshal(s.Manifest)
+		body, err := encode(s.Manifest)
 		if err != nil {
 			return err
 		}

@@ -1,7 +1,6 @@
 package fhirapi
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -40,7 +39,7 @@ type operationOutcome struct {
 }
 
 func outcome(issues ...issue) []byte {
-	b, err := json.Marshal(operationOutcome{"OperationOutcome", issues})
+	b, err := encode(operationOutcome{"OperationOutcome", issues})
 	if err != nil { // strings always marshal
 		panic(err)
 	}

@@ -161,7 +161,7 @@ func (a *API) total(c *gin.Context, q search.Query, at place, res resources.Resu
 		return len(res.Resources), nil
 	case q.Total == search.TotalAccurate:
 		return a.store.Count(c.Request.Context(), q, nil, 0)
-	case at != (place{}):
+	case at != (place{}), q.Total == search.TotalDefault && !a.store.Cheap(q, nil):
 		return -1, nil
 	}
 	n, err := a.store.Count(c.Request.Context(), q, nil, countUpTo+1)

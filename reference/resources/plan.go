@@ -42,6 +42,8 @@ type plan struct {
 	repeats bool
 	// pre are the arguments of from.
 	pre []any
+	// narrow: few rows are looked at.
+	narrow bool
 	// lone is set when the driver is the only clause: then the index alone can count.
 	lone *cond
 }
@@ -71,6 +73,9 @@ func newPlan(q search.Query, patient []string) (*plan, error) {
 		if w := drives(c); w > best {
 			driver, best = i, w
 		}
+	}
+	if p.narrow = narrow; narrow {
+		p.rid = "+r.rid" // the sign keeps SQLite from walking a whole type in row order instead
 	}
 	for i := range q.Clauses {
 		c := &q.Clauses[i]
@@ -129,20 +134,7 @@ func narrows(c *search.Clause) bool {
 	if c.Modifier != search.Plain || len(c.Chain) > 0 {
 		return false
 	}
-	return c.Param.Code == search.CodeID || c.Param.Code == "patient" && compartment(c)
-}
-
-// compartment reports a clause that the patient column answers alone.
-func compartment(c *search.Clause) bool {
-	if !c.Param.Compartment || c.Modifier != search.Plain || len(c.Chain) > 0 {
-		return false
-	}
-	for _, a := range c.Alts {
-		if a.Qualifier != "Patient" {
-			return false
-		}
-	}
-	return true
+	return c.Param.Code == search.CodeID || c.Param.Compartment
 }
 
 // drives weighs a clause as the driver: 0 cannot, more is more telling.
@@ -394,19 +386,26 @@ func compartmentClause(c *search.Clause, r string) (cond, error) {
 			others = append(others, a)
 		}
 	}
+	// the comparisons with '' are what lets SQLite use its partial index
+	if len(others) == 0 {
+		return condf("("+r+".patient IN ? AND "+r+".patient <> '')", ids), nil
+	}
 	var tests []cond
-	if len(ids) > 0 {
-		// the comparison with '' is what lets SQLite use its partial index
-		tests = append(tests, condf("("+r+".patient IN ? AND "+r+".patient <> '')", ids))
-	}
-	if len(others) > 0 {
-		o, err := indexed(c, others, true, r)
+	for _, a := range others {
+		match, err := termMatch(c, a)
 		if err != nil {
-			return o, err
+			return match, err
 		}
-		tests = append(tests, o)
+		tests = append(tests, match)
 	}
-	return any1(" OR ", tests), nil
+	terms := any1(" OR ", tests)
+	set := "SELECT i.rid FROM ref_term i WHERE i.param = ? AND (" + terms.sql + ")"
+	args := append([]any{c.Param.ID}, terms.args...)
+	if len(ids) > 0 {
+		set += " UNION SELECT x.rid FROM ref_resource x WHERE x.patient IN ? AND x.patient <> '' AND x.type = ? AND x.deleted = 0"
+		args = append(args, ids, c.Param.Type)
+	}
+	return cond{r + ".rid IN (" + set + ")", args}, nil
 }
 
 // chain follows references to resources that fulfil the inner clause.

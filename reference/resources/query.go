@@ -55,15 +55,19 @@ func (s *Store) Search(ctx context.Context, q search.Query, page Page) (Result, 
 	return res, nil
 }
 
+// page is the statement of a page in row order; its last arguments are the row before, the last row and the limit.
+func (p *plan) page(where string) string {
+	return "SELECT " + columns + " FROM " + p.from + " WHERE " + where +
+		" AND " + p.rid + " > ? AND " + p.rid + " <= ? ORDER BY " + p.rid + " LIMIT ?"
+}
+
 func (s *Store) keyset(ctx context.Context, p *plan, page Page) (Result, error) {
 	where, args := p.where()
 	var res Result
 	row := page.After.Row
 	for {
 		limit := page.Limit + 1 - len(res.Resources)
-		sql := "SELECT " + columns + " FROM " + p.from + " WHERE " + where +
-			" AND " + p.rid + " > ? AND " + p.rid + " <= ? ORDER BY " + p.rid + " LIMIT ?"
-		got, err := s.query(ctx, s.db.Read, sql, append(append([]any{}, args...), row, page.After.Last, limit)...)
+		got, err := s.query(ctx, s.db.Read, p.page(where), append(append([]any{}, args...), row, page.After.Last, limit)...)
 		if err != nil {
 			return res, err
 		}
@@ -140,6 +144,13 @@ func (s *Store) sorted(ctx context.Context, q search.Query, p *plan, page Page) 
 	return res, nil
 }
 
+// Cheap reports whether counting all matches costs no more than finding a few: an index alone answers, or a patient or an id
+// leaves little to look at.
+func (s *Store) Cheap(q search.Query, patients []string) bool {
+	p, err := newPlan(q, patients)
+	return err == nil && (p.narrow || p.lone != nil || len(q.Clauses) == 0)
+}
+
 // Count counts the matches up to limit, all of them when limit is 0.
 func (s *Store) Count(ctx context.Context, q search.Query, patients []string, limit int) (int, error) {
 	p, err := newPlan(q, patients)
@@ -147,9 +158,13 @@ func (s *Store) Count(ctx context.Context, q search.Query, patients []string, li
 		return 0, err
 	}
 	where, args := p.where()
-	sql := "SELECT DISTINCT r.rid FROM " + p.from + " WHERE " + where
+	distinct := ""
+	if p.repeats {
+		distinct = "DISTINCT "
+	}
+	sql := "SELECT " + distinct + "r.rid FROM " + p.from + " WHERE " + where
 	if p.lone != nil { // index rows are of current resources of the type only
-		sql, args = "SELECT DISTINCT i.rid FROM ref_term i WHERE "+p.lone.sql, slices.Clone(p.lone.args)
+		sql, args = "SELECT "+distinct+"i.rid FROM ref_term i WHERE "+p.lone.sql, slices.Clone(p.lone.args)
 	}
 	if limit > 0 {
 		sql += " LIMIT ?"

@@ -62,8 +62,9 @@ type Store struct {
 	log   *slog.Logger
 	pack  packer
 
-	write sync.Mutex // held from the choice of lastUpdated to the commit, so that times follow commit order
+	write sync.Mutex   // held from the choice of lastUpdated to the commit, so that times follow commit order
 	used  int64        // the highest row id given out, guarded by write
+	floor time.Time    // no later change is as old as this, guarded by write
 	last  atomic.Int64 // the highest row id committed
 }
 
@@ -216,5 +217,6 @@ func (s *Store) Counts(ctx context.Context) (map[string]int64, error) {
 func (s *Store) Settled() time.Time {
 	s.write.Lock()
 	defer s.write.Unlock()
-	return s.clock().UTC().Truncate(time.Millisecond).Add(-time.Millisecond) // this millisecond may get more
+	s.floor = s.clock().UTC().Truncate(time.Millisecond)
+	return s.floor
 }

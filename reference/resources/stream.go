@@ -45,54 +45,76 @@ func (s *Store) Stream(ctx context.Context, f Filter) iter.Seq2[Resource, error]
 	}
 }
 
-func (s *Store) streamRows(ctx context.Context, f Filter, patients []string, yield func(Resource, error) bool) bool {
-	where, base := "r.type = ?", []any{f.Type}
+// where is the filter as SQL, but for deleted and the two times.
+func (f *Filter) where(patients []string) (string, []any) {
+	where, args := "r.type = ?", []any{f.Type}
 	if patients != nil {
 		where += " AND r.patient IN ? AND r.patient <> ''"
-		base = append(base, patients)
+		args = append(args, patients)
 	}
 	if f.InCompartment {
 		where += " AND r.patient <> ''"
 	}
+	return where, args
+}
+
+func (s *Store) streamRows(ctx context.Context, f Filter, patients []string, yield func(Resource, error) bool) bool {
+	where, args := f.where(patients)
+	since := ""
 	if !f.Since.IsZero() {
-		where += " AND r.updated > ?"
-		base = append(base, f.Since.UnixMilli())
+		since = " AND r.updated > ?"
 	}
-	if f.Until.IsZero() {
-		where += " AND r.deleted = 0"
-	} else {
-		where += " AND (r.deleted = 0 OR r.updated > ?)"
-		base = append(base, f.Until.UnixMilli())
-	}
-	sql := "SELECT " + columns + " FROM ref_resource r WHERE " + where + " AND r.rid > ? ORDER BY r.rid LIMIT ?"
-	last := int64(0)
-	for {
-		rs, err := s.query(ctx, s.db.Read, sql, append(slices.Clone(base), last, streamRows)...)
-		if err != nil {
-			yield(Resource{}, fmt.Errorf("read %s: %w", f.Type, err))
-			return false
-		}
-		for _, r := range rs {
-			last = r.rid
-			if !f.Until.IsZero() && r.Updated.After(f.Until) {
-				old, err := s.asOf(ctx, r.rid, f.Until)
+	pass := func(sql string, args []any) bool {
+		for last := int64(0); ; {
+			rs, err := s.query(ctx, s.db.Read, sql, append(slices.Clone(args), last, streamRows)...)
+			if err != nil {
+				yield(Resource{}, fmt.Errorf("read %s: %w", f.Type, err))
+				return false
+			}
+			for _, r := range rs {
+				last = r.rid
+				at, err := s.at(ctx, r, f)
 				if err != nil {
 					yield(Resource{}, err)
 					return false
 				}
-				if old == nil || old.Deleted || !f.Since.IsZero() && !old.Updated.After(f.Since) {
-					continue
+				if at != nil && !yield(*at, nil) {
+					return false
 				}
-				r = *old
 			}
-			if !yield(r, nil) {
-				return false
+			if len(rs) < streamRows {
+				return true
 			}
-		}
-		if len(rs) < streamRows {
-			return true
 		}
 	}
+	page := " AND r.rid > ? ORDER BY r.rid LIMIT ?"
+	if patients != nil {
+		page = " AND +r.rid > ? ORDER BY +r.rid LIMIT ?" // as in newPlan
+	}
+	sql, current := "SELECT "+columns+" FROM ref_resource r WHERE "+where, slices.Clone(args)
+	if since != "" {
+		current = append(current, f.Since.UnixMilli())
+	}
+	if !pass(sql+" AND r.deleted = 0"+since+page, current) {
+		return false
+	}
+	if f.Until.IsZero() {
+		return true
+	}
+	// what was there at Until and is deleted now; a pass of its own, so that both have an index
+	return pass(sql+" AND r.deleted = 1 AND r.updated > ?"+page, append(args, f.Until.UnixMilli()))
+}
+
+// at is the version of r that f asks for, nil for none.
+func (s *Store) at(ctx context.Context, r Resource, f Filter) (*Resource, error) {
+	if f.Until.IsZero() || !r.Updated.After(f.Until) {
+		return &r, nil
+	}
+	old, err := s.asOf(ctx, r.rid, f.Until)
+	if err != nil || old == nil || old.Deleted || !f.Since.IsZero() && !old.Updated.After(f.Since) {
+		return nil, err
+	}
+	return old, nil
 }
 
 func (s *Store) asOf(ctx context.Context, rid int64, t time.Time) (*Resource, error) {
@@ -103,28 +125,27 @@ func (s *Store) asOf(ctx context.Context, rid int64, t time.Time) (*Resource, er
 	return &rs[0], nil
 }
 
-// Deleted streams the ids of a type's resources that were deleted in (since, until]. A deleted resource is in no compartment
-// any more, so these are not narrowed to patients.
-func (s *Store) Deleted(ctx context.Context, typ string, since, until time.Time) iter.Seq2[string, error] {
+// Deleted streams the ids of the filter's resources that were deleted in (Since, Until].
+func (s *Store) Deleted(ctx context.Context, f Filter) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		rows, err := s.db.Read.WithContext(ctx).Raw("SELECT id FROM ref_resource WHERE type = ? AND deleted = 1 AND updated > ? AND updated <= ? ORDER BY id",
-			typ, since.UnixMilli(), until.UnixMilli()).Rows()
-		if err != nil {
-			yield("", err)
-			return
+		parts := [][]string{nil}
+		if f.Patients != nil {
+			parts = slices.Collect(slices.Chunk(f.Patients, streamPatients))
 		}
-		defer rows.Close() //nolint:errcheck // rows.Err below tells what Close would
-		for rows.Next() {
-			var id string
-			if err := rows.Scan(&id); err != nil || !yield(id, nil) {
-				if err != nil {
-					yield("", err)
-				}
+		for _, part := range parts {
+			where, args := f.where(part)
+			var ids []string
+			err := s.db.Read.WithContext(ctx).Raw("SELECT r.id FROM ref_resource r WHERE "+where+" AND r.deleted = 1 AND r.updated > ? AND r.updated <= ? ORDER BY r.id",
+				append(args, f.Since.UnixMilli(), f.Until.UnixMilli())...).Scan(&ids).Error
+			if err != nil {
+				yield("", fmt.Errorf("deleted %s: %w", f.Type, err))
 				return
 			}
-		}
-		if err := rows.Err(); err != nil {
-			yield("", err)
+			for _, id := range ids {
+				if !yield(id, nil) {
+					return
+				}
+			}
 		}
 	}
 }
@@ -177,7 +198,7 @@ func (s *Store) IDs(ctx context.Context, typ string) ([]string, error) {
 // Compartment gives a page of everything in a patient's compartment, the patient first, then in order of creation. types nil
 // means every type.
 func (s *Store) Compartment(ctx context.Context, patient string, types []string, since time.Time, page Page) (Result, error) {
-	sql := "SELECT " + columns + " FROM ref_resource r WHERE r.patient = ? AND r.patient <> '' AND r.deleted = 0 AND r.rid > ?"
+	sql := "SELECT " + columns + " FROM ref_resource r WHERE r.patient = ? AND r.patient <> '' AND r.deleted = 0 AND +r.rid > ?"
 	args := []any{patient, page.After.Row}
 	if types != nil {
 		sql += " AND r.type IN ?"
@@ -187,7 +208,7 @@ func (s *Store) Compartment(ctx context.Context, patient string, types []string,
 		sql += " AND r.updated > ?"
 		args = append(args, since.UnixMilli())
 	}
-	got, err := s.query(ctx, s.db.Read, sql+" ORDER BY r.rid LIMIT ?", append(args, page.Limit+1)...)
+	got, err := s.query(ctx, s.db.Read, sql+" ORDER BY +r.rid LIMIT ?", append(args, page.Limit+1)...)
 	if err != nil {
 		return Result{}, fmt.Errorf("compartment of Patient/%s: %w", patient, err)
 	}

@@ -75,7 +75,7 @@ func (s *Store) locked(ctx context.Context, do func(tx *gorm.DB, now time.Time) 
 	s.write.Lock()
 	defer s.write.Unlock()
 	err := s.db.Write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		return do(tx, s.clock().UTC().Truncate(time.Millisecond))
+		return do(tx, later(s.clock().UTC().Truncate(time.Millisecond), s.floor))
 	})
 	if err == nil {
 		s.last.Store(s.used)
@@ -110,6 +110,13 @@ func (s *Store) replace(ctx context.Context, tx *gorm.DB, w *batch, old Resource
 	}
 	if err := s.archive(ctx, tx, old); err != nil {
 		return err
+	}
+	if r.Deleted { // the patient stays: an export tells only those whose data it holds what was deleted
+		err := tx.WithContext(ctx).Exec("UPDATE ref_resource SET version = ?, updated = ?, deleted = 1, body = ? WHERE rid = ?", r.Version, r.Updated.UnixMilli(), []byte{}, r.rid).Error
+		if err != nil {
+			return fmt.Errorf("%s/%s: %w", r.Type, r.ID, err)
+		}
+		return nil
 	}
 	err := tx.WithContext(ctx).Exec("UPDATE ref_resource SET version = ?, updated = ?, deleted = ?, patient = ?, body = ? WHERE rid = ?",
 		r.Version, r.Updated.UnixMilli(), flag(r.Deleted), entries.Patient, notNil(s.pack.pack(r.Body)), r.rid).Error

@@ -11,6 +11,7 @@ CREATE TABLE ref_resource (
 CREATE UNIQUE INDEX ref_resource_key ON ref_resource (type, id);
 CREATE INDEX ref_resource_type ON ref_resource (type) WHERE deleted = 0;
 CREATE INDEX ref_resource_patient ON ref_resource (patient, type) WHERE deleted = 0 AND patient <> '';
+CREATE INDEX ref_resource_deleted ON ref_resource (type, updated) WHERE deleted = 1;
 CREATE TABLE ref_version (
   rid INTEGER NOT NULL,
   version INTEGER NOT NULL,
