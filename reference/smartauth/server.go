@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -156,7 +157,11 @@ func New(ctx context.Context, db *sqldb.DB, dataDir string, o Options) (*Server,
 		}
 		s.issuers[iss] = keys
 	}
-	if err := db.Migrate(ctx, "smartauth", migrations); err != nil {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Migrate(ctx, "smartauth", files); err != nil {
 		return nil, fmt.Errorf("authorization server: %w", err)
 	}
 	return s, s.prepare(dataDir)
