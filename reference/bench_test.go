@@ -96,6 +96,29 @@ func BenchmarkRequests(b *testing.B) {
 	}
 }
 
+// BenchmarkParallel is the mix of the target: reads and simple searches on all cores.
+func BenchmarkParallel(b *testing.B) {
+	ref := open(b)
+	if _, err := ref.Seed(b.Context(), synth.New(synth.Options{Seed: 1, Members: 300}).All(), resources.LoadOptions{}); err != nil {
+		b.Fatal(err)
+	}
+	h := ref.Handler()
+	paths := []string{"/fhir/Patient/999", "/fhir/Condition?patient=999", "/fhir/Patient?identifier=99999", "/fhir/Observation?patient=999&category=laboratory&_count=10"}
+	b.ReportAllocs()
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for i := 0; pb.Next(); i++ {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequestWithContext(b.Context(), http.MethodGet, paths[i%len(paths)], nil))
+			if w.Code != http.StatusOK {
+				b.Error(w.Code, w.Body.String())
+				return
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
+}
+
 // BenchmarkExport reports resources per second from kick-off to the finished manifest.
 func BenchmarkExport(b *testing.B) {
 	ref := open(b)

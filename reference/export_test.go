@@ -253,19 +253,19 @@ func TestExportSurvivesRestart(t *testing.T) {
 		}
 	}
 	var jobs []string
-	process(30, func(s *server) {
+	process(12, func(s *server) {
 		for range 5 {
 			r := s.get("/Patient/$export")
 			_, path, _ := strings.Cut(r.header.Get("Content-Location"), "/fhir")
 			jobs = append(jobs, path)
 		}
-		ctx, kill := context.WithTimeout(t.Context(), 120*time.Millisecond)
+		ctx, kill := context.WithTimeout(t.Context(), 60*time.Millisecond)
 		defer kill()
 		if err := s.ref.Run(ctx); err != nil {
 			t.Error(err)
 		}
 	})
-	process(30, func(s *server) {
+	process(12, func(s *server) {
 		if s.seed.Created+s.seed.Updated != 0 {
 			t.Errorf("seeding again changed the data: %+v", s.seed)
 		}

@@ -318,6 +318,11 @@ func (m *Manager) failed(ctx context.Context, id string) bool {
 		return false
 	}
 	row, err := m.job(ctx, id)
+	if err == nil && row.State == Failed {
+		if err := m.remove(ctx, id); err != nil {
+			m.o.Logger.ErrorContext(ctx, "files of a failed export not removed", "job", id, "error", err)
+		}
+	}
 	return err == nil && row.State == Running
 }
 

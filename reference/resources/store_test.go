@@ -263,8 +263,8 @@ func TestHistoryAndStreamAsOf(t *testing.T) {
 		if !slices.Equal(gone, []string{"c2"}) {
 			t.Errorf("deleted %v", gone)
 		}
-		for id := range f.Deleted(t.Context(), resources.Filter{Type: "Condition", Patients: []string{"p"}, Since: t1, Until: f.clock.Now()}) {
-			t.Errorf("%s was never p's", id)
+		for id, err := range f.Deleted(t.Context(), resources.Filter{Type: "Condition", Patients: []string{"p"}, Since: t1, Until: f.clock.Now()}) {
+			t.Errorf("%s was never p's, %v", id, err)
 		}
 		h, err := f.History(t.Context(), "Condition", "c2")
 		if err != nil || len(h) != 2 || !h[0].Deleted || h[1].Version != 1 || h[1].Body == nil {
