@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+
+	"fhirwire/reference"
 )
 
 // config is what serve can be told. Precedence: flag, then environment, then file, then default.
@@ -32,12 +34,14 @@ type config struct {
 	MaxBody  int64  `yaml:"max-body"`
 	LogLevel string `yaml:"log-level"`
 	Demo     bool   `yaml:"demo"`
+	// Load are files and folders of resources for the reference server.
+	Load list `yaml:"load"`
 }
 
 // setting ties a key (flag and file) and its environment variable to a field.
 type setting struct {
 	key, usage string
-	field      any // *string, *int64 or *bool
+	field      any // *string, *int64, *bool or *list
 }
 
 func (c *config) settings() []setting {
@@ -56,6 +60,7 @@ func (c *config) settings() []setting {
 		{"max-body", "bytes of a body that are stored; the rest is forwarded, counted and hashed", &c.MaxBody},
 		{"log-level", "debug, info, warn or error", &c.LogLevel},
 		{"demo", "seed the reference server and play a client through the proxy", &c.Demo},
+		{"load", "file or folder of resources (NDJSON, JSON, Bundles) for the reference server; may be repeated", &c.Load},
 	}
 }
 
@@ -65,6 +70,9 @@ func defaultConfig() config {
 		MaxBody: 64 << 20, LogLevel: "info",
 	}
 }
+
+// pathSeparator stands between the paths of a list in one string.
+const pathSeparator = string(filepath.ListSeparator)
 
 // envName is the environment variable of a key: FHIRWIRE_PROXY_LISTEN.
 func envName(key string) string {
@@ -80,6 +88,13 @@ func loadConfig(p *process, args []string) (config, error) {
 	given := map[string]string{}
 	for _, s := range c.settings() {
 		set := func(v string) error { given[s.key] = v; return assign(s.field, v) }
+		if _, isList := s.field.(*list); isList {
+			fs.Func(s.key, s.usage, func(v string) error {
+				given[s.key] = strings.TrimPrefix(given[s.key]+pathSeparator+v, pathSeparator)
+				return nil
+			})
+			continue
+		}
 		usage := fmt.Sprintf("%s (default %v)", s.usage, deref(s.field))
 		if _, isBool := s.field.(*bool); isBool {
 			fs.BoolFunc(s.key, s.usage, set)
@@ -133,6 +148,8 @@ func assign(field any, v string) error {
 			return fmt.Errorf("%q is neither true nor false", v)
 		}
 		*f = b
+	case *list:
+		*f = filepath.SplitList(v)
 	}
 	return nil
 }
@@ -185,6 +202,12 @@ func (c *config) check() []error {
 	}
 	if _, err := c.level(); err != nil {
 		errs = append(errs, err)
+	}
+	if len(c.Load) > 0 && c.ReferenceListen == "off" {
+		errs = append(errs, errors.New("load: needs the reference server; leave reference-listen on"))
+	}
+	if err := reference.CheckFiles(c.Load); err != nil {
+		errs = append(errs, fmt.Errorf("load: %w", err))
 	}
 	if c.Demo && c.ReferenceListen == "off" {
 		errs = append(errs, errors.New("demo: needs the reference server; leave reference-listen on"))

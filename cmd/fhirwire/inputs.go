@@ -141,20 +141,29 @@ func readLines(name string, r io.Reader, emit func(*job) bool) bool {
 // progress shows a count on a terminal, and nothing elsewhere.
 type progress struct {
 	p     *process
+	what  string
 	n     int
 	shown time.Time
 }
 
-func newProgress(p *process) *progress { return &progress{p: p, shown: p.now()} }
+func newProgress(p *process, what string) *progress {
+	return &progress{p: p, what: what, shown: p.now()}
+}
 
 func (g *progress) step() {
 	g.n++
-	if !g.p.terminal || g.n%64 != 0 {
+	if g.n%64 == 0 {
+		g.show()
+	}
+}
+
+func (g *progress) show() {
+	if !g.p.terminal {
 		return
 	}
 	if now := g.p.now(); now.Sub(g.shown) > 200*time.Millisecond {
 		g.shown = now
-		_, _ = fmt.Fprintf(g.p.stderr, "\r%d resources validated", g.n)
+		_, _ = fmt.Fprintf(g.p.stderr, "\r%d %s", g.n, g.what)
 	}
 }
 

@@ -44,13 +44,14 @@ func commands() []command {
 		{"serve", "[--demo] [flags]", "runs dashboard, proxy and reference server in one process", runServe},
 		{"validate", "[flags] FILE|DIR|GLOB|-…", "validates FHIR JSON and NDJSON", runValidate},
 		{"fhirpath", "[--context EXPR] EXPR [FILE|-]", "evaluates FHIRPath", runFHIRPath},
+		{"generate", "--members N --seed S --out DIR", "writes synthetic payer data as NDJSON", runGenerate},
 		{"packages", "list|show|add|remove", "shows and adds implementation guides", runPackages},
 		{"version", "", "prints version, commit and the built-in guides", runVersion},
 	}
 }
 
 // later are commands of the product that this version does not have yet.
-var later = []string{"run", "judge", "har", "directory", "ca", "plans", "generate"}
+var later = []string{"run", "judge", "har", "directory", "ca", "plans"}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

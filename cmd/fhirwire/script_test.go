@@ -1,7 +1,10 @@
 package main
 
 import (
+	"io"
+	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +19,7 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata/script", Cmds: map[string]func(*testscript.TestScript, bool, []string){
 		"waitfile": waitFile,
+		"waitget":  waitGet,
 		"stop":     stop,
 	}})
 }
@@ -28,6 +32,22 @@ func waitFile(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("%s did not appear within a minute", args[0])
+}
+
+// waitGet waits until a URL answers with a text.
+func waitGet(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		res, err := http.Get(args[0]) //nolint:noctx // ends with the test
+		if err != nil {
+			continue
+		}
+		body, err := io.ReadAll(res.Body)
+		ts.Check(res.Body.Close())
+		if err == nil && strings.Contains(string(body), args[1]) {
+			return
+		}
+	}
+	ts.Fatalf("%s did not say %q within a minute", args[0], args[1])
 }
 
 // stop asks the background command to end, as a person would with Ctrl-C.

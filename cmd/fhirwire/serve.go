@@ -225,6 +225,9 @@ func (a *app) run(ctx context.Context) error {
 		servers.Go(func() error { return a.payer.Run(serving) })
 		servers.Go(func() error { return a.reference.serve(serving, a.payer.Handler(), a.logger) })
 	}
+	if len(a.cfg.Load) > 0 {
+		servers.Go(func() error { return a.load(serving) })
+	}
 	if a.cfg.Demo {
 		servers.Go(func() error { return a.demo(serving) })
 	}

@@ -198,7 +198,7 @@ func validateAll(ctx context.Context, v *instance.Validator, inputs []string, p 
 	go func() {
 		defer close(out)
 		defer cancel()
-		progress := newProgress(p)
+		progress := newProgress(p, "resources validated")
 		for j := range ordered {
 			<-j.done
 			progress.step()
