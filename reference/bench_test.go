@@ -9,33 +9,20 @@ import (
 	"testing"
 	"time"
 
-	"fhirwire/internal/sqldb"
 	"fhirwire/reference"
 	"fhirwire/reference/resources"
 	"fhirwire/reference/synth"
-	"fhirwire/validators/guides"
 )
 
 func open(b *testing.B) *reference.Server {
 	b.Helper()
 	dir := b.TempDir()
-	db, err := sqldb.Open(b.Context(), sqldb.SQLiteDSN(filepath.Join(dir, "ref.db")), sqldb.Options{Synchronous: "off"})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = db.Close() })
-	lib, err := guides.Load()
-	if err != nil {
-		b.Fatal(err)
-	}
-	set, err := lib.Set()
-	if err != nil {
-		b.Fatal(err)
-	}
-	ref, err := reference.New(b.Context(), db, set, reference.Options{DataDir: dir, Clock: time.Now})
-	if err != nil {
-		b.Fatal(err)
-	}
+	db, ref := openServer(b, filepath.Join(dir, "ref.db"), dir)
+	b.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			b.Error(err)
+		}
+	})
 	return ref
 }
 

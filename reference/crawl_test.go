@@ -12,7 +12,6 @@ import (
 
 	"fhirwire/validators"
 	"fhirwire/validators/fhirjson"
-	"fhirwire/validators/guides"
 	"fhirwire/validators/instance"
 )
 
@@ -26,11 +25,7 @@ type judge struct {
 
 func newJudge(t *testing.T) *judge {
 	t.Helper()
-	lib, err := guides.Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := lib.Set()
+	set, err := guideSet()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,6 @@ import (
 	"fhirwire/reference"
 	"fhirwire/reference/resources"
 	"fhirwire/reference/synth"
-	"fhirwire/validators/guides"
 )
 
 // lines reads every file of a list: the ids by type.
@@ -224,11 +223,7 @@ func TestKickOffRefuses(t *testing.T) {
 // TestExportSurvivesRestart: jobs accepted by one process, half done at most, are finished by the next, once each.
 func TestExportSurvivesRestart(t *testing.T) {
 	dir := t.TempDir()
-	lib, err := guides.Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := lib.Set()
+	set, err := guideSet()
 	if err != nil {
 		t.Fatal(err)
 	}

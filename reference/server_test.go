@@ -3,12 +3,14 @@ package reference_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,11 +21,75 @@ import (
 	"fhirwire/reference/resources"
 	"fhirwire/reference/synth"
 	"fhirwire/validators/guides"
+	"fhirwire/validators/profile"
 )
 
 func TestMain(m *testing.M) {
 	gin.SetMode(gin.ReleaseMode)
-	os.Exit(m.Run())
+	dir, err := os.MkdirTemp("", "reference")
+	if err != nil {
+		panic(err)
+	}
+	templates.dir = dir
+	code := m.Run()
+	if err := os.RemoveAll(dir); err != nil {
+		panic(err)
+	}
+	os.Exit(code)
+}
+
+var guideSet = sync.OnceValues(func() (*profile.Set, error) {
+	lib, err := guides.Load()
+	if err != nil {
+		return nil, err
+	}
+	return lib.Set()
+})
+
+// templates are seeded databases that tests start from, by number of members.
+var templates struct {
+	dir  string
+	mu   sync.Mutex
+	done map[int]string
+}
+
+func template(t testing.TB, members int) string {
+	t.Helper()
+	templates.mu.Lock()
+	defer templates.mu.Unlock()
+	if path := templates.done[members]; path != "" {
+		return path
+	}
+	path := filepath.Join(templates.dir, fmt.Sprintf("%d.db", members))
+	db, ref := openServer(t, path, t.TempDir())
+	if _, err := ref.Seed(t.Context(), synth.New(synth.Options{Seed: 1, Members: members, LargeObservations: 150}).All(), resources.LoadOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil { // and with it the write-ahead log
+		t.Fatal(err)
+	}
+	if templates.done == nil {
+		templates.done = map[int]string{}
+	}
+	templates.done[members] = path
+	return path
+}
+
+func openServer(t testing.TB, path, dir string) (*sqldb.DB, *reference.Server) {
+	t.Helper()
+	db, err := sqldb.Open(t.Context(), sqldb.SQLiteDSN(path), sqldb.Options{Synchronous: "off"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := guideSet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref, err := reference.New(t.Context(), db, set, reference.Options{DataDir: dir, Clock: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db, ref
 }
 
 // server is a seeded reference payer behind HTTP.
@@ -36,28 +102,17 @@ type server struct {
 
 func start(t testing.TB, members int) *server {
 	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
+	data, err := os.ReadFile(template(t, members))
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
-	db, err := sqldb.Open(ctx, sqldb.SQLiteDSN(filepath.Join(dir, "ref.db")), sqldb.Options{Synchronous: "off"})
-	if err != nil {
+	path := filepath.Join(dir, "ref.db")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	lib, err := guides.Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := lib.Set()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ref, err := reference.New(ctx, db, set, reference.Options{DataDir: dir, Clock: time.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	report, err := ref.Seed(ctx, synth.New(synth.Options{Seed: 1, Members: members, LargeObservations: 150}).All(), resources.LoadOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	db, ref := openServer(t, path, dir)
+	ctx, stop := context.WithCancel(t.Context())
 	hs := httptest.NewServer(ref.Handler())
 	done := make(chan error, 1)
 	go func() { done <- ref.Run(ctx) }()
@@ -71,7 +126,7 @@ func start(t testing.TB, members int) *server {
 			t.Error(err)
 		}
 	})
-	return &server{t: t, url: hs.URL + "/fhir", ref: ref, seed: report}
+	return &server{t: t, url: hs.URL + "/fhir", ref: ref}
 }
 
 type reply struct {
