@@ -29,7 +29,7 @@ type eventStream struct {
 	sse  *api.SSE
 	sc   scope
 	last int64 // the number of the newest exchange told of
-	// refused are numbers in the range told of that need another look when they are judged, since a filter may match then.
+	// judged are numbers that got a verdict since the last send; a filter may match them only now.
 	judged map[int64]bool
 }
 
@@ -105,7 +105,7 @@ func (es *eventStream) send(ctx context.Context) error {
 	switch {
 	case page.Newer || es.last == 0 && page.Older:
 		// More than fits: skip to the end, the browser reads the list again.
-		newest, err := es.s.deps.Exchanges.Exchanges(ctx, proxy.Query{Filter: es.sc.filter, Limit: 1})
+		newest, err := es.s.deps.Exchanges.Exchanges(ctx, proxy.Query{Filter: es.sc.filter, Limit: 1, SkipTotal: true})
 		if err != nil {
 			return err
 		}
@@ -142,7 +142,7 @@ func (es *eventStream) tellJudged(ctx context.Context, judged map[int64]bool, se
 		for k < len(numbers) && numbers[k] < first+eventRows {
 			k++
 		}
-		page, err := es.s.deps.Exchanges.Exchanges(ctx, proxy.Query{Filter: es.sc.filter, After: first - 1, Before: numbers[k-1] + 1, Limit: eventRows})
+		page, err := es.s.deps.Exchanges.Exchanges(ctx, proxy.Query{Filter: es.sc.filter, After: first - 1, Before: numbers[k-1] + 1, Limit: eventRows, SkipTotal: true})
 		if err != nil {
 			return err
 		}
@@ -157,7 +157,7 @@ func (es *eventStream) tellJudged(ctx context.Context, judged map[int64]bool, se
 
 // again re-sends what may have been judged while the browser was away.
 func (es *eventStream) again(ctx context.Context) error {
-	page, err := es.s.deps.Exchanges.Exchanges(ctx, proxy.Query{Filter: es.sc.filter, Before: es.last + 1, Limit: pageRows})
+	page, err := es.s.deps.Exchanges.Exchanges(ctx, proxy.Query{Filter: es.sc.filter, Before: es.last + 1, Limit: pageRows, SkipTotal: true})
 	if err != nil {
 		return err
 	}

@@ -27,8 +27,12 @@ type viewRequest struct {
 const listedFindings = 200
 
 var tabNames = []struct{ key, text string }{
-	{"summary", "Summary"}, {"request", "Request"}, {"response", "Response"}, {"findings", "Findings"},
-	{"connection", "Connection and timing"}, {"changes", "Changes by the proxy"},
+	{"summary", "Summary"},
+	{"request", "Request"},
+	{"response", "Response"},
+	{"findings", "Findings"},
+	{"connection", "Connection and timing"},
+	{"changes", "Changes by the proxy"},
 }
 
 // exchange is the page of one exchange, a tab a path, or the pane.
@@ -353,8 +357,11 @@ func (s *Server) times(t proxy.Timing) []views.Fact {
 		name string
 		at   time.Time
 	}{
-		{"Request arrived", t.Start}, {"Server connected", t.Connected}, {"Request sent", t.RequestDone},
-		{"Response began", t.FirstByte}, {"Response ended", t.End},
+		{"Request arrived", t.Start},
+		{"Server connected", t.Connected},
+		{"Request sent", t.RequestDone},
+		{"Response began", t.FirstByte},
+		{"Response ended", t.End},
 	} {
 		value := "not seen"
 		if !m.at.IsZero() {
@@ -388,6 +395,9 @@ func findingView(n *names, ex *proxy.Exchange, is *validators.Issue, index int) 
 		Key: "f" + strconv.Itoa(index), Severity: mark, Title: text(is.Message), Expected: text(is.Expected), Found: text(is.Found),
 		Side: visible([]byte(n.who(ex.Channel, is.Side))), Short: string(is.Side), DoNext: text(is.DoNext), Expression: text(is.Expression),
 		RuleID: is.MessageID, Constraint: text(is.Constraint), Require: text(is.Requirement),
+	}
+	if is.NotChecked {
+		f.Side, f.Short = "", "" // it counts neither way
 	}
 	f.Back = "l-" + f.Key
 	if is.Profile != "" {

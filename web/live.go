@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -90,7 +91,7 @@ func (s *Server) live(c *gin.Context) error {
 	if err := s.preselect(ctx, c, n, &v); err != nil {
 		return err
 	}
-	return render(c, 200, views.LivePage(v))
+	return render(c, http.StatusOK, views.LivePage(v))
 }
 
 func (s *Server) preselect(ctx context.Context, c *gin.Context, n *names, v *views.Live) error {
@@ -233,9 +234,13 @@ func (s *Server) bareShell(c *gin.Context, title string) views.Shell {
 	if theme != "light" && theme != "dark" {
 		theme = ""
 	}
+	self := "/"
+	if c.Request.Method == http.MethodGet {
+		self = c.Request.URL.RequestURI()
+	}
 	return views.Shell{
 		Title: title, Theme: theme, CSS: s.files.URL("app.css"), JS: s.files.URL("app.js"), Event: s.opts.Event,
-		Self: c.Request.URL.RequestURI(), Scope: "All pairs", Scopes: []views.Link{{Text: "All pairs", Href: "/"}},
+		Self: self, Scope: "All pairs", Scopes: []views.Link{{Text: "All pairs", Href: "/"}},
 	}
 }
 

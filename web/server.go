@@ -100,7 +100,12 @@ func (s *Server) routes(a *api.API) http.Handler {
 	r.NoRoute(func(c *gin.Context) { s.fail(c, errNoPage) })
 	r.NoMethod(func(c *gin.Context) { s.fail(c, errNoMethod) })
 
-	page := func(method, path string, h func(*gin.Context) error) { r.Handle(method, path, s.page(h)) }
+	page := func(method, path string, h func(*gin.Context) error) {
+		r.Handle(method, path, s.page(h))
+		if method == http.MethodGet && path != "/events" {
+			r.HEAD(path, s.page(h))
+		}
+	}
 	page(http.MethodGet, "/", s.live)
 	page(http.MethodGet, "/events", s.events)
 	page(http.MethodGet, "/exchanges/:id", s.exchange)
@@ -119,8 +124,10 @@ func (s *Server) routes(a *api.API) http.Handler {
 	r.GET(static.Prefix+"*name", gin.WrapH(s.files))
 	r.HEAD(static.Prefix+"*name", gin.WrapH(s.files))
 
-	r.GET("/healthz", s.healthz)
-	r.GET("/readyz", s.readyz)
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		r.Handle(method, "/healthz", s.healthz)
+		r.Handle(method, "/readyz", s.readyz)
+	}
 	r.GET("/metrics", gin.WrapH(s.metrics.handler))
 	a.Register(r.Group("/api/v1"))
 	return r

@@ -51,6 +51,10 @@ func (s *Server) systemsPage(c *gin.Context, status int, f views.SystemForm, pai
 	if err != nil {
 		return err
 	}
+	f.BaseHint = "Servers only, for example https://payer.example/fhir."
+	if s.opts.ReferenceURL != "" {
+		f.BaseHint = "Servers only, for example " + s.opts.ReferenceURL + ", the built-in payer."
+	}
 	v := views.Systems{Shell: s.shell(ctx, c, "Systems", "systems", n, ""), Form: f, Pair: pair}
 	for _, sys := range n.systems {
 		if sys.Has(proxy.RoleClient) {

@@ -89,7 +89,7 @@ func (a *API) stream(c *gin.Context) error {
 	notices := a.deps.Live.Subscribe(ctx, 256)
 	last := LastEventID(c.Request)
 	if last < 0 {
-		newest, err := a.deps.Exchanges.Exchanges(ctx, proxy.Query{Limit: 1})
+		newest, err := a.deps.Exchanges.Exchanges(ctx, proxy.Query{Limit: 1, SkipTotal: true})
 		if err != nil {
 			return err
 		}
@@ -140,7 +140,7 @@ func (a *API) stream(c *gin.Context) error {
 // tell sends the exchanges above last and returns the new last number. From 0 it starts with the newest page.
 func (a *API) tell(ctx context.Context, sse *SSE, last int64) (int64, error) {
 	for {
-		page, err := a.deps.Exchanges.Exchanges(ctx, proxy.Query{After: last, Limit: 500})
+		page, err := a.deps.Exchanges.Exchanges(ctx, proxy.Query{After: last, Limit: 500, SkipTotal: true})
 		if err != nil {
 			return last, err
 		}

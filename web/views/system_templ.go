@@ -695,7 +695,7 @@ func systemForm(f SystemForm) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = field("base_url", "FHIR base URL", f.BaseURL, "Servers only, for example https://payer.example/fhir.", f.Errors["base_url"], "url").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = field("base_url", "FHIR base URL", f.BaseURL, f.BaseHint, f.Errors["base_url"], "url").Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

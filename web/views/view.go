@@ -307,6 +307,7 @@ type SystemForm struct {
 	Action, Title, Submit string
 	Cancel                string
 	Name, Slug, BaseURL   string
+	BaseHint              string
 	Client, Server        bool
 	Errors                map[string]string
 	Problem               string
