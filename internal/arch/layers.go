@@ -17,7 +17,7 @@ var (
 	layer1 = slices.Concat(layer0, []string{"testplans"})
 	kernel = []string{
 		"validators/fhirpath/parse", "validators/fhirjson", "validators/fhirpath/value", "validators/fhirpath", "validators/ig",
-		"validators/terminology", "validators/profile", "validators/guides", "validators/instance",
+		"validators/terminology", "validators/profile", "validators/guides", "validators/coverage", "validators/instance",
 	}
 	judgement = []string{"validators/interaction", "validators/httprules", "validators/directory", "validators/inspect"}
 	pure      = []string{"net/http", "github.com/gin-gonic/gin", "gorm.io/gorm"}
@@ -48,7 +48,7 @@ var layers = []group{
 	{
 		name: "6 surfaces: reference",
 		packages: []string{
-			"reference/search", "reference/resources", "reference/membermatch", "reference/bulk", "reference/smartauth",
+			"reference/search", "reference/resources", "reference/membermatch", "reference/attribution", "reference/bulk", "reference/smartauth",
 			"reference/synth", "reference/fhirapi", "reference",
 		},
 		uses: slices.Concat([]string{"validators", "internal/sqldb"}, kernel),
