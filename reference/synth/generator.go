@@ -44,11 +44,12 @@ func New(opt Options) *Generator {
 	return &Generator{opt: opt, net: makeNetwork(opt)}
 }
 
-// All streams the data set: providers and plans, then member after member, then the attribution Groups.
+// All streams the data set: providers, the plan with its formularies, then member after member, then the attribution Groups.
 func (g *Generator) All() iter.Seq[Resource] {
 	return func(yield func(Resource) bool) {
 		b := &builder{today: g.opt.Today, net: &g.net, large: g.opt.LargeObservations, yield: yield}
 		b.providers()
+		b.drugCoverage()
 		groups := newRoster(&g.net)
 		for m := range g.members() {
 			if b.stopped {

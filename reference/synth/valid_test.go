@@ -50,7 +50,7 @@ func stu2(t *testing.T) *profile.Set {
 		t.Fatal(err)
 	}
 	set, err := library.Set("hl7.fhir.us.core#3.1.1", "hl7.fhir.us.davinci-hrex#1.0.0", "hl7.fhir.us.davinci-pdex#2.0.0",
-		"hl7.fhir.us.carin-bb#2.0.0", "hl7.fhir.us.davinci-atr#2.1.0")
+		"hl7.fhir.us.carin-bb#2.0.0", "hl7.fhir.us.davinci-atr#2.1.0", "hl7.fhir.us.davinci-drug-formulary#2.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
