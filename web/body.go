@@ -48,7 +48,7 @@ func openBody(ctx context.Context, bodies proxy.Bodies, m proxy.Message, limit i
 		b.note("v-none", "The body is not here", text)
 		return b
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }() // it was only read
 	if b.stored, err = io.ReadAll(io.LimitReader(r, limit)); err != nil {
 		b.note("v-error", "The stored copy breaks off", "Our fault: it could not be read to its end.")
 	}

@@ -246,8 +246,11 @@ func failureNext(n *names, ex *proxy.Exchange) string {
 		return "Whose side: the client. Copy the proxy base URL of its channel from the Systems page."
 	case proxy.ReasonProxy:
 		return "Send the request again. The log says what happened."
+	case proxy.ReasonUpstreamInvalid:
+		return "Whose side: " + server + ". Its answer is no HTTP that the proxy could read."
+	default:
+		return ""
 	}
-	return ""
 }
 
 // tally is the counts of a report in words, and the sentence for a report without findings.

@@ -93,10 +93,10 @@ func (x *half) choose(vr viewRequest, asked bool) {
 	if asked && slices.Contains([]string{"pretty", "raw", "hex"}, vr.mode) {
 		x.mode = vr.mode
 	}
-	switch {
-	case x.mode == "pretty":
+	switch x.mode {
+	case "pretty":
 		x.layout = prettyLayout(x.body.text, x.records)
-	case x.mode == "raw":
+	case "raw":
 		x.layout = rawLayout(x.body.text)
 	}
 }
@@ -109,6 +109,7 @@ func (h *halves) locate(n *names, is *validators.Issue, index int) {
 		x = h.request
 	case validators.PartResponseBody, validators.PartResponseHeader, validators.PartResponseStatus:
 		x = h.response
+	default: // the exchange as a whole
 	}
 	p := place{half: x, line: -1}
 	inBody := is.Part == validators.PartRequestBody || is.Part == validators.PartResponseBody
@@ -148,8 +149,9 @@ func placeText(is *validators.Issue, p place) string {
 		return "Response headers"
 	case validators.PartResponseBody:
 		return "Response body"
+	default:
+		return "Whole exchange"
 	}
-	return "Whole exchange"
 }
 
 // findings lists the report's issues, each with a link to its line.

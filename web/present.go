@@ -198,8 +198,9 @@ func contextOf(e *proxy.Exchange) string {
 	case proxy.KindBulkFile, proxy.KindBulkStatus, proxy.KindBulkDelete, proxy.KindSMARTConfig, proxy.KindUDAPConfig:
 		path := strings.TrimRight(u.EscapedPath(), "/")
 		return clip(path[strings.LastIndexByte(path, '/')+1:], 80)
+	default:
+		return ""
 	}
-	return ""
 }
 
 func clip(s string, n int) string {
@@ -228,8 +229,9 @@ func why(n *names, e *proxy.Exchange, sum *validators.Summary) string {
 			text = counts(*sum) + ": " + text
 		}
 		return text
+	default:
+		return ""
 	}
-	return ""
 }
 
 // failureText says what happened, whose side, in one line.
@@ -247,6 +249,8 @@ func failureText(n *names, e *proxy.Exchange) string {
 		text = server + " did not answer in time"
 	case proxy.ReasonUpstreamTLS:
 		text = "No TLS connection to " + server
+	case proxy.ReasonUpstreamInvalid:
+		text = server + " answered with something that is no HTTP"
 	case proxy.ReasonUpstreamReset:
 		return "Cut off by " + server + size + ". Kept as is, nothing judged."
 	case proxy.ReasonClientGone:

@@ -94,7 +94,7 @@ func TestSystemsAndChannels(t *testing.T) {
 		{"GET", "/systems/" + client.ID, "", 200},
 		{"PUT", "/systems/" + client.ID, `{"name":"Acme","slug":"acme-ehr","roles":["client"]}`, 200},
 		{"PUT", "/systems/nope", `{"name":"Acme","roles":["client"]}`, 404},
-		{"POST", "/systems", `{"nmae":"x"}`, 400},
+		{"POST", "/systems", `{"title":"x"}`, 400},
 		{"POST", "/systems", `[`, 400},
 		{"POST", "/systems", `{"name":"` + strings.Repeat("x", api.MaxBody) + `"}`, 413},
 		{"DELETE", "/channels/" + ch.ID, "", 204},

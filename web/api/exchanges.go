@@ -126,7 +126,7 @@ func (a *API) body(c *gin.Context, e *proxy.Exchange, half string, m proxy.Messa
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }() // it was only read
 	h := c.Writer.Header()
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="exchange-%d-%s%s"`, e.Number, half, extension(m.Header)))

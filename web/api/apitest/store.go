@@ -252,7 +252,7 @@ func (s *Store) matches(f proxy.Filter, e *proxy.Exchange) bool {
 			case proxy.KeyVerdict:
 				r := s.reports[e.ID]
 				ok = ok || r != nil && string(testplans.OfReport(r.Summary)) == v
-			case proxy.KeyText:
+			default:
 				ok = ok || strings.Contains(e.Request.URL, v)
 			}
 		}
