@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -32,17 +33,17 @@ const (
 
 // play runs the scenario once. It goes on after an answer it did not expect: what happened is recorded either way.
 func (d *demoClient) play(ctx context.Context) error {
-	if _, _, err := d.get(ctx, "/metadata", nil); err != nil {
+	if _, err := d.get(ctx, "/metadata", nil); err != nil {
 		return err
 	}
 	// The deliberate mistake: a match request without the consent it needs. The server is right to refuse it.
-	if _, _, err := d.post(ctx, "/Patient/$member-match", d.matchRequest(false)); err != nil {
+	if _, err := d.post(ctx, "/Patient/$member-match", d.matchRequest(false)); err != nil {
 		return err
 	}
-	if _, _, err := d.post(ctx, "/Patient/$member-match", d.matchRequest(true)); err != nil {
+	if _, err := d.post(ctx, "/Patient/$member-match", d.matchRequest(true)); err != nil {
 		return err
 	}
-	if _, _, err := d.get(ctx, "/Patient?identifier="+url.QueryEscape("cmu-90417"), nil); err != nil {
+	if _, err := d.get(ctx, "/Patient?identifier="+url.QueryEscape("cmu-90417"), nil); err != nil {
 		return err
 	}
 	for _, search := range []string{
@@ -54,7 +55,7 @@ func (d *demoClient) play(ctx context.Context) error {
 		"ExplanationOfBenefit?patient=" + demoMember,
 		"Immunization?patient=" + demoMember + "&_revinclude=Provenance:target",
 	} {
-		if _, _, err := d.get(ctx, "/"+search, nil); err != nil {
+		if _, err := d.get(ctx, "/"+search, nil); err != nil {
 			return err
 		}
 	}
@@ -67,14 +68,14 @@ func (d *demoClient) play(ctx context.Context) error {
 func (d *demoClient) everything(ctx context.Context) error {
 	next := d.base + "/Patient/" + demoMember + "/$everything?_count=50"
 	for range 20 {
-		_, body, err := d.do(ctx, http.MethodGet, next, nil, nil)
+		res, err := d.do(ctx, http.MethodGet, next, nil, nil)
 		if err != nil {
 			return err
 		}
 		var page struct {
 			Link []struct{ Relation, URL string }
 		}
-		if err := json.Unmarshal(body, &page); err != nil {
+		if err := json.Unmarshal(res.body, &page); err != nil {
 			return fmt.Errorf("$everything: %w", err)
 		}
 		next = ""
@@ -91,22 +92,22 @@ func (d *demoClient) everything(ctx context.Context) error {
 }
 
 func (d *demoClient) export(ctx context.Context) error {
-	res, _, err := d.get(ctx, "/Patient/$export?_type=Patient,Coverage,Condition,Immunization", http.Header{
+	res, err := d.get(ctx, "/Patient/$export?_type=Patient,Coverage,Condition,Immunization", http.Header{
 		"Accept": {fhirMedia}, "Prefer": {"respond-async"},
 	})
 	if err != nil {
 		return err
 	}
-	status := res.Header.Get("Content-Location")
+	status := res.header.Get("Content-Location")
 	if status == "" {
-		return fmt.Errorf("export: %s without a Content-Location", res.Status)
+		return fmt.Errorf("export: status %d without a Content-Location", res.status)
 	}
 	for {
-		res, body, err := d.do(ctx, http.MethodGet, status, nil, http.Header{"Accept": {"application/json"}})
+		res, err := d.do(ctx, http.MethodGet, status, nil, http.Header{"Accept": {"application/json"}})
 		if err != nil {
 			return err
 		}
-		if res.StatusCode == http.StatusAccepted {
+		if res.status == http.StatusAccepted {
 			if err := sleep(ctx, retryAfter(res)); err != nil {
 				return err
 			}
@@ -115,11 +116,11 @@ func (d *demoClient) export(ctx context.Context) error {
 		var manifest struct {
 			Output []struct{ URL string }
 		}
-		if err := json.Unmarshal(body, &manifest); err != nil {
+		if err := json.Unmarshal(res.body, &manifest); err != nil {
 			return fmt.Errorf("export manifest: %w", err)
 		}
 		for _, f := range manifest.Output {
-			if _, _, err := d.do(ctx, http.MethodGet, f.URL, nil, http.Header{"Accept": {"application/fhir+ndjson"}}); err != nil {
+			if _, err := d.do(ctx, http.MethodGet, f.URL, nil, http.Header{"Accept": {"application/fhir+ndjson"}}); err != nil {
 				return err
 			}
 		}
@@ -128,8 +129,8 @@ func (d *demoClient) export(ctx context.Context) error {
 }
 
 // retryAfter is how long the server asks to wait, 1 second where it does not say.
-func retryAfter(res *http.Response) time.Duration {
-	if n, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && n > 0 && n < 60 {
+func retryAfter(res answer) time.Duration {
+	if n, err := strconv.Atoi(res.header.Get("Retry-After")); err == nil && n > 0 && n < 60 {
 		return time.Duration(n) * time.Second
 	}
 	return time.Second
@@ -146,39 +147,44 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// answer is a response that was read to its end.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
 const fhirMedia = "application/fhir+json"
 
-func (d *demoClient) get(ctx context.Context, path string, h http.Header) (*http.Response, []byte, error) {
+func (d *demoClient) get(ctx context.Context, path string, h http.Header) (answer, error) {
 	if h == nil {
 		h = http.Header{"Accept": {fhirMedia}}
 	}
 	return d.do(ctx, http.MethodGet, d.base+path, nil, h)
 }
 
-func (d *demoClient) post(ctx context.Context, path, body string) (*http.Response, []byte, error) {
+func (d *demoClient) post(ctx context.Context, path, body string) (answer, error) {
 	return d.do(ctx, http.MethodPost, d.base+path, []byte(body), http.Header{"Accept": {fhirMedia}, "Content-Type": {fhirMedia}})
 }
 
-func (d *demoClient) do(ctx context.Context, method, url string, body []byte, h http.Header) (*http.Response, []byte, error) {
+func (d *demoClient) do(ctx context.Context, method, url string, body []byte, h http.Header) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
-		return nil, nil, err
+		return answer{}, err
 	}
-	for k, v := range h {
-		req.Header[k] = v
-	}
+	maps.Copy(req.Header, h)
 	req.Header.Set("User-Agent", "fhirwire-demo")
 	res, err := d.http.Do(req)
 	if err != nil {
-		return nil, nil, err
+		return answer{}, err
 	}
 	defer func() { _ = res.Body.Close() }()
-	answer, err := io.ReadAll(res.Body)
+	got, err := io.ReadAll(res.Body)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s %s: %w", method, url, err)
+		return answer{}, fmt.Errorf("%s %s: %w", method, url, err)
 	}
 	d.logger.DebugContext(ctx, "demo request", "method", method, "url", url, "status", res.StatusCode)
-	return res, answer, nil
+	return answer{status: res.StatusCode, header: res.Header, body: got}, nil
 }
 
 // matchRequest is the body of $member-match for the demo member, with or without the consent.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -288,8 +289,8 @@ func (r resourceValidator) Validate(ctx context.Context, body []byte, profiles [
 
 func (a *app) close() error {
 	var errs []error
-	for i := len(a.closers) - 1; i >= 0; i-- {
-		errs = append(errs, a.closers[i]())
+	for _, closeIt := range slices.Backward(a.closers) {
+		errs = append(errs, closeIt())
 	}
 	return errors.Join(errs...)
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
@@ -198,9 +199,9 @@ func decode(r io.Reader, h proxy.Header) (io.ReadCloser, error) {
 	if len(codings) > 2 {
 		return nil, fmt.Errorf("%d content codings on top of each other", len(codings))
 	}
-	for i := len(codings) - 1; i >= 0; i-- {
+	for _, coding := range slices.Backward(codings) {
 		var err error
-		switch codings[i] {
+		switch coding {
 		case "gzip", "x-gzip":
 			out, err = gzip.NewReader(out)
 		case "deflate":
@@ -211,10 +212,10 @@ func decode(r io.Reader, h proxy.Header) (io.ReadCloser, error) {
 				out = d.IOReadCloser()
 			}
 		default:
-			return nil, fmt.Errorf("the content coding %q is not known here", codings[i])
+			return nil, fmt.Errorf("the content coding %q is not known here", coding)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", codings[i], err)
+			return nil, fmt.Errorf("%s: %w", coding, err)
 		}
 	}
 	return out, nil

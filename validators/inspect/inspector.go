@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -96,10 +94,7 @@ func (in *Inspector) channel(ctx context.Context, ex *proxy.Exchange) proxy.Chan
 }
 
 func (in *Inspector) judgeFor(ch proxy.Channel) (*judge, error) {
-	key := strings.Join(ch.Options.Guides, "\n") + "\n\n"
-	for _, t := range sortedKeys(ch.Options.Profiles) {
-		key += t + "=" + ch.Options.Profiles[t] + "\n"
-	}
+	key := fmt.Sprint(ch.Options.Guides, ch.Options.Profiles) // maps print sorted
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if j := in.validators[key]; j != nil {
@@ -116,13 +111,4 @@ func (in *Inspector) judgeFor(ch proxy.Channel) (*judge, error) {
 	}
 	in.validators[key] = j
 	return j, nil
-}
-
-func sortedKeys(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
