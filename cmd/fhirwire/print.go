@@ -26,9 +26,9 @@ func newPrinter(format string, p *process) (printer, error) {
 	case "json":
 		return &outcomePrinter{w: w}, nil
 	case "html":
-		return nil, usagef("--format html is not part of this version yet; use text, json or ndjson")
+		return &htmlPrinter{w: w, now: p.now}, nil
 	default:
-		return nil, usagef("--format %q is none of text, json, ndjson", format)
+		return nil, usagef("--format %q is none of text, json, ndjson, html", format)
 	}
 }
 

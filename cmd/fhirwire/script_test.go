@@ -17,11 +17,21 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the command line as people do; each file in testdata/script is one story.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", Cmds: map[string]func(*testscript.TestScript, bool, []string){
-		"waitfile": waitFile,
-		"waitget":  waitGet,
-		"stop":     stop,
-	}})
+	env := neighbours(t)
+	t.Run("commands", func(t *testing.T) { // the scripts run in parallel, and the neighbours outlive them
+		testscript.Run(t, testscript.Params{
+			Dir: "testdata/script",
+			Setup: func(e *testscript.Env) error {
+				e.Vars = append(e.Vars, env...)
+				return nil
+			},
+			Cmds: map[string]func(*testscript.TestScript, bool, []string){
+				"waitfile": waitFile,
+				"waitget":  waitGet,
+				"stop":     stop,
+			},
+		})
+	})
 }
 
 // waitFile waits until a file is there.

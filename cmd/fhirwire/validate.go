@@ -2,61 +2,98 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 
 	"fhirwire/validators"
+	"fhirwire/validators/coverage"
 	"fhirwire/validators/fhirjson"
 	"fhirwire/validators/guides"
 	"fhirwire/validators/ig"
 	"fhirwire/validators/ig/fetch"
 	"fhirwire/validators/instance"
+	"fhirwire/validators/terminology/remote"
 )
 
 // maxLine is the longest NDJSON line that is validated; a longer one is reported as such.
 const maxLine = 64 << 20
 
-func runValidate(ctx context.Context, p *process, args []string) (int, error) {
+// validation is what one run of validate works with.
+type validation struct {
+	validator *instance.Validator
+	profiles  []string
+	workers   int
+	// tx is asked what is not known offline, when there is one; its URL is in every report.
+	tx    *remote.Service
+	txURL string
+	// tally counts must-support elements, when that is asked for.
+	tally *coverage.Collector
+}
+
+type validateFlags struct {
+	profiles, igs             list
+	format, tx, data, resolve string
+	best, coverage            bool
+	jobs                      int
+	files                     []string
+}
+
+func parseValidate(p *process, args []string) (*validateFlags, error) {
+	f := new(validateFlags)
 	fs := newFlags(p, "validate", "[flags] FILE|DIR|GLOB|-…", "Validates FHIR JSON, and NDJSON with one resource a line; \"-\" is standard input.\n"+
 		"A resource is held against R4, every profile in its meta.profile, and every --profile.\n"+
 		"Exit code 1 when there is a finding of severity error.\n")
-	var profiles, igs list
-	fs.Var(&profiles, "profile", "canonical `URL` of a profile to validate against (repeatable)")
-	fs.Var(&igs, "ig", "narrow the guides to `NAME#VERSION`, a package .tgz, a folder or a JSON file (repeatable); default: all built in")
-	format := fs.String("format", "text", "text, json (OperationOutcome) or ndjson (one line per resource)")
-	best := fs.Bool("best-practice", false, "report best-practice rules as warnings")
-	tx := fs.String("tx", "", "terminology server `URL` (not part of this version)")
-	data := fs.String("data", dataDir(p), "`DIR` that holds added packages")
-	resolve := fs.String("resolve", "", "`DIR` with resources to resolve references outside the input")
-	jobs := fs.Int("jobs", runtime.GOMAXPROCS(0), "resources validated at the same time")
-	files, err := parseFlags(fs, args)
+	fs.Var(&f.profiles, "profile", "canonical `URL` of a profile to validate against (repeatable)")
+	fs.Var(&f.igs, "ig", "narrow the guides to `NAME#VERSION`, a package .tgz, a folder or a JSON file (repeatable); default: all built in and added")
+	fs.StringVar(&f.format, "format", "text", "text, json (OperationOutcome), ndjson (one line per resource) or html (one page)")
+	fs.BoolVar(&f.best, "best-practice", false, "report best-practice rules as warnings")
+	fs.BoolVar(&f.coverage, "coverage", false, "print which must-support elements occur: after the findings in text and html, instead of them in json")
+	fs.StringVar(&f.tx, "tx", "", "terminology server `URL` to ask for codes that cannot be checked offline")
+	fs.StringVar(&f.data, "data", dataDir(p), "`DIR` that holds added packages and the answers of terminology servers")
+	fs.StringVar(&f.resolve, "resolve", "", "`DIR` with resources to resolve references outside the input")
+	fs.IntVar(&f.jobs, "jobs", runtime.GOMAXPROCS(0), "resources validated at the same time")
+	var err error
+	f.files, err = parseFlags(fs, args)
 	switch {
 	case err != nil:
-		return exitUsage, err
-	case len(files) == 0:
-		return exitUsage, usagef("name a file, a folder, a glob or - for standard input")
-	case *tx != "":
-		return exitUsage, usagef("--tx: asking a terminology server is not part of this version; codes are checked offline")
-	case *jobs < 1:
-		return exitUsage, usagef("--jobs: want 1 or more")
+		return nil, err
+	case len(f.files) == 0:
+		return nil, usagef("name a file, a folder, a glob or - for standard input")
+	case f.jobs < 1:
+		return nil, usagef("--jobs: want 1 or more")
+	case f.coverage && f.format == "ndjson":
+		return nil, usagef("--coverage goes with --format text, json or html")
 	}
-	out, err := newPrinter(*format, p)
+	return f, nil
+}
+
+func runValidate(ctx context.Context, p *process, args []string) (code int, err error) {
+	f, err := parseValidate(p, args)
 	if err != nil {
 		return exitUsage, err
 	}
-	v, err := newValidator(ctx, p, *data, igs, *best, *resolve)
+	out, err := newPrinter(f.format, p)
 	if err != nil {
 		return exitUsage, err
 	}
-	inputs, err := expand(files)
+	if f.coverage && f.format == "json" {
+		out = coverageOnly{} // the tally is the output
+	}
+	v, err := newValidation(ctx, p, f)
 	if err != nil {
 		return exitUsage, err
 	}
-	results := validateAll(ctx, v, inputs, p, profiles, *jobs)
+	defer func() { err = errors.Join(err, v.close()) }()
+	inputs, err := expand(f.files)
+	if err != nil {
+		return exitUsage, err
+	}
 	failed := false
-	for r := range results {
+	for r := range validateAll(ctx, v, inputs, p) {
 		if r.err != nil {
 			return exitUsage, r.err
 		}
@@ -65,10 +102,10 @@ func runValidate(ctx context.Context, p *process, args []string) (int, error) {
 			return exitUsage, err
 		}
 	}
-	if err := ctx.Err(); err != nil {
-		return exitUsage, fmt.Errorf("interrupted")
+	if ctx.Err() != nil {
+		return exitUsage, errors.New("interrupted")
 	}
-	if err := out.end(); err != nil {
+	if err := v.finish(p, f, out); err != nil {
 		return exitUsage, err
 	}
 	if failed {
@@ -77,14 +114,42 @@ func runValidate(ctx context.Context, p *process, args []string) (int, error) {
 	return exitFine, nil
 }
 
-// newValidator loads the guides that igs name: built-in and added ones by NAME#VERSION, others from files and folders, or else from
-// the FHIR package cache.
-func newValidator(ctx context.Context, p *process, data string, igs []string, best bool, resolveDir string) (*instance.Validator, error) {
-	lib, err := loadLibrary(data)
+// finish ends the output: the tally where it is asked for, and on stderr how the terminology server fared.
+func (v *validation) finish(p *process, f *validateFlags, out printer) error {
+	var tally []coverage.Profile
+	if v.tally != nil {
+		tally = v.tally.Report()
+		if h, ok := out.(*htmlPrinter); ok {
+			h.coverage = tally
+		}
+	}
+	if err := out.end(); err != nil {
+		return err
+	}
+	if v.tally != nil && f.format != "html" {
+		if err := printCoverage(p.stdout, f.format, tally); err != nil {
+			return err
+		}
+	}
+	if v.tx != nil {
+		st := v.tx.Stats()
+		_, _ = fmt.Fprintf(p.stderr, "%s: %s, %d answered, %d failed", v.txURL, counted(st.Asked, "request"), st.Answered, st.Failed)
+		if st.Stopped != "" {
+			_, _ = fmt.Fprintf(p.stderr, "; %s", st.Stopped)
+		}
+		_, _ = fmt.Fprintln(p.stderr)
+	}
+	return nil
+}
+
+// newValidation loads the guides that the flags name: built-in and added ones by NAME#VERSION, others from files and folders, or
+// else from the FHIR package cache.
+func newValidation(ctx context.Context, p *process, f *validateFlags) (*validation, error) {
+	lib, err := loadLibrary(f.data)
 	if err != nil {
 		return nil, err
 	}
-	lib, ids, err := addGuides(ctx, lib, newFinder(p, ""), igs)
+	lib, ids, err := addGuides(ctx, lib, newFinder(p, ""), f.igs)
 	if err != nil {
 		return nil, err
 	}
@@ -92,13 +157,33 @@ func newValidator(ctx context.Context, p *process, data string, igs []string, be
 	if err != nil {
 		return nil, err
 	}
-	o := instance.Options{BestPractice: best, Now: p.now}
-	if resolveDir != "" {
-		if o.Resolver, err = newFolderResolver(resolveDir); err != nil {
+	v := &validation{profiles: f.profiles, workers: f.jobs, txURL: f.tx}
+	o := instance.Options{BestPractice: f.best, Now: p.now}
+	if f.resolve != "" {
+		if o.Resolver, err = newFolderResolver(f.resolve); err != nil {
 			return nil, err
 		}
 	}
-	return instance.New(set, set.Terms(), o), nil
+	var terms instance.Terminology = set.Terms()
+	if f.tx != "" {
+		v.tx, err = remote.New(ctx, f.tx, set.Terms(), remote.Options{CacheDir: filepath.Join(f.data, "tx-cache"), Now: p.now})
+		if err != nil {
+			return nil, fmt.Errorf("--tx: %w", err)
+		}
+		terms = v.tx
+	}
+	if f.coverage {
+		v.tally = coverage.New(set, terms)
+	}
+	v.validator = instance.New(set, terms, o)
+	return v, nil
+}
+
+func (v *validation) close() error {
+	if v.tx == nil {
+		return nil
+	}
+	return v.tx.Close()
 }
 
 func addGuides(ctx context.Context, lib *guides.Library, finder *fetch.Finder, igs []string) (*guides.Library, []string, error) {
@@ -148,16 +233,20 @@ type resourceHead struct{ resourceType, id string }
 
 type job struct {
 	result
-	bytes []byte
-	at    validators.Position
-	done  chan struct{}
+	number int64 // in input order, from 1
+	bytes  []byte
+	at     validators.Position
+	done   chan struct{}
 }
 
 // validateAll validates the inputs in parallel and gives the results in input order. Memory is bounded by the jobs in flight.
-func validateAll(ctx context.Context, v *instance.Validator, inputs []string, p *process, profiles []string, workers int) <-chan result {
+func validateAll(ctx context.Context, v *validation, inputs []string, p *process) <-chan result {
 	ctx, cancel := context.WithCancel(ctx)
-	todo, ordered, out := make(chan *job), make(chan *job, 4*workers), make(chan result)
+	todo, ordered, out := make(chan *job), make(chan *job, 4*v.workers), make(chan result)
+	number := int64(0)
 	emit := func(j *job) bool {
+		number++
+		j.number = number
 		j.done = make(chan struct{})
 		if j.err != nil {
 			close(j.done)
@@ -187,10 +276,10 @@ func validateAll(ctx context.Context, v *instance.Validator, inputs []string, p 
 			}
 		}
 	}()
-	for range workers {
+	for range v.workers {
 		go func() {
 			for j := range todo {
-				j.report, j.root, j.err = validateOne(ctx, v, j, profiles)
+				j.report, j.root, j.err = v.one(ctx, j)
 				close(j.done)
 			}
 		}()
@@ -213,14 +302,44 @@ func validateAll(ctx context.Context, v *instance.Validator, inputs []string, p 
 	return out
 }
 
-func validateOne(ctx context.Context, v *instance.Validator, j *job, profiles []string) (validators.Report, resourceHead, error) {
+func (v *validation) one(ctx context.Context, j *job) (validators.Report, resourceHead, error) {
 	doc := fhirjson.ParseAt(j.bytes, j.at, fhirjson.Limits{})
 	defer doc.Release()
-	rep, err := v.ValidateDocument(ctx, doc, profiles...)
+	rep, err := v.validator.ValidateDocument(ctx, doc, v.profiles...)
+	if v.tx != nil {
+		rep.Context.Terminology = v.txURL
+	}
 	var head resourceHead
 	if root := doc.Root(); root != nil {
 		head = resourceHead{strings.Clone(root.ResourceType()), strings.Clone(root.MemberText("id"))}
+		if v.tally != nil && err == nil {
+			v.count(j, root, &rep)
+		}
 	}
 	slices.SortStableFunc(rep.Issues, func(a, b validators.Issue) int { return a.Offset - b.Offset })
 	return rep, head, err
+}
+
+// count adds the resources of a report to the tally, each for the profiles it was held against.
+func (v *validation) count(j *job, root *fhirjson.Node, rep *validators.Report) {
+	subject := coverage.Subject{ID: j.source, Order: j.number}
+	for i := range rep.Resources {
+		r := &rep.Resources[i]
+		n := root.At(pointerOf(r.Expression))
+		if n == nil {
+			continue
+		}
+		for _, p := range r.Profiles {
+			v.tally.Add(subject, n, p.URL)
+		}
+	}
+}
+
+// pointerOf turns the path of a resource, "Bundle.entry[3].resource", into a JSON Pointer.
+func pointerOf(expression string) string {
+	_, rest, _ := strings.Cut(expression, ".")
+	if rest == "" {
+		return ""
+	}
+	return "/" + strings.NewReplacer(".", "/", "[", "/", "]", "").Replace(rest)
 }
