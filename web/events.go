@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -19,6 +20,8 @@ import (
 const (
 	// eventPause gathers notices: under load a browser gets a few batches a second, not a message an exchange.
 	eventPause = 150 * time.Millisecond
+	// eventCounts is how often the totals are counted again while exchanges arrive: counting looks at all of them.
+	eventCounts = time.Second
 	// eventRows bounds what a browser is sent at once; one that missed more is told to read the list again.
 	eventRows = 200
 )
@@ -31,22 +34,25 @@ type eventStream struct {
 	last int64 // the number of the newest exchange told of
 	// judged are numbers that got a verdict since the last send; a filter may match them only now.
 	judged map[int64]bool
+	// stale says that the totals on the page are behind.
+	stale bool
 }
 
 // events sends new and newly judged rows. The id of an event is the exchange's number: a browser that comes back names the
-// last one it saw, and the rows above it are read again from the store.
+// last one it saw, and the rows above it are read again from the store. A page that was rendered with rows that had no
+// verdict yet asks with open=1, since the verdict may have come before the stream was there.
 func (s *Server) events(c *gin.Context) error {
 	ctx, cancel := context.WithCancel(c.Request.Context())
 	defer cancel()
 	notices := s.deps.Live.Subscribe(ctx, 512)
 	es := &eventStream{s: s, sc: scopeOf(c.Request.URL.Query()), last: max(0, api.LastEventID(c.Request)), judged: map[int64]bool{}}
 	es.sse = api.OpenSSE(c.Writer)
-	if c.Request.Header.Get("Last-Event-ID") != "" {
+	if c.Request.Header.Get("Last-Event-ID") != "" || c.Query("open") != "" {
 		if err := es.again(ctx); err != nil {
 			return err
 		}
 	}
-	if err := es.send(ctx); err != nil {
+	if err := errors.Join(es.send(ctx), es.totals(ctx)); err != nil {
 		return err
 	}
 	if es.sse.Beat() != nil {
@@ -58,6 +64,8 @@ func (s *Server) events(c *gin.Context) error {
 func (es *eventStream) run(ctx context.Context, notices <-chan live.Notice) error {
 	beat := time.NewTicker(api.Heartbeat)
 	defer beat.Stop()
+	count := time.NewTicker(eventCounts)
+	defer count.Stop()
 	pause := time.NewTimer(time.Hour)
 	pause.Stop()
 	waiting := false
@@ -82,6 +90,16 @@ func (es *eventStream) run(ctx context.Context, notices <-chan live.Notice) erro
 			if es.sse.Flush() != nil {
 				return nil
 			}
+		case <-count.C:
+			if !es.stale {
+				continue
+			}
+			if err := es.totals(ctx); err != nil {
+				return err
+			}
+			if es.sse.Flush() != nil {
+				return nil
+			}
 		case <-beat.C:
 			if es.sse.Beat() != nil {
 				return nil
@@ -92,12 +110,13 @@ func (es *eventStream) run(ctx context.Context, notices <-chan live.Notice) erro
 	}
 }
 
-// send tells of what is new above last, of what was judged, and of the totals.
+// send tells of what is new above last and of what was judged.
 func (es *eventStream) send(ctx context.Context) error {
+	es.stale = true
 	judged := es.judged
 	es.judged = map[int64]bool{}
 	seen := es.last
-	page, err := es.s.deps.Exchanges.Exchanges(ctx, proxy.Query{Filter: es.sc.filter, After: es.last, Limit: eventRows})
+	page, err := es.s.deps.Exchanges.Exchanges(ctx, proxy.Query{Filter: es.sc.filter, After: es.last, Limit: eventRows, SkipTotal: true})
 	if err != nil {
 		return err
 	}
@@ -122,10 +141,7 @@ func (es *eventStream) send(ctx context.Context) error {
 	if err := es.tell(ctx, rows, true); err != nil {
 		return err
 	}
-	if err := es.tellJudged(ctx, judged, seen); err != nil {
-		return err
-	}
-	return es.totals(ctx, page)
+	return es.tellJudged(ctx, judged, seen)
 }
 
 // tellJudged sends rows that were told of before and have a verdict now.
@@ -194,12 +210,18 @@ func (es *eventStream) tell(ctx context.Context, list []*proxy.Exchange, news bo
 }
 
 // totals is the event that keeps the counts on the page current.
-func (es *eventStream) totals(ctx context.Context, page proxy.Page) error {
+func (es *eventStream) totals(ctx context.Context) error {
+	es.stale = false
+	page, err := es.s.deps.Exchanges.Exchanges(ctx, proxy.Query{Filter: es.sc.filter, Limit: 1})
+	if err != nil {
+		return err
+	}
 	state := struct {
 		Summary string `json:"summary"`
+		Total   string `json:"total"`
 		Live    string `json:"live"`
 		ToCheck string `json:"to_check"`
-	}{Summary: views.Plural(page.Total, "exchange", "exchanges")}
+	}{Summary: views.Plural(page.Total, "exchange", "exchanges"), Total: views.Count(page.Total)}
 	state.Live, state.ToCheck = es.s.totals(ctx)
 	data, err := json.Marshal(state)
 	if err != nil {

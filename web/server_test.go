@@ -301,6 +301,11 @@ func TestLiveRows(t *testing.T) {
 		t.Errorf("resumed with %v, want 3 4", fresh)
 	}
 
+	// A page with rows that waited for their verdict is told of them again, in case it came before the stream.
+	if e := next(t, readEvents(t, srv.URL, "/events?after=4&open=1", ""), "row"); e.id != "" || !strings.Contains(e.data, `id="r1"`) {
+		t.Errorf("open row %+v", e)
+	}
+
 	// A filtered list gets what matches, also when only the verdict makes it match.
 	failed := readEvents(t, srv.URL, "/events?after=4&filter=verdict:fail", "")
 	next(t, failed, "state")

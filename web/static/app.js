@@ -102,6 +102,16 @@ function arrive() {
 }
 if ($("[data-exchange]")) addEventListener("load", arrive);
 
+// A page of an exchange that waits for its verdict is read again when it has one.
+const waiting = $("[data-exchange][data-open]");
+if (waiting) {
+  const source = new EventSource("/api/v1/stream");
+  const id = waiting.dataset.open;
+  source.addEventListener("open", async () => { if ((await fetch("/api/v1/exchanges/" + id + "/report", { method: "GET" })).ok) location.reload(); });
+  source.addEventListener("report", (e) => { if (JSON.parse(e.data).id === id) location.reload(); });
+  addEventListener("pagehide", () => source.close());
+}
+
 // --- the list ---
 const list = $("[data-list]") && (() => {
   const rows = $("#rows"), scroll = $("#scroll"), pane = $("#pane"), main = $("[data-list]"), pill = $("#pill");
@@ -226,6 +236,7 @@ const list = $("[data-list]") && (() => {
   if (scroll.dataset.events) {
     const url = new URL(scroll.dataset.events, location.href);
     url.searchParams.set("after", scroll.dataset.newest);
+    if ($("tr[data-open]", rows)) url.searchParams.set("open", "1");
     let source;
     const light = (on) => { $("#light").classList.toggle("off", !on); $("#light-word").textContent = on ? "Recording" : "Reconnecting"; };
     const connect = () => {
@@ -246,7 +257,7 @@ const list = $("[data-list]") && (() => {
         const state = JSON.parse(e.data);
         const set = (el, text) => { if (el && text != null) el.textContent = text; };
         set($("#summary"), state.summary);
-        set($("#position"), scroll.dataset.first ? null : state.position);
+        if (!scroll.dataset.first && rows.children.length) set($("#position"), `1 to ${rows.children.length.toLocaleString("en-US")} of ${state.total}`);
         set($('[data-count="Live"]'), state.live);
         const backlog = $("#backlog");
         backlog.hidden = !state.to_check;
