@@ -95,10 +95,14 @@ var clean = map[string]exchange{
 	"read":           {in: read, method: "GET", path: "/Patient/1", status: 200, response: fhir + "\n" + patient},
 	"read not found": {in: read, method: "GET", path: "/Patient/1", status: 404, response: fhir + "\n" + outcome},
 	"search":         {in: search, method: "GET", path: "/Patient?name=x&_count=5", status: 200, response: fhir + "\n" + page},
-	"create": {in: proxy.Interaction{Kind: proxy.KindCreate, ResourceType: "Patient"}, method: "POST", path: "/Patient", request: fhir + "\n" + patient, status: 201,
-		response: "Location: http://payer.example/fhir/Patient/1/_history/1\n\n"},
-	"kick-off": {in: kickoff, method: "GET", path: "/Patient/$export?_since=2026-01-01T00:00:00%2B01:00", request: "Accept: application/fhir+json\nPrefer: handling=lenient, respond-async\n\n",
-		status: 202, response: "Content-Location: http://payer.example/fhir/bulk/1/status\n\n"},
+	"create": {
+		in: proxy.Interaction{Kind: proxy.KindCreate, ResourceType: "Patient"}, method: "POST", path: "/Patient", request: fhir + "\n" + patient, status: 201,
+		response: "Location: http://payer.example/fhir/Patient/1/_history/1\n\n",
+	},
+	"kick-off": {
+		in: kickoff, method: "GET", path: "/Patient/$export?_since=2026-01-01T00:00:00%2B01:00", request: "Accept: application/fhir+json\nPrefer: handling=lenient, respond-async\n\n",
+		status: 202, response: "Content-Location: http://payer.example/fhir/bulk/1/status\n\n",
+	},
 	"poll":           {in: poll, method: "GET", path: "/bulk/1/status", status: 202, response: running},
 	"manifest":       {in: poll, method: "GET", path: "/bulk/1/status", status: 200, response: finished + manifest},
 	"failed job":     {in: poll, method: "GET", path: "/bulk/1/status", status: 500, response: fhir + "\n" + outcome},
