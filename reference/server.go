@@ -16,11 +16,13 @@ import (
 	"github.com/google/uuid"
 
 	"fhirwire/internal/sqldb"
+	"fhirwire/reference/attribution"
 	"fhirwire/reference/bulk"
 	"fhirwire/reference/fhirapi"
 	"fhirwire/reference/membermatch"
 	"fhirwire/reference/resources"
 	"fhirwire/reference/search"
+	"fhirwire/reference/smartauth"
 	"fhirwire/reference/synth"
 	"fhirwire/validators/profile"
 )
@@ -75,10 +77,18 @@ func New(ctx context.Context, db *sqldb.DB, set *profile.Set, o Options) (*Serve
 	if err != nil {
 		return nil, fmt.Errorf("reference server: %w", err)
 	}
+	owners, err := attribution.NewOwners(ctx, db, o.Clock)
+	if err != nil {
+		return nil, fmt.Errorf("reference server: %w", err)
+	}
+	optOuts := attribution.NewOptOuts(store)
 	s := &Server{store: store, reg: reg, export: export}
 	s.api = fhirapi.New(store, reg, export, fhirapi.Options{
 		BaseURL: o.BaseURL, Logger: o.Logger, Clock: o.Clock, NewID: o.NewID, Version: o.Version,
 		Matcher:  matcher{membermatch.New(lookup{store, reg}, o.Clock, o.Match)},
+		Lists:    attribution.New(store, lookup{store, reg}, attribution.Options{Clock: o.Clock, OptedOut: optOuts.OptedOut}),
+		Owners:   owners,
+		Client:   clientOf,
 		Profiles: profilesOf(set),
 		Required: elements.required, Summary: elements.summary,
 		Guides: guidesOf(set), Instantiates: instantiates(set),
@@ -116,14 +126,23 @@ func (s *Server) Seed(ctx context.Context, all iter.Seq[synth.Resource], o resou
 // Counts is the number of resources per type.
 func (s *Server) Counts(ctx context.Context) (map[string]int64, error) { return s.store.Counts(ctx) }
 
+var groupProvider = search.Definition{
+	URL:  "http://hl7.org/fhir/us/davinci-pdex/SearchParameter/pdex-group-characteristic-value-reference",
+	Code: "characteristic-value-reference", Kind: search.Reference, Expression: "Group.characteristic.value.ofType(Reference)",
+}
+
 // definitions gives the registry the set's SearchParameters.
 type definitions struct{ set *profile.Set }
 
 func (d definitions) SearchDefinitions(base string) []search.Definition {
 	params := d.set.SearchParams(base)
-	out := make([]search.Definition, len(params))
+	out := make([]search.Definition, len(params), len(params)+1)
 	for i, p := range params {
 		out[i] = search.Definition{URL: p.URL, Code: p.Code, Kind: search.Kind(p.Type), Expression: p.Expression, Targets: p.Target}
+	}
+	// ATR-43: PDex defines this one from 2.1 on; who looks for a list by its provider needs it with any version.
+	if base == "Group" && !slices.ContainsFunc(out, func(p search.Definition) bool { return p.Code == groupProvider.Code }) {
+		out = append(out, groupProvider)
 	}
 	return out
 }
@@ -134,6 +153,14 @@ type matcher struct{ m *membermatch.Matcher }
 func (a matcher) Match(ctx context.Context, body []byte) (int, []byte, time.Duration, error) {
 	r, err := a.m.Match(ctx, body)
 	return r.Status, r.Body, r.RetryAfter, err
+}
+
+// clientOf is the client whose token the guard in front has accepted, "" where it lets anybody in.
+func clientOf(ctx context.Context) string {
+	if g := smartauth.GrantFrom(ctx); g != nil {
+		return g.Client
+	}
+	return ""
 }
 
 // lookup is the member matcher's view of the store.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"fhirwire/reference/attribution"
 	"fhirwire/reference/bulk"
 	"fhirwire/reference/resources"
 	"fhirwire/reference/search"
@@ -34,6 +35,11 @@ type Options struct {
 	NewID   func() string
 	// Matcher may be nil: then $member-match is neither served nor announced.
 	Matcher Matcher
+	// Lists answers the operations on attribution lists; nil: not served. Owners tells which Groups are whose; nil: all are open.
+	Lists  *attribution.Lists
+	Owners *attribution.Owners
+	// Client tells who makes a request, "" for nobody in particular. Nil: nobody is known.
+	Client func(context.Context) string
 	// Profiles gives the profiles of a type for the capability statement.
 	Profiles func(typ string) []string
 	// Required gives the root elements that _elements cannot leave out.
@@ -91,6 +97,9 @@ func New(store *resources.Store, reg *search.Registry, export *bulk.Manager, o O
 	o.BaseURL = strings.TrimSuffix(o.BaseURL, "/")
 	a := &API{store: store, reg: reg, export: export, o: o}
 	a.ops = a.operations()
+	for name, h := range a.listOperations() {
+		a.ops[operationKey{"Group", "$" + name, true}] = map[string]func(*gin.Context) error{http.MethodPost: h}
+	}
 	a.engine = a.routes()
 	return a
 }
@@ -111,7 +120,7 @@ func (a *API) routes() *gin.Engine {
 	e.NoMethod(a.wrap(func(c *gin.Context) error {
 		return failf(http.StatusMethodNotAllowed, "not-supported", "%s is not supported here; Allow says what is.", c.Request.Method)
 	}))
-	e.Use(a.recoverPanic, cors)
+	e.Use(a.recoverPanic, cors, a.ownGroups)
 
 	get := func(path string, h func(*gin.Context) error) {
 		e.GET(Prefix+path, a.wrap(h))

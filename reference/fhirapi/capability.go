@@ -122,7 +122,7 @@ func (a *API) restResource(typ string) restResource {
 			out.Operation = append(out.Operation, operation{"member-match", "http://hl7.org/fhir/us/davinci-hrex/OperationDefinition/member-match"})
 		}
 	case "Group":
-		out.Operation = []operation{{"export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/group-export"}}
+		out.Operation = a.groupOperations()
 	}
 	return out
 }

@@ -104,6 +104,9 @@ func (a *API) search(c *gin.Context, pairs []search.Pair) error {
 	if s := q.SelfQuery(); s != "" {
 		self += "?" + s
 	}
+	if err := a.withoutHidden(ctx, &q); err != nil {
+		return err
+	}
 	if q.Summary == search.SummaryCount || q.Count == 0 {
 		if b.total, err = a.store.Count(ctx, q, nil, 0); err != nil {
 			return err
