@@ -254,6 +254,7 @@ var claims = []struct{ pkg, guide, statement string }{
 	{"hl7.fhir.us.core", "http://hl7.org/fhir/us/core/ImplementationGuide/hl7.fhir.us.core", "http://hl7.org/fhir/us/core/CapabilityStatement/us-core-server"},
 	{"hl7.fhir.us.davinci-hrex", "http://hl7.org/fhir/us/davinci-hrex/ImplementationGuide/hl7.fhir.us.davinci-hrex", ""},
 	{"hl7.fhir.us.davinci-pdex", "http://hl7.org/fhir/us/davinci-pdex/ImplementationGuide/hl7.fhir.us.davinci-pdex", "http://hl7.org/fhir/us/davinci-pdex/CapabilityStatement/pdex-server"},
+	{"hl7.fhir.us.davinci-drug-formulary", "http://hl7.org/fhir/us/davinci-drug-formulary/ImplementationGuide/hl7.fhir.us.davinci-drug-formulary", "http://hl7.org/fhir/us/davinci-drug-formulary/CapabilityStatement/usdf-server"},
 }
 
 func guidesOf(set *profile.Set) []string {

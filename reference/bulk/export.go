@@ -173,6 +173,9 @@ func (r *run) source(ctx context.Context, typ string) (iter.Seq2[resources.Resou
 	if !o.Until.IsZero() && o.Until.Before(r.until) {
 		f.Until = o.Until
 	}
+	if o.Level == Formulary {
+		return r.formulary(ctx, f)
+	}
 	patients, all, err := r.patients(ctx)
 	if err != nil {
 		return nil, err
@@ -210,7 +213,7 @@ func (r *run) source(ctx context.Context, typ string) (iter.Seq2[resources.Resou
 func (r *run) patients(ctx context.Context) (ids []string, all bool, err error) {
 	o := r.order
 	switch {
-	case o.Level == System, o.Level == Patient && !o.Subset:
+	case o.Level == System, o.Level == Formulary, o.Level == Patient && !o.Subset:
 		return nil, true, nil
 	case o.Level == Patient:
 		return append([]string{}, o.Patients...), false, nil

@@ -142,10 +142,11 @@ func (m *Manager) Kickoff(ctx context.Context, k Kickoff) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if k.Level == Group {
-		if _, err := m.store.Get(ctx, "Group", k.GroupID); err != nil {
+	subject := map[Level]string{Group: "Group", Formulary: "InsurancePlan"}[k.Level]
+	if subject != "" && (k.GroupID != "" || k.Level == Group) {
+		if _, err := m.store.Get(ctx, subject, k.GroupID); err != nil {
 			if errors.Is(err, resources.ErrNotFound) || errors.Is(err, resources.ErrDeleted) {
-				return "", refusef(http.StatusNotFound, "not-found", "Group/%s is not known.", k.GroupID)
+				return "", refusef(http.StatusNotFound, "not-found", "%s/%s is not known.", subject, k.GroupID)
 			}
 			return "", err
 		}

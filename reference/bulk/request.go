@@ -25,7 +25,8 @@ type Param struct{ Name, Value string }
 
 // Kickoff is an export asked for.
 type Kickoff struct {
-	Level   Level
+	Level Level
+	// GroupID is the Group's id, or the InsurancePlan's at formulary level.
 	GroupID string
 	// URL is the whole kick-off URL, which the manifest repeats.
 	URL string
@@ -66,6 +67,8 @@ type order struct {
 	Elements []string            `json:"elements,omitempty"`
 	Filters  map[string][]string `json:"filters,omitempty"` // type to queries
 	Notes    []note              `json:"notes,omitempty"`
+	// FormularyGraph starts at formularies instead of plans.
+	FormularyGraph bool `json:"formularyGraph,omitempty"`
 }
 
 // note is a line of the error file.
@@ -118,7 +121,11 @@ func (m *Manager) refine(k Kickoff) (*order, error) {
 				}
 			}
 		case "_typeFilter":
-			err = m.typeFilter(o, p.Value, drop)
+			if k.Level == Formulary {
+				err = drop("not-supported", "_typeFilter is not supported at formulary level.")
+			} else {
+				err = m.typeFilter(o, p.Value, drop)
+			}
 		case "_elements":
 			for e := range strings.SplitSeq(p.Value, ",") {
 				if e = strings.TrimSpace(e); e != "" {
@@ -132,6 +139,12 @@ func (m *Manager) refine(k Kickoff) (*order, error) {
 				} else if o.Given && !slices.Contains(types, "Provenance") {
 					types = append(types, "Provenance")
 				}
+			}
+		case "graph":
+			if k.Level != Formulary {
+				err = drop("not-supported", "graph has no meaning at %s level.", k.Level)
+			} else {
+				o.FormularyGraph, err = formularyGraph(p.Value)
 			}
 		case "patient":
 			err = m.patientParam(k, o, p.Value, drop)
@@ -149,7 +162,7 @@ func (m *Manager) refine(k Kickoff) (*order, error) {
 	if o.Given && len(types) == 0 && !k.Lenient {
 		return nil, refusef(http.StatusBadRequest, "not-supported", "_type names no type.")
 	}
-	if o.Given && k.Level != System && !slices.ContainsFunc(types, func(t string) bool { return !slices.Contains(contextTypes, t) }) && !k.Lenient {
+	if o.Given && k.Level != System && k.Level != Formulary && !slices.ContainsFunc(types, func(t string) bool { return !slices.Contains(contextTypes, t) }) && !k.Lenient {
 		return nil, refusef(http.StatusBadRequest, "not-supported", "_type names only types that belong to no patient (BULK-KO-11).")
 	}
 	if !o.Given {
@@ -174,6 +187,9 @@ func rank(typ string) int {
 
 // exportable reports a type that an export of this level can hold.
 func (m *Manager) exportable(level Level, typ string) bool {
+	if level == Formulary {
+		return slices.Contains(formularyTypes, typ)
+	}
 	return level == System || m.reg.InPatientCompartment(typ) || typ == "Provenance" || typ == "Group" && level == Group || slices.Contains(contextTypes, typ)
 }
 
@@ -248,8 +264,8 @@ func (m *Manager) patientParam(k Kickoff, o *order, v string, drop func(code, fo
 	switch {
 	case !k.Posted:
 		return refusef(http.StatusBadRequest, "not-supported", "patient is a parameter of POST only.")
-	case k.Level == System:
-		return drop("not-supported", "patient has no meaning at system level.")
+	case k.Level == System, k.Level == Formulary:
+		return drop("not-supported", "patient has no meaning at %s level.", k.Level)
 	}
 	o.Subset = true
 	_, id, ok := strings.Cut(strings.TrimPrefix(v, k.Base+"/"), "/")

@@ -166,6 +166,9 @@ func (a *API) operations() map[operationKey]map[string]func(*gin.Context) error 
 		{"Patient", "$export", false}:    both(a.kickOff(bulk.Patient)),
 		{"Patient", "$everything", true}: both(a.everything),
 		{"Group", "$export", true}:       both(a.kickOff(bulk.Group)),
+
+		{"InsurancePlan", "$export", false}: both(a.kickOff(bulk.Formulary)),
+		{"InsurancePlan", "$export", true}:  both(a.kickOff(bulk.Formulary)),
 	}
 	if a.o.Matcher != nil {
 		ops[operationKey{"Patient", "$member-match", false}] = map[string]func(*gin.Context) error{http.MethodPost: a.memberMatch}

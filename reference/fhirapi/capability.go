@@ -98,7 +98,7 @@ func (a *API) restResource(typ string) restResource {
 		Type: typ, SupportedProfile: a.o.Profiles(typ),
 		Interaction: []coded{{"read"}, {"vread"}, {"history-instance"}, {"search-type"}, {"create"}, {"update"}, {"delete"}},
 		Versioning:  "versioned-update", ReadHistory: true, UpdateCreate: true, ConditionalCreate: true, ConditionalRead: "full-support",
-		ReferencePolicy: []string{"literal", "local"},
+		ReferencePolicy: []string{"literal", "local", "resolves"},
 	}
 	for _, p := range a.reg.Params(typ) {
 		out.SearchParam = append(out.SearchParam, searchParam{p.Code, p.URL, string(p.Kind)})
@@ -121,6 +121,9 @@ func (a *API) restResource(typ string) restResource {
 		if a.o.Matcher != nil {
 			out.Operation = append(out.Operation, operation{"member-match", "http://hl7.org/fhir/us/davinci-hrex/OperationDefinition/member-match"})
 		}
+	case "InsurancePlan":
+		// The formulary guide defines no operation; the Bulk Data guide's says what is done (FORM-CAP-11).
+		out.Operation = []operation{{"export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"}}
 	case "Group":
 		out.Operation = a.groupOperations()
 	}

@@ -22,7 +22,7 @@ func (a *API) kickOff(level bulk.Level) func(*gin.Context) error {
 	return func(c *gin.Context) error {
 		base := a.base(c.Request)
 		k := bulk.Kickoff{
-			Level: level, GroupID: c.Param("id"), Base: base,
+			Level: level, GroupID: instanceID(c), Base: base,
 			URL:     base + strings.TrimPrefix(c.Request.URL.RequestURI(), Prefix),
 			Posted:  c.Request.Method == http.MethodPost,
 			Lenient: preferences(c.Request)["handling"] == "lenient",
@@ -55,6 +55,14 @@ func (a *API) kickOff(level bulk.Level) func(*gin.Context) error {
 		send(c, http.StatusAccepted, fhirJSON, outcome(issue{Severity: "information", Code: "informational", Diagnostics: "Export accepted; poll " + url + "."}))
 		return nil
 	}
+}
+
+// instanceID is the id in the path of an operation, "" for one on the type.
+func instanceID(c *gin.Context) string {
+	if id := c.Param("id"); !strings.HasPrefix(id, "$") {
+		return id
+	}
+	return ""
 }
 
 // postedParams reads the Parameters body of a kick-off; an empty body has none.

@@ -149,6 +149,7 @@ func (a *API) search(c *gin.Context, pairs []search.Pair) error {
 	if err := a.includes(c, q, res.Resources, b); err != nil {
 		return err
 	}
+	b.notes(q.Notes)
 	send(c, http.StatusOK, fhirJSON, b.bytes())
 	return nil
 }

@@ -235,6 +235,7 @@ func (p *parser) clause(typ, name, v string) (c Clause, used bool, err error) {
 			return c, false, err
 		}
 		c.Alts = append(c.Alts, alt)
+		p.alias(&c, name, alt)
 	}
 	return c, true, nil
 }

@@ -16,6 +16,8 @@ type Query struct {
 	Applied []Pair
 	// Ignored are the ones that did not, in lenient handling.
 	Ignored []Ignored
+	// Notes tell the client what was done otherwise than it may think.
+	Notes []string
 }
 
 // Pair is one query parameter, decoded.
