@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/printer"
+	"go/token"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// example is a change to something sound that breaks a rule: a replacement, or a change in words of the test.
+type example struct {
+	base          string
+	before, after string
+	change        string
+}
+
+// examplesIn reads the examples of rules from the test files of a folder. It knows these forms, where rule is the literal id:
+//
+//	{rule, base, "before", "after"}                      a row of a table
+//	{rule, "base", swap("before", "after")}              a row with a replacement made by a function
+//	{rule, "base", func(e *T) { change }}                a row with any other change
+//	rule: strings.Replace(base, "before", "after", 1)    an entry of a map
+func examplesIn(dir string, rules []ruleRow) (map[string][]example, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	if err != nil {
+		return nil, err
+	}
+	r := reader{ids: map[string]bool{}, found: map[string][]example{}}
+	for _, rule := range rules {
+		r.ids[rule.ID] = true
+	}
+	slices.Sort(files)
+	for _, name := range files {
+		r.fset = token.NewFileSet()
+		f, err := parser.ParseFile(r.fset, name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return nil, fmt.Errorf("examples: %w", err)
+		}
+		ast.Inspect(f, r.visit)
+	}
+	return r.found, nil
+}
+
+type reader struct {
+	fset  *token.FileSet
+	ids   map[string]bool
+	found map[string][]example
+}
+
+func (r *reader) visit(n ast.Node) bool {
+	switch n := n.(type) {
+	case *ast.CompositeLit:
+		if len(n.Elts) >= 3 && r.ids[text(n.Elts[0])] {
+			r.row(text(n.Elts[0]), n.Elts[1:])
+			return false
+		}
+	case *ast.KeyValueExpr:
+		if call, ok := n.Value.(*ast.CallExpr); ok && r.ids[text(n.Key)] && len(call.Args) == 4 && r.source(call.Fun) == "strings.Replace" {
+			r.row(text(n.Key), call.Args[:3])
+			return false
+		}
+	}
+	return true
+}
+
+func (r *reader) row(id string, cols []ast.Expr) {
+	x := example{base: text(cols[0])}
+	if x.base == "" {
+		x.base = r.source(cols[0])
+	}
+	switch change := cols[1].(type) {
+	case *ast.FuncLit:
+		x.change = strings.TrimSpace(strings.TrimSuffix(strings.TrimPrefix(r.source(change.Body), "{"), "}"))
+	case *ast.CallExpr:
+		if len(change.Args) != 2 {
+			return
+		}
+		x.before, x.after = r.value(change.Args[0]), r.value(change.Args[1])
+	default:
+		if len(cols) < 3 {
+			return
+		}
+		x.before, x.after = r.value(cols[1]), r.value(cols[2])
+	}
+	r.found[id] = append(r.found[id], x)
+}
+
+// text is a string literal's value, "" for anything else.
+func text(e ast.Expr) string {
+	lit, ok := e.(*ast.BasicLit)
+	if !ok || lit.Kind != token.STRING {
+		return ""
+	}
+	s, err := strconv.Unquote(lit.Value)
+	if err != nil {
+		return ""
+	}
+	return s
+}
+
+// value is what an expression of literals gives; what is computed is shown as written.
+func (r *reader) value(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		return text(e)
+	case *ast.BinaryExpr:
+		return r.value(e.X) + r.value(e.Y)
+	}
+	return "{" + r.source(e) + "}"
+}
+
+func (r *reader) source(n ast.Node) string {
+	var b bytes.Buffer
+	if err := printer.Fprint(&b, r.fset, n); err != nil {
+		return ""
+	}
+	return b.String()
+}
