@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"weak"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -107,18 +108,30 @@ type table struct {
 	blocks []*tableBlock
 }
 
+// tableBlock is some definitions packed together. Unpacked it is kept as long as the collector leaves it: what is asked for
+// next is mostly in the same block, and a process that has compiled what it needs has no use for it.
 type tableBlock struct {
 	packed []byte
 	size   int
-	once   sync.Once
-	plain  []byte
-	err    error
+
+	mu    sync.Mutex
+	plain weak.Pointer[[]byte]
 }
 
-// bytes unpacks the block once and keeps it: definitions share its memory.
-func (b *tableBlock) bytes() ([]byte, error) {
-	b.once.Do(func() { b.plain, b.err = unpack(b.packed, b.size) })
-	return b.plain, b.err
+// cut is a copy of a part of the unpacked block.
+func (b *tableBlock) cut(offset, length int) ([]byte, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	plain := b.plain.Value()
+	if plain == nil {
+		data, err := unpack(b.packed, b.size)
+		if err != nil {
+			return nil, err
+		}
+		plain = &data
+		b.plain = weak.Make(plain)
+	}
+	return bytes.Clone((*plain)[offset : offset+length]), nil
 }
 
 func unpack(packed []byte, size int) ([]byte, error) {
@@ -200,11 +213,11 @@ func (t *table) definition(r *Resource, line string) error {
 
 func (t *table) opener(b *tableBlock, offset, length int) func() ([]byte, error) {
 	return func() ([]byte, error) {
-		plain, err := b.bytes()
+		data, err := b.cut(offset, length)
 		if err != nil {
 			return nil, fmt.Errorf("package table: %w", err)
 		}
-		return plain[offset : offset+length], nil
+		return data, nil
 	}
 }
 
