@@ -1,0 +1,275 @@
+package checks
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"fhirwire/testplans"
+	"fhirwire/validators"
+	"fhirwire/validators/fhirjson"
+)
+
+// content is a half's JSON body; ok is false when out is the answer already.
+func content(ctx context.Context, c *Case, half testplans.Half) (body *Body, out Outcome, ok bool, err error) {
+	if message(c.Attempt.Exchange, half) == nil {
+		return nil, noResponse(c.Attempt.Exchange), false, nil
+	}
+	body, err = c.Desk.Body(ctx, c.Attempt, half)
+	switch {
+	case err != nil:
+		return nil, Outcome{}, false, err
+	case body.Why != "":
+		return nil, notChecked(body.Why), false, nil
+	case body.Empty():
+		return nil, failed("the " + string(half) + " has no body"), false, nil
+	}
+	return body, Outcome{}, true, nil
+}
+
+// expression: a FHIRPath expression holds on the body, or on each of its lines.
+func expression(ctx context.Context, c *Case) (Outcome, error) {
+	x := c.Check.FHIRPath
+	body, out, ok, err := content(ctx, c, x.On)
+	if !ok {
+		return out, err
+	}
+	if name := c.Desk.unset(x.Expr); name != "" {
+		return missing(name), nil
+	}
+	if !x.Lines {
+		root, fault := body.JSON()
+		if fault != "" {
+			return failed("the body of the " + string(x.On) + " is not JSON: " + fault), nil
+		}
+		return c.holds(ctx, x.Expr, root, ""), nil
+	}
+	lines := 0
+	scan := fhirjson.NewLineScanner(bytes.NewReader(body.Text), maxLine)
+	for scan.Scan() {
+		line := scan.Line()
+		if len(bytes.TrimSpace(line.Bytes)) == 0 {
+			continue
+		}
+		lines++
+		where := fmt.Sprintf("line %d: ", line.Position.Line+1)
+		doc := fhirjson.Parse(line.Bytes)
+		if p := doc.Fatal(); p != nil {
+			return failed(where + "not JSON: " + p.Text), nil
+		}
+		out := c.holds(ctx, x.Expr, doc.Root(), where)
+		doc.Release()
+		if out.Verdict != testplans.Pass {
+			return out, nil
+		}
+	}
+	if err := scan.Err(); err != nil {
+		return notChecked(err.Error()), nil //nolint:nilerr // a line over our cap, said in the outcome
+	}
+	if lines == 0 {
+		return notShown("the file has no lines"), nil
+	}
+	return passed, nil
+}
+
+func (c *Case) holds(ctx context.Context, expr string, root *fhirjson.Node, where string) Outcome {
+	ok, err := c.Desk.Truth(ctx, expr, root)
+	switch {
+	case err != nil:
+		return notChecked(where + "the expression could not be evaluated: " + err.Error())
+	case !ok:
+		return failed(where + "this does not hold: " + expr)
+	}
+	return passed
+}
+
+var external = regexp.MustCompile("%`?([A-Za-z][A-Za-z0-9]*)`?")
+
+// unset is a captured variable that an expression uses and that has no value yet. Only names that plans capture are in vars.
+func (d *Desk) unset(expr string) string {
+	for _, m := range external.FindAllStringSubmatch(expr, -1) {
+		if values, known := d.vars[m[1]]; known && len(values) == 0 {
+			return m[1]
+		}
+	}
+	return ""
+}
+
+// pointer: what is at a JSON Pointer is there, or is not, with a form and value where they are asked for.
+func pointer(ctx context.Context, c *Case) (Outcome, error) {
+	p := c.Check.Pointer
+	body, out, ok, err := content(ctx, c, p.On)
+	if !ok {
+		if p.Absent && out.Verdict == testplans.Fail && body == nil && c.Attempt.Exchange.Response != nil {
+			return passed, nil // no body has no member
+		}
+		return out, err
+	}
+	root, why := body.JSON()
+	if why != "" {
+		return failed("the body of the " + string(p.On) + " is not JSON: " + why), nil
+	}
+	is, matches, miss, err := wanted(c.Desk, p.Is, p.Matches)
+	if err != nil || miss != "" {
+		return missing(miss), err
+	}
+	nodes, gap := expandPointer(root, p.At)
+	faulty := ""
+	for _, n := range nodes {
+		f := nodeFault(n, is, matches, p.Type)
+		switch {
+		case p.Absent && f == "":
+			return failed(fmt.Sprintf("%s is there: %s", n.Pointer(), clip(string(n.Raw())))), nil
+		case f != "" && faulty == "":
+			faulty = fmt.Sprintf("%s is %s%s", n.Pointer(), clip(string(n.Raw())), f)
+		}
+	}
+	switch {
+	case p.Absent:
+		return passed, nil
+	case gap != "":
+		return failed(gap + " is missing"), nil
+	case faulty != "":
+		return failed(faulty), nil
+	}
+	return passed, nil
+}
+
+// expandPointer finds the nodes at a pointer with wildcards; gap is the first place where one is missing.
+func expandPointer(root *fhirjson.Node, at string) (nodes []*fhirjson.Node, gap string) {
+	before, after, star := strings.Cut(at, "/*")
+	n := root.At(before)
+	if n == nil {
+		return nil, before
+	}
+	if !star {
+		return []*fhirjson.Node{n}, ""
+	}
+	if n.Kind() != fhirjson.Array {
+		return nil, before + " as an array"
+	}
+	for item := range children(n) {
+		if after == "" {
+			nodes = append(nodes, item)
+			continue
+		}
+		more, missing := expandPointer(root, item.Pointer()+after)
+		nodes = append(nodes, more...)
+		if gap == "" {
+			gap = missing
+		}
+	}
+	return nodes, gap
+}
+
+func nodeFault(n *fhirjson.Node, is []string, matches *regexp.Regexp, typ string) string {
+	switch kind := n.Kind(); typ {
+	case "string", "url", "instant":
+		if kind != fhirjson.String {
+			return ", which is no string"
+		}
+	case "number":
+		if kind != fhirjson.Number {
+			return ", which is no number"
+		}
+	case "boolean":
+		if kind != fhirjson.Bool {
+			return ", which is neither true nor false"
+		}
+	case "array":
+		if kind != fhirjson.Array {
+			return ", which is no array"
+		}
+	case "object":
+		if kind != fhirjson.Object {
+			return ", which is no object"
+		}
+	}
+	return fault(n.Text(), is, matches, typ)
+}
+
+func clip(s string) string {
+	const most = 80
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+// findings: the exchange's report has nothing at or above a severity.
+func findings(_ context.Context, c *Case) (Outcome, error) {
+	f := c.Check.Findings
+	r := c.Attempt.Report
+	if r == nil {
+		return notChecked("the exchange was not inspected yet"), nil
+	}
+	if r.Summary.ToolError != "" {
+		return Outcome{Verdict: testplans.ToolError, Message: r.Summary.ToolError}, nil
+	}
+	limit := validators.SeverityError.Rank()
+	if f.Below != "" {
+		limit = f.Below.Rank()
+	}
+	var bad, warned, open int
+	first := ""
+	for i := range r.Issues {
+		is := &r.Issues[i]
+		if !concerns(is, f) {
+			continue
+		}
+		switch {
+		case is.NotChecked:
+			open++
+		case is.Severity.Rank() <= limit:
+			if bad++; first == "" {
+				first = is.MessageID + ": " + is.Message
+			}
+		case is.Severity.Rank() <= validators.SeverityWarning.Rank():
+			warned++
+		}
+	}
+	switch {
+	case bad == 1:
+		return failed(first), nil
+	case bad > 1:
+		return failed(fmt.Sprintf("%d findings, first %s", bad, first)), nil
+	case r.Summary.Unjudged != "":
+		return notChecked(r.Summary.Unjudged), nil
+	case r.IssuesCut > 0 && r.Summary.Errors > 0:
+		return notChecked(fmt.Sprintf("%d findings were cut from the report", r.IssuesCut)), nil
+	case warned+open > 0:
+		return noted(fmt.Sprintf("%d warnings, %d things that could not be checked", warned, open)), nil
+	}
+	return passed, nil
+}
+
+func concerns(is *validators.Issue, f *testplans.FindingsCheck) bool {
+	if len(f.Rules) > 0 {
+		return containsFold(f.Rules, is.MessageID)
+	}
+	return f.On == "" || strings.HasPrefix(string(is.Part), string(f.On))
+}
+
+func containsFold(list []string, s string) bool {
+	for _, v := range list {
+		if strings.EqualFold(v, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// errNoKind says that a check has no kind, or several: a plan that was not vetted.
+var errNoKind = errors.New("the check has not exactly one kind")
+
+// Ask evaluates the case's check by its kind.
+func (t Table) Ask(ctx context.Context, c *Case) (Outcome, error) {
+	k, n := t.Find(c.Check)
+	if n != 1 {
+		return Outcome{}, fmt.Errorf("check %s: %w", c.Check.ID, errNoKind)
+	}
+	return k.Eval(ctx, c)
+}

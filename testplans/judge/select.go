@@ -1,0 +1,156 @@
+package judge
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"fhirwire/proxy"
+	"fhirwire/testplans"
+	"fhirwire/testplans/checks"
+)
+
+// plainly reports whether an exchange may be an attempt, by what needs no body.
+func plainly(s *testplans.Select, ex *proxy.Exchange) bool {
+	i := ex.Interaction
+	one := func(list []string, v string) bool { return len(list) == 0 || slices.Contains(list, v) }
+	if !one(s.Kind, string(i.Kind)) || !one(s.Type, i.ResourceType) || !one(s.Operation, i.Operation) || !one(s.Method, ex.Request.Method) {
+		return false
+	}
+	if len(s.Status) > 0 && !checks.MatchStatus(ex.Status(), s.Status) {
+		return false
+	}
+	switch s.Level {
+	case "system":
+		return i.ResourceType == ""
+	case "type":
+		return i.ResourceType != "" && i.ResourceID == ""
+	case "instance":
+		return i.ResourceID != ""
+	default:
+		return true
+	}
+}
+
+// attemptsOf keeps the candidates that are attempts at s. doubt says what kept us from deciding about one.
+func (j *judging) attemptsOf(ctx context.Context, s *testplans.Step, candidates []checks.Item) (attempts []checks.Item, doubt string, err error) {
+	for _, it := range candidates {
+		ok, why, err := j.isAttempt(ctx, &s.Select, it)
+		switch {
+		case err != nil:
+			return nil, "", err
+		case ok:
+			attempts = append(attempts, it)
+		case why != "":
+			doubt = why
+		}
+	}
+	return attempts, doubt, nil
+}
+
+func (j *judging) isAttempt(ctx context.Context, s *testplans.Select, it checks.Item) (ok bool, why string, err error) {
+	if len(s.Parameters) > 0 {
+		if ok, why, err := j.hasParameters(ctx, s.Parameters, it); !ok {
+			return false, why, err
+		}
+	}
+	if s.Request != "" {
+		if ok, why, err := j.holds(ctx, s.Request, testplans.OnRequest, it); !ok {
+			return false, why, err
+		}
+	}
+	if s.Response != "" {
+		if ok, why, err := j.holds(ctx, s.Response, testplans.OnResponse, it); !ok {
+			return false, why, err
+		}
+	}
+	for i := range s.Follows {
+		f := &s.Follows[i]
+		related, doubt := false, ""
+		for _, earlier := range j.attempts[f.Step] {
+			if earlier.Exchange.ID == it.Exchange.ID {
+				continue
+			}
+			ok, why, err := j.desk.Related(ctx, f, it, earlier)
+			if err != nil {
+				return false, "", err
+			}
+			if related = ok; ok {
+				break
+			}
+			if why != "" {
+				doubt = why
+			}
+		}
+		if !related {
+			return false, doubt, nil
+		}
+	}
+	return true, "", nil
+}
+
+func (j *judging) hasParameters(ctx context.Context, want map[string]string, it checks.Item) (ok bool, why string, err error) {
+	values, why, err := j.desk.Parameters(ctx, it)
+	if err != nil {
+		return false, "", err
+	}
+	for name, w := range want {
+		got := values[name]
+		switch w {
+		case "*":
+			ok = len(got) > 0
+		case "-":
+			ok = len(got) == 0
+		default:
+			ok = j.hasValue(values, name, w)
+		}
+		if !ok {
+			return false, why, nil
+		}
+	}
+	return true, "", nil
+}
+
+func (j *judging) hasValue(values url.Values, name, want string) bool {
+	want, missing := j.desk.Expand(want)
+	if missing != "" {
+		return false // not seen yet: nothing can be told to be this
+	}
+	return slices.ContainsFunc(values[name], func(v string) bool {
+		return slices.ContainsFunc(strings.Split(v, ","), func(v string) bool { return checks.SameID(v, want) })
+	})
+}
+
+// holds evaluates a select expression on a half's JSON body; a message without one does not hold.
+func (j *judging) holds(ctx context.Context, expr string, half testplans.Half, it checks.Item) (ok bool, why string, err error) {
+	body, err := j.desk.Body(ctx, it, half)
+	if err != nil || body.Why != "" || body.Empty() {
+		if body != nil {
+			why = body.Why
+		}
+		return false, why, err
+	}
+	root, fault := body.JSON()
+	if fault != "" {
+		return false, "", nil
+	}
+	ok, err = j.desk.Truth(ctx, expr, root)
+	if err != nil {
+		return false, fmt.Sprintf("whether exchange %s belongs here could not be told: %v", it.Exchange.ID, err), nil
+	}
+	return ok, "", nil
+}
+
+// capture takes the step's variables from its best attempt.
+func (j *judging) capture(ctx context.Context, s *testplans.Step, best checks.Item) error {
+	for i := range s.Capture {
+		values, err := j.desk.Capture(ctx, &s.Capture[i], best)
+		if err != nil {
+			return err
+		}
+		j.desk.Set(s.Capture[i].Name, values)
+	}
+	return nil
+}

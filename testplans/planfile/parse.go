@@ -1,0 +1,202 @@
+package planfile
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/santhosh-tekuri/jsonschema/v5"
+
+	"fhirwire/testplans"
+	"fhirwire/validators/fhirpath"
+)
+
+// MaxSize bounds a plan's file, in bytes.
+const MaxSize = 1 << 20
+
+// Parse reads and vets a plan. file is its name in the faults; model, which may be nil, is what FHIRPath expressions are compiled
+// for. The error joins every *Fault, in the order of the file.
+func Parse(file string, src []byte, model fhirpath.Model) (testplans.Plan, error) {
+	if len(src) > MaxSize {
+		return testplans.Plan{}, &Fault{File: file, Line: 1, Column: 1, Message: fmt.Sprintf("the file has more than %d bytes", MaxSize)}
+	}
+	root, err := rootOf(file, src)
+	if err != nil {
+		return testplans.Plan{}, err
+	}
+	p := locate(file, root)
+
+	var tree any
+	if err := yaml.UnmarshalWithOptions(src, &tree); err != nil {
+		return testplans.Plan{}, syntaxFault(file, err)
+	}
+	if err := compiledSchema().Validate(plain(tree)); err != nil {
+		failed, ok := errors.AsType[*jsonschema.ValidationError](err)
+		if !ok {
+			return testplans.Plan{}, fmt.Errorf("plan %s: schema: %w", file, err)
+		}
+		return testplans.Plan{}, joined(p.schemaFaults(failed, nil))
+	}
+	var plan testplans.Plan
+	if err := yaml.UnmarshalWithOptions(src, &plan, yaml.Strict()); err != nil {
+		return testplans.Plan{}, syntaxFault(file, err)
+	}
+	sum := sha256.Sum256(src)
+	plan.Digest = hex.EncodeToString(sum[:])
+	v := vetter{places: p, plan: &plan, model: model}
+	v.vet()
+	return plan, joined(v.faults)
+}
+
+func rootOf(file string, src []byte) (ast.Node, error) {
+	doc, err := parser.ParseBytes(src, 0)
+	if err != nil {
+		return nil, syntaxFault(file, err)
+	}
+	if len(doc.Docs) != 1 || doc.Docs[0].Body == nil {
+		return nil, &Fault{File: file, Line: 1, Column: 1, Message: "one plan is expected: a mapping that begins with plan:"}
+	}
+	return doc.Docs[0].Body, nil
+}
+
+// syntaxFault is a fault of YAML or of decoding, whose place the library knows.
+func syntaxFault(file string, err error) *Fault {
+	f := &Fault{File: file, Line: 1, Column: 1, Message: err.Error()}
+	if e, ok := errors.AsType[yaml.Error](err); ok {
+		f.Message = e.GetMessage()
+		if t := e.GetToken(); t != nil && t.Position != nil {
+			f.Line, f.Column = t.Position.Line, t.Position.Column
+		}
+	}
+	f.Message = strings.Join(strings.Fields(f.Message), " ")
+	return f
+}
+
+// plain turns the tree into what a schema validator takes.
+func plain(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for k := range v {
+			v[k] = plain(v[k])
+		}
+	case []any:
+		for i := range v {
+			v[i] = plain(v[i])
+		}
+	case uint64:
+		return float64(v) // limits of a plan are far below where this is exact
+	}
+	return v
+}
+
+var (
+	extraForm   = regexp.MustCompile(`'([^']*)'`)
+	missingForm = regexp.MustCompile(`^missing propert`)
+)
+
+// schemaFaults says in the format's words what the schema found.
+func (p *places) schemaFaults(e *jsonschema.ValidationError, out []*Fault) []*Fault {
+	if len(e.Causes) > 0 {
+		for _, c := range e.Causes {
+			out = p.schemaFaults(c, out)
+		}
+		return out
+	}
+	at := e.InstanceLocation
+	switch keyword := e.KeywordLocation[strings.LastIndexByte(e.KeywordLocation, '/')+1:]; keyword {
+	case "additionalProperties":
+		known := knownAt(e)
+		for _, m := range extraForm.FindAllStringSubmatch(e.Message, -1) {
+			out = append(out, p.key(at+"/"+escape(m[1]), "unknown key %q; expected %s", m[1], suggest(m[1], known)))
+		}
+	default:
+		message := e.Message
+		if missingForm.MatchString(message) {
+			message = strings.ReplaceAll(strings.Replace(message, "properties", "key", 1), "'", "")
+		}
+		out = append(out, p.at(at, "%s: %s", name(at), message))
+	}
+	return out
+}
+
+// knownAt are the keys that the object, of which a schema refused a key, may have.
+func knownAt(e *jsonschema.ValidationError) []string {
+	s := compiledSchema()
+	segments := strings.Split(strings.TrimPrefix(e.KeywordLocation, "/"), "/")
+	for i := 0; i < len(segments) && s != nil; i++ {
+		switch segments[i] {
+		case "properties":
+			if i++; i < len(segments) {
+				s = s.Properties[segments[i]]
+			}
+		case "items":
+			s = s.Items2020
+		case "$ref":
+			s = s.Ref
+		}
+	}
+	if s == nil {
+		return nil
+	}
+	known := make([]string, 0, len(s.Properties))
+	for k := range s.Properties {
+		known = append(known, k)
+	}
+	slices.Sort(known)
+	return known
+}
+
+// suggest is the known word nearest to one, or all of them.
+func suggest(word string, known []string) string {
+	best, at := "", 3
+	for _, k := range known {
+		if d := distance(word, k); d < at {
+			best, at = k, d
+		}
+	}
+	if best != "" {
+		return best
+	}
+	return "one of " + strings.Join(known, ", ")
+}
+
+// distance counts the edits between two words (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for i := range row {
+		row[i] = i
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for k := range len(b) {
+			cost := diagonal
+			if a[i] != b[k] {
+				cost++
+			}
+			diagonal = row[k+1]
+			row[k+1] = min(cost, row[k]+1, row[k+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// name is the last word of a pointer, for messages.
+func name(pointer string) string {
+	if pointer == "" {
+		return "the plan"
+	}
+	segments := strings.Split(pointer, "/")
+	last := segments[len(segments)-1]
+	if strings.Trim(last, "0123456789") == "" && len(segments) > 2 {
+		return segments[len(segments)-2] + " " + last
+	}
+	return last
+}

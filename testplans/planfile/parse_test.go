@@ -1,0 +1,113 @@
+package planfile_test
+
+import (
+	"strings"
+	"testing"
+
+	"fhirwire/testplans/planfile"
+	"fhirwire/validators/fhirpath/fhirpathtest"
+)
+
+const good = `plan: demo
+title: A demo
+track: Payer to payer
+guides: {hl7.fhir.us.core: ">=3.1.1 <4"}
+roles: {client: Requesting payer, server: Holding payer}
+steps:
+  - step: match
+    title: Match
+    claim: The member is matched
+    requirements: [P2P-SC-40]
+    select: {kind: [operation], operation: [$member-match], status: ["200"]}
+    capture:
+      - {name: member, from: response, fhirpath: "parameter.where(name = 'x').value"}
+    checks:
+      - check: answered
+        claim: The answer is 200
+        side: server
+        status: ["200"]
+  - step: read
+    title: Read
+    claim: The member is read
+    requirements: [P2P-SC-52]
+    select:
+      kind: [read]
+      follows: [{step: match, by: id, variable: member}]
+    checks:
+      - check: is-patient
+        claim: A Patient comes
+        side: server
+        fhirpath:
+          on: response
+          expr: id = %member
+`
+
+func TestParse(t *testing.T) {
+	p, err := planfile.Parse("demo.yaml", []byte(good), fhirpathtest.Small())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Steps) != 2 || p.Steps[1].Checks[0].FHIRPath.Expr != "id = %member" || p.Steps[0].Select.Operation[0] != "$member-match" || len(p.Digest) != 64 {
+		t.Errorf("got %+v", p)
+	}
+}
+
+func TestFaults(t *testing.T) {
+	for _, tt := range []struct {
+		name, old, with string
+		want            []string
+	}{
+		{"a typo in a key", "    checks:\n      - check: is-", "    chekcs:\n      - check: is-", []string{
+			`p.yaml:19:5: steps 1: missing key: checks`, `p.yaml:26:5: unknown key "chekcs"; expected checks`}},
+		{"an unknown interaction", "kind: [read]", "kind: [raed]", []string{
+			`p.yaml:24:14: kind 0: value must be one of "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "history-system", "create", "search-type", "search-system", "capabilities", "batch", "transaction", "operation", "bulk-kickoff", "bulk-status", "bulk-file", "bulk-delete", "oauth-token", "oauth-dcr", "oauth-auth", "oauth-introsp", "smart-config", "udap-config", "other"`}},
+		{"a FHIRPath error", "expr: id = %member", "expr: id.exits()", []string{`p.yaml:32:20: FHIRPath: unknown function "exits"`}},
+		{"a FHIRPath error in quotes", `parameter.where(name = 'x').value`, `parameter.wher(name = 'x').value`, []string{`p.yaml:13:61: FHIRPath: unknown function "wher"`}},
+		{"a FHIRPath error in a block", "expr: id = %member", "expr: |-\n            id.exists()\n            and id.exits()", []string{`p.yaml:34:20: FHIRPath: unknown function "exits"`}},
+		{"a variable nobody captures", "%member", "%membre", []string{`p.yaml:32:22: no earlier step captures membre; expected one of member`}},
+		{"a step that comes later", "step: match, by", "step: mach, by", []string{`p.yaml:25:24: there is no earlier step mach; expected one of match`}},
+		{"a name used twice", "step: read", "step: match", []string{`p.yaml:19:11: the step match is there already; expected another name`}},
+		{"two kinds in a check", `status: ["200"]
+  - step: read`, `status: ["200"]
+        count: {min: 1}
+  - step: read`, []string{`p.yaml:15:9: a check has exactly one kind of status, header, parameter, fhirpath, pointer, findings, follows, file, count, fetched, retryAfter, control, attestation; found 2`}},
+		{"no requirement", "    requirements: [P2P-SC-52]\n", "", []string{`p.yaml:26:9: the check names no requirement, nor does its step`}},
+		{"a range that is none", ">=3.1.1 <4", "~3", []string{`p.yaml:4:28: "~3" is no version; write for example 2.0.0`}},
+		{"a wrong type", `status: ["200"]
+  - step: read`, `status: 200
+  - step: read`, []string{`p.yaml:18:17: status: expected array, but got number`}},
+		{"a key twice", "title: A demo", "title: A demo\ntitle: B", []string{`p.yaml:3:1: mapping key "title" already defined at [2:1]`}},
+		{"no YAML", "roles: {client", "roles: {{client", []string{`p.yaml:5:9: could not find flow map content`}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			src := strings.Replace(good, tt.old, tt.with, 1)
+			if src == good {
+				t.Fatal("the case changes nothing")
+			}
+			_, err := planfile.Parse("p.yaml", []byte(src), fhirpathtest.Small())
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			if want := strings.Join(tt.want, "\n"); err.Error() != want {
+				t.Errorf("got\n%v\nwant\n%s", err, want)
+			}
+		})
+	}
+	for _, src := range []string{"", "---\n", "[]", "plan: x", "a: &a [*a]", "plan: x\n---\nplan: y"} {
+		if _, err := planfile.Parse("p.yaml", []byte(src), nil); err == nil {
+			t.Errorf("%q accepted", src)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(good))
+	f.Add([]byte("plan: x\nsteps: [{step: a}]"))
+	f.Add([]byte("a: |\n  b\n"))
+	f.Fuzz(func(t *testing.T, src []byte) {
+		p, err := planfile.Parse("f.yaml", src, nil)
+		if err == nil && (p.ID == "" || len(p.Steps) == 0 || p.Digest == "") {
+			t.Errorf("accepted without a name, a step or a digest: %+v", p)
+		}
+	})
+}
