@@ -145,7 +145,7 @@ func (e *evaluation) starts(ctx context.Context, expr string) ([]start, error) {
 	}
 	found, err := e.eval(ctx, e.expr, at)
 	if err != nil {
-		return nil, &evalFailure{fmt.Errorf("--context: %w", err)}
+		return nil, &evaluationError{fmt.Errorf("--context: %w", err)}
 	}
 	out := make([]start, 0, len(found))
 	for _, v := range found {
@@ -177,24 +177,24 @@ func (e *evaluation) compile(expr string, at []start) error {
 	return err
 }
 
-// evalFailure marks an expression that is right and whose evaluation failed.
-type evalFailure struct{ error }
+// evaluationError marks an expression that is right and whose evaluation failed.
+type evaluationError struct{ error }
 
-func (e *evalFailure) Unwrap() error { return e.error }
+func (e *evaluationError) Unwrap() error { return e.error }
 
 func (e *evaluation) eval(ctx context.Context, x *fhirpath.Expr, s start) (value.Collection, error) {
 	env := e.env
 	env.Context, env.FocusType = s.node, s.typ
 	got, err := x.Eval(ctx, s.node, env)
 	if err != nil {
-		return nil, &evalFailure{err}
+		return nil, &evaluationError{err}
 	}
 	return got, nil
 }
 
 // failed turns an error into its exit code, with one line on stderr.
 func (e *evaluation) failed(err error) (int, error) {
-	if _, ok := err.(*evalFailure); ok { //nolint:errorlint // it is the outermost by construction
+	if _, ok := err.(*evaluationError); ok { //nolint:errorlint // it is the outermost by construction
 		_, _ = fmt.Fprintf(e.p.stderr, "fhirwire fhirpath: %s\n", printable(oneLine(err)))
 		return exitFindings, nil
 	}

@@ -74,7 +74,7 @@ func isNDJSON(name string) bool {
 // readInput emits the resources of one input. It returns false when emit wants no more.
 func readInput(name string, p *process, emit func(*job) bool) bool {
 	fail := func(err error) bool { return emit(&job{result: result{source: name, err: err}}) }
-	var src io.Reader = p.stdin
+	src := p.stdin
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {

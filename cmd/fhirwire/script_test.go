@@ -47,7 +47,7 @@ func waitFile(ts *testscript.TestScript, _ bool, args []string) {
 // waitGet waits until a URL answers with a text.
 func waitGet(ts *testscript.TestScript, _ bool, args []string) {
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		res, err := http.Get(args[0]) //nolint:noctx // ends with the test
+		res, err := http.Get(args[0])
 		if err != nil {
 			continue
 		}

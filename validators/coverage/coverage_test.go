@@ -150,10 +150,14 @@ func TestCounting(t *testing.T) {
 		{"outside of slices", org, `"identifier":[{"system":"http://x.org","value":"1"}]`, "identifier identifier.system identifier.value"},
 		{"slice by pattern", lab, `"category":[{"coding":[{"system":"http://x.org","code":"a"},{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":"laboratory"}]}]`, "category category:Laboratory"},
 		{"other system", lab, `"category":[{"coding":[{"system":"http://x.org","code":"laboratory"}]}]`, "category"},
-		{"slice by code, within it", bp, `"component":[{` + systolic + `,"valueQuantity":{"value":1.0,"unit":"mm","system":"http://unitsofmeasure.org","code":"mm[Hg]"}}]`,
-			"component component.code component.value[x] component:SystolicBP component:SystolicBP.code component:SystolicBP.value[x] component:SystolicBP.value[x].value component:SystolicBP.value[x].unit component:SystolicBP.value[x].system component:SystolicBP.value[x].code"},
-		{"a fixed value that is another", bp, `"component":[{` + systolic + `,"valueQuantity":{"system":"http://x.org"}}]`,
-			"component component.code component.value[x] component:SystolicBP component:SystolicBP.code component:SystolicBP.value[x]"},
+		{
+			"slice by code, within it", bp, `"component":[{` + systolic + `,"valueQuantity":{"value":1.0,"unit":"mm","system":"http://unitsofmeasure.org","code":"mm[Hg]"}}]`,
+			"component component.code component.value[x] component:SystolicBP component:SystolicBP.code component:SystolicBP.value[x] component:SystolicBP.value[x].value component:SystolicBP.value[x].unit component:SystolicBP.value[x].system component:SystolicBP.value[x].code",
+		},
+		{
+			"a fixed value that is another", bp, `"component":[{` + systolic + `,"valueQuantity":{"system":"http://x.org"}}]`,
+			"component component.code component.value[x] component:SystolicBP component:SystolicBP.code component:SystolicBP.value[x]",
+		},
 		{"a value of another component", bp, `"component":[{"code":{"text":"x"},"valueQuantity":{"value":1}}]`, "component component.code component.value[x]"},
 		{"choice", lab, `"valueString":"x"`, "value[x]"},
 		{"slice of a choice", goal, `"target":[{"dueDate":"2020"}]`, "target target.due[x]:dueDate"},

@@ -47,7 +47,7 @@ type step struct {
 // parsePath reads a discriminator path; not ok where it has more than such paths may.
 func parsePath(s string) (path []step, ok bool) {
 	for s != "" {
-		word := s
+		var word string
 		if i := strings.IndexByte(s, '('); i >= 0 && !strings.Contains(s[:i], ".") {
 			end := strings.IndexByte(s, ')')
 			if end < 0 {

@@ -192,13 +192,14 @@ func extensionURL(defs Definitions, sl *profile.Element) string {
 		}
 	}
 	for _, t := range sl.Types {
-		for _, canonical := range t.Profiles {
-			if p, ok := defs.Profile(canonical); ok {
-				return p.URL
-			}
-			url, _, _ := strings.Cut(canonical, "|")
-			return url
+		if len(t.Profiles) == 0 {
+			continue
 		}
+		if p, ok := defs.Profile(t.Profiles[0]); ok {
+			return p.URL
+		}
+		url, _, _ := strings.Cut(t.Profiles[0], "|")
+		return url
 	}
 	return ""
 }
