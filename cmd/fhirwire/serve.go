@@ -40,8 +40,9 @@ func runServe(ctx context.Context, p *process, args []string) (int, error) {
 	if err != nil {
 		return exitUsage, err
 	}
-	if p.getenv("GOGC") == "" {
-		debug.SetGCPercent(serveGC) // small beside what people run on the same laptop
+	if p.getenv("GOGC") == "" && p.getenv("GOMEMLIMIT") == "" {
+		debug.SetGCPercent(serveGC)
+		debug.SetMemoryLimit(serveMemory)
 	}
 	a, err := newApp(ctx, cfg, p)
 	if err != nil {
@@ -55,8 +56,12 @@ func runServe(ctx context.Context, p *process, args []string) (int, error) {
 	return exitFine, nil
 }
 
-// serveGC trades a little time for a third of the memory: the heap is mostly compiled guides, which stay.
-const serveGC = 50
+// The process stays small beside what people run on the same laptop: its heap is mostly compiled guides, which stay. The limit
+// is soft; a body that needs more than that to be judged gets it, at the price of more collections.
+const (
+	serveGC     = 50
+	serveMemory = 64 << 20
+)
 
 // app is the wiring of one serve process.
 type app struct {
