@@ -18,6 +18,7 @@ import (
 	"fhirwire/internal/sqldb"
 	"fhirwire/reference/attribution"
 	"fhirwire/reference/bulk"
+	"fhirwire/reference/edgecases"
 	"fhirwire/reference/fhirapi"
 	"fhirwire/reference/membermatch"
 	"fhirwire/reference/resources"
@@ -51,6 +52,7 @@ type Server struct {
 	reg    *search.Registry
 	export *bulk.Manager
 	api    *fhirapi.API
+	edges  *edgecases.Switches
 }
 
 // New opens the server over a database, whose schema it brings up to date, and the guides that it serves.
@@ -84,6 +86,7 @@ func New(ctx context.Context, db *sqldb.DB, set *profile.Set, o Options) (*Serve
 	optOuts := attribution.NewOptOuts(store)
 	s := &Server{store: store, reg: reg, export: export}
 	s.api = fhirapi.New(store, reg, export, fhirapi.Options{
+	s.edges = edgecases.New(edgecases.Options{Clock: o.Clock, Client: func(r *http.Request) string { return clientOf(r.Context()) }})
 		BaseURL: o.BaseURL, Logger: o.Logger, Clock: o.Clock, NewID: o.NewID, Version: o.Version,
 		Matcher:  matcher{membermatch.New(lookup{store, reg}, o.Clock, o.Match)},
 		Lists:    attribution.New(store, lookup{store, reg}, attribution.Options{Clock: o.Clock, OptedOut: optOuts.OptedOut}),
@@ -96,8 +99,20 @@ func New(ctx context.Context, db *sqldb.DB, set *profile.Set, o Options) (*Serve
 	return s, nil
 }
 
-// Handler serves the FHIR API below /fhir.
-func (s *Server) Handler() http.Handler { return s.api.Handler() }
+// Handler serves the FHIR API below /fhir, and to this machine the switches for edge cases.
+func (s *Server) Handler() http.Handler {
+	api, admin := s.edges.Wrap(fhirapi.Prefix, s.api.Handler()), s.edges.Admin()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == edgecases.AdminPath || strings.HasPrefix(r.URL.Path, edgecases.AdminPath+"/") {
+			admin.ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
+	})
+}
+
+// Edges are the switches for what is to go wrong, all off.
+func (s *Server) Edges() *edgecases.Switches { return s.edges }
 
 // Run works on bulk exports until ctx ends.
 func (s *Server) Run(ctx context.Context) error { return s.export.Run(ctx) }

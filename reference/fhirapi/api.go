@@ -243,7 +243,7 @@ func (a *API) recoverPanic(c *gin.Context) {
 func cors(c *gin.Context) {
 	h := c.Writer.Header()
 	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "Content-Location, Location, ETag, Last-Modified, Retry-After, X-Progress, Expires")
+	h.Set("Access-Control-Expose-Headers", "Content-Location, Location, ETag, Last-Modified, Retry-After, X-Progress, Expires, X-Fhirwire-Edge")
 	if c.Request.Method != http.MethodOptions {
 		return
 	}
