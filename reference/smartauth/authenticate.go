@@ -197,7 +197,7 @@ func (s *Server) byAssertion(r *http.Request, form url.Values) (*login, error) {
 		in.subject = t.Sub
 	}
 	if in.audience, in.audienceKind, err = s.checkAssertion(r, c, t); err != nil {
-		if fault, ok := errors.AsType[assertionFault](err); ok {
+		if fault, ok := errors.AsType[assertionError](err); ok {
 			return nil, invalidClient("The client assertion %v.", fault)
 		}
 		return nil, err
@@ -208,12 +208,12 @@ func (s *Server) byAssertion(r *http.Request, form url.Values) (*login, error) {
 	return in, nil
 }
 
-// assertionFault is the end of a sentence on an assertion.
-type assertionFault string
+// assertionError is the end of a sentence on an assertion.
+type assertionError string
 
-func (f assertionFault) Error() string { return string(f) }
+func (f assertionError) Error() string { return string(f) }
 
-func faultf(format string, args ...any) error { return assertionFault(fmt.Sprintf(format, args...)) }
+func faultf(format string, args ...any) error { return assertionError(fmt.Sprintf(format, args...)) }
 
 // checkAssertion checks signature, times, audience and, last, that the assertion is used for the first time.
 func (s *Server) checkAssertion(r *http.Request, c *Client, t *signed) (aud, kind string, err error) {

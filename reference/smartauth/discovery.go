@@ -2,7 +2,6 @@ package smartauth
 
 import (
 	"net/http"
-	"net/url"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -90,7 +89,7 @@ func (s *Server) ownToken(r *http.Request) (*tokenRow, error) {
 	if !form.Has("token") {
 		return nil, invalidRequest("token is missing.")
 	}
-	in, err := s.authenticate(r, url.Values(form))
+	in, err := s.authenticate(r, form)
 	if err != nil {
 		return nil, err
 	}

@@ -80,8 +80,8 @@ func invalidStatement(format string, args ...any) *Error {
 	return refuse(http.StatusBadRequest, "invalid_software_statement", format, args...)
 }
 
-func unapprovedStatement(format string, args ...any) *Error {
-	return refuse(http.StatusBadRequest, "unapproved_software_statement", format, args...)
+func unapprovedStatement(text string) *Error {
+	return refuse(http.StatusBadRequest, "unapproved_software_statement", "%s", text)
 }
 
 const realm = "fhirwire"

@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -124,12 +125,10 @@ func parseKey(raw []byte) (key, error) {
 	if p, ok := k.Key.(*rsa.PublicKey); ok && p.N.BitLen() < minRSABits {
 		return key{}, errors.New("is shorter than 2048 bits")
 	}
-	for _, a := range algorithms {
-		if out.serves(a) {
-			return out, nil
-		}
+	if !slices.ContainsFunc(algorithms, out.serves) {
+		return key{}, nil
 	}
-	return key{}, nil
+	return out, nil
 }
 
 // Doer sends requests: an *http.Client. It decides which networks may be reached, so that a registration cannot make the server

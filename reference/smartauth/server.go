@@ -18,9 +18,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"fhirwire/internal/sqldb"
-
 	"github.com/go-jose/go-jose/v4"
+
+	"fhirwire/internal/sqldb"
 )
 
 // Paths that Handler serves. WellKnown is also served below the FHIR base (AUTH-01).

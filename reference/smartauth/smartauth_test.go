@@ -24,9 +24,9 @@ import (
 	"testing"
 	"time"
 
-	"fhirwire/internal/sqldb"
-
 	"github.com/go-jose/go-jose/v4"
+
+	"fhirwire/internal/sqldb"
 )
 
 const origin = "https://payer.example"

@@ -9,9 +9,9 @@ import (
 	"fmt"
 	"time"
 
-	"fhirwire/internal/sqldb"
-
 	"gorm.io/gorm"
+
+	"fhirwire/internal/sqldb"
 )
 
 //go:embed migrations/sqlite/*.sql migrations/postgres/*.sql

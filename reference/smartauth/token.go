@@ -155,7 +155,7 @@ func (s *Server) memberAssertion(r *http.Request, form url.Values, in *login) (s
 		return "", invalidGrant("The sub of the assertion names no member.")
 	}
 	aud, kind, err := s.checkAssertion(r, in.client, t)
-	if fault, ok := errors.AsType[assertionFault](err); ok {
+	if fault, ok := errors.AsType[assertionError](err); ok {
 		return "", invalidGrant("The assertion %v.", fault)
 	}
 	if err != nil {

@@ -179,8 +179,12 @@ func TestRules(t *testing.T) {
 func TestBrokenFiles(t *testing.T) {
 	w := newWorld(t)
 	files := []File{
-		{"good.json", parse(t, w.signBundle(w.bundle()))}, {"empty.json", parse(t, "")}, {"cut.json", parse(t, `{"resourceType":"Bundle","type":`)},
-		{"patient.json", parse(t, `{"resourceType":"Patient"}`)}, {"list.json", parse(t, `[1]`)}, {"odd.json", parse(t, `{"resourceType":"Bundle","entry":[null,{},{"resource":7}],"signature":[],"meta":3}`)},
+		{"good.json", parse(t, w.signBundle(w.bundle()))},
+		{"empty.json", parse(t, "")},
+		{"cut.json", parse(t, `{"resourceType":"Bundle","type":`)},
+		{"patient.json", parse(t, `{"resourceType":"Patient"}`)},
+		{"list.json", parse(t, `[1]`)},
+		{"odd.json", parse(t, `{"resourceType":"Bundle","entry":[null,{},{"resource":7}],"signature":[],"meta":3}`)},
 	}
 	d := Check(files, w.options())
 	for i, want := range []string{"", "dir-json", "dir-json", "dir-bundle", "dir-bundle", "dir-profile"} {

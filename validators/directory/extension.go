@@ -36,11 +36,14 @@ var extensionDefs = []extensionDef{
 		{"secureExchangeArtifactsType", "CodeableConcept", true, []string{
 			mtlsArtifact, "x509-ssl-tls-certificates", "x509-identity-certificate", "x509-signing-certificate", "x509-encryption-certificate",
 		}},
-		{"certificate", "Base64Binary", false, nil}, {"expirationDate", "DateTime", false, nil},
+		{"certificate", "Base64Binary", false, nil},
+		{"expirationDate", "DateTime", false, nil},
 	}},
 	{name: "base-ext-trustFramework", requirement: "P2P-DIR-135", parts: []partDef{
 		{"trustFrameworkType", "CodeableConcept", true, []string{"PayerToPayer", "TEFCA", "CareQuality", "DirectTrust", "Commonwell", "Exchange", "PCDH"}},
-		{"qualifier", "String", false, nil}, {"signedArtifact", "Base64Binary", false, nil}, {"publicCertificate", "Base64Binary", false, nil},
+		{"qualifier", "String", false, nil},
+		{"signedArtifact", "Base64Binary", false, nil},
+		{"publicCertificate", "Base64Binary", false, nil},
 	}},
 	{name: "base-ext-dynamicRegistration", requirement: "P2P-DIR-136", parts: []partDef{
 		{"trustProfile", "CodeableConcept", false, []string{"smart", "udap"}}, {"version", "String", false, nil},

@@ -15,9 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"fhirwire/validators/fhirjson"
-
 	"github.com/go-jose/go-jose/v4"
+
+	"fhirwire/validators/fhirjson"
 )
 
 type (
@@ -102,7 +102,7 @@ func coding(system, code string) object {
 }
 
 func ext(name string, parts ...any) object {
-	return object{"url": profiles + name, "extension": array(parts)}
+	return object{"url": profiles + name, "extension": parts}
 }
 
 func sub(name, value string, v any) object { return object{"url": name, value: v} }

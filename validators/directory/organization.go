@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 
 	"fhirwire/validators/fhirjson"
 )
@@ -142,14 +143,11 @@ func (c *checker) checkPlanIdentifier() {
 }
 
 func identifiersInWords(ids []Identifier) string {
-	s := ""
+	words := make([]string, len(ids))
 	for i, id := range ids {
-		if i > 0 {
-			s += ", "
-		}
-		s += id.System + "|" + id.Value
+		words[i] = id.System + "|" + id.Value
 	}
-	return s
+	return strings.Join(words, ", ")
 }
 
 // npi checks the ten digits with the Luhn sum over the prefix 80840.

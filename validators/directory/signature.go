@@ -10,10 +10,10 @@ import (
 	"strings"
 	"unicode/utf16"
 
+	"github.com/go-jose/go-jose/v4"
+
 	"fhirwire/validators"
 	"fhirwire/validators/fhirjson"
-
-	"github.com/go-jose/go-jose/v4"
 )
 
 // checkSignature is P2P-DIR-103 and P2P-DIR-11. What published examples have is a certificate in the place of a signature; ours is
