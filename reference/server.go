@@ -85,8 +85,8 @@ func New(ctx context.Context, db *sqldb.DB, set *profile.Set, o Options) (*Serve
 	}
 	optOuts := attribution.NewOptOuts(store)
 	s := &Server{store: store, reg: reg, export: export}
-	s.api = fhirapi.New(store, reg, export, fhirapi.Options{
 	s.edges = edgecases.New(edgecases.Options{Clock: o.Clock, Client: func(r *http.Request) string { return clientOf(r.Context()) }})
+	s.api = fhirapi.New(store, reg, export, fhirapi.Options{
 		BaseURL: o.BaseURL, Logger: o.Logger, Clock: o.Clock, NewID: o.NewID, Version: o.Version,
 		Matcher:  matcher{membermatch.New(lookup{store, reg}, o.Clock, o.Match)},
 		Lists:    attribution.New(store, lookup{store, reg}, attribution.Options{Clock: o.Clock, OptedOut: optOuts.OptedOut}),
