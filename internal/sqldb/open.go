@@ -1,6 +1,7 @@
 package sqldb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ type DB struct {
 
 // Options tune Open. The zero value works.
 type Options struct {
-	// MaxReaders bounds concurrent read connections; 0 means 8.
+	// MaxReaders bounds concurrent read connections; 0 means 4 on SQLite and 16 on Postgres.
 	MaxReaders int
 	// Logger receives slow-query and error lines without parameter values; nil discards them.
 	Logger *slog.Logger
@@ -48,9 +49,6 @@ func SQLiteDSN(path string) string { return "sqlite://" + path }
 
 // Open opens the database that dsn names and checks that it answers.
 func Open(ctx context.Context, dsn string, o Options) (*DB, error) {
-	if o.MaxReaders == 0 {
-		o.MaxReaders = 8
-	}
 	scheme, rest, ok := strings.Cut(dsn, "://")
 	if !ok {
 		return nil, fmt.Errorf("database DSN %q: want sqlite://FILE or postgres://…", redact(dsn))
@@ -59,7 +57,7 @@ func Open(ctx context.Context, dsn string, o Options) (*DB, error) {
 	case "sqlite":
 		return openSQLite(ctx, rest, o)
 	case "postgres", "postgresql":
-		db, err := openPool(ctx, postgres.Open(dsn), o, o.MaxReaders)
+		db, err := openPool(ctx, postgres.Open(dsn), o, cmp.Or(o.MaxReaders, 16))
 		if err != nil {
 			return nil, fmt.Errorf("database %s: %w", redact(dsn), err)
 		}
@@ -74,7 +72,7 @@ func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 		o.Synchronous = "normal"
 	}
 	pragmas := url.Values{"_pragma": {
-		"busy_timeout(10000)", "journal_mode(WAL)", "foreign_keys(1)", "temp_store(memory)", "cache_size(-4000)", // a cache of 4 MB for each connection
+		"busy_timeout(10000)", "journal_mode(WAL)", "foreign_keys(1)", "temp_store(memory)", "cache_size(-2000)", // 2 MB for each connection; the system caches the file
 		"synchronous(" + o.Synchronous + ")",
 	}}
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + pragmas.Encode()
@@ -82,7 +80,7 @@ func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("database %s: %w", path, err)
 	}
-	read, err := openPool(ctx, sqlite.Open(dsn), o, o.MaxReaders)
+	read, err := openPool(ctx, sqlite.Open(dsn), o, cmp.Or(o.MaxReaders, 4))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("database %s: %w", path, err), closePool(write))
 	}
