@@ -49,7 +49,7 @@ var layers = []group{
 	{
 		name: "6 surfaces: reference",
 		packages: []string{
-			"reference/search", "reference/resources", "reference/membermatch", "reference/attribution", "reference/bulk", "reference/smartauth",
+			"reference/search", "reference/resources", "reference/membermatch", "reference/attribution", "reference/bulk", "reference/smartauth", "reference/directory",
 			"reference/synth", "reference/edgecases", "reference/fhirapi", "reference",
 		},
 		uses: slices.Concat([]string{"validators", "internal/sqldb"}, kernel),

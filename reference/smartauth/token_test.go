@@ -6,8 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -442,5 +445,26 @@ func TestExpiredRowsAreForgotten(t *testing.T) {
 		if err := w.store.db.Read.Raw("SELECT count(*) FROM " + table).Scan(&n).Error; err != nil || n != 1 {
 			t.Errorf("%s has %d rows, error %v", table, n, err)
 		}
+	}
+}
+
+func TestOneOfManyReplaysWins(t *testing.T) { // AUTH-09
+	w := newWorld(t, Options{})
+	p := w.newParty()
+	form := p.form("system/*.rs", nil)
+	var good atomic.Int32
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			rec := httptest.NewRecorder()
+			w.Handler().ServeHTTP(rec, formRequest(t, TokenPath, form))
+			if rec.Code == http.StatusOK {
+				good.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if good.Load() != 1 {
+		t.Errorf("%d of 16 requests with one assertion got a token", good.Load())
 	}
 }
