@@ -106,8 +106,10 @@ func (in *Inspector) judgeFor(ch proxy.Channel) (*judge, error) {
 	}
 	sel := newSelector(set, ch.Options)
 	j := &judge{
-		Validator: instance.New(set, set.Terms(), instance.Options{ExtraProfiles: sel.choose, MaxIssues: in.opt.MaxIssues, Now: in.opt.Now}),
-		context:   validators.Context{Guides: set.Packages(), Rules: validators.RulesVersion, Terminology: "offline"},
+		Validator: instance.New(set, set.Terms(), instance.Options{
+			ExtraProfiles: sel.choose, Prefer: prefer(ch.Options), MaxIssues: in.opt.MaxIssues, Now: in.opt.Now,
+		}),
+		context: validators.Context{Guides: set.Packages(), Rules: validators.RulesVersion, Terminology: "offline"},
 	}
 	in.validators[key] = j
 	return j, nil

@@ -45,6 +45,33 @@ func newSelector(set *profile.Set, o proxy.ChannelOptions) *selector {
 	return s
 }
 
+// era are the guides of this product's time: what an exchange means by a canonical without a version.
+var era = [...]string{usCore + "#3.1.1", "hl7.fhir.us.davinci-pdex#2.0.0", "hl7.fhir.us.davinci-hrex#1.0.0"}
+
+// prefer are the versions that canonicals without one mean on a channel (VAL-SEL-07): those of its guides, for others those of
+// the era. A guide that the channel names in several versions is left open.
+func prefer(o proxy.ChannelOptions) []string {
+	named := map[string][]string{}
+	for _, g := range o.Guides {
+		g = strings.Replace(g, "@", "#", 1)
+		name, _, _ := strings.Cut(g, "#")
+		named[name] = append(named[name], g)
+	}
+	var out []string
+	for _, list := range named {
+		if len(list) == 1 {
+			out = append(out, list[0])
+		}
+	}
+	for _, g := range era {
+		if name, _, _ := strings.Cut(g, "#"); named[name] == nil {
+			out = append(out, g)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 // choose lists the profiles a resource is held against beyond its base type and claims.
 func (s *selector) choose(res *fhirjson.Node) []validators.ProfileChoice {
 	rt := res.ResourceType()

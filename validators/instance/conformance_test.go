@@ -103,6 +103,16 @@ func errorsOf(r validators.Report) []validators.Issue {
 
 // TestExamples: no published example has an error but those listed, each with the reason.
 func TestExamples(t *testing.T) {
+	for name, ids := range map[string]map[string][]string{
+		"own guide": packagesOf,
+		// Claims without a version mean the version that fits.
+		"all guides": {"us-core-3.1.1": nil, "us-core-6.1.0": nil, "pdex-2.0.0": nil, "hrex-1.0.0": nil, "formulary-2.0.1": nil},
+	} {
+		t.Run(name, func(t *testing.T) { testExamples(t, ids) })
+	}
+}
+
+func testExamples(t *testing.T, packagesOf map[string][]string) {
 	dir := shared(t, "conformance", "ig-examples")
 	type known struct{ IG, Resource, Path, Why string }
 	var list []known

@@ -46,9 +46,9 @@ func (w *walk) extension(e *fhirjson.Node, mark int, parents []*plan) {
 		})
 		return
 	}
-	def, ok := w.v.defs.Extension(url)
+	def := w.extensionDefinition(e, url, w.acts[mark:])
 	modifier := b.el.Name == "modifierExtension"
-	if !ok {
+	if def == nil {
 		w.unknownExtension(e, url, modifier, b)
 		return
 	}

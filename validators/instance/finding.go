@@ -81,6 +81,7 @@ func (w *walk) addOnce(about string, f finding) {
 	key := uncheckedKey{f.rule, about}
 	if at, ok := w.uncheckeds[key]; ok {
 		w.findings[at].count++
+		w.folded = append(w.folded, at)
 		return
 	}
 	if len(w.findings) < maxFindings {

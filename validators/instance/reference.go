@@ -222,7 +222,7 @@ func (w *walk) targetTypes(e *fhirjson.Node, acts []*plan, typ string, target *f
 			return
 		}
 		if target != nil && p.base != nil && len(t.profiles) > 0 && !slices.Contains(t.plain, typ) && w.trial == 0 {
-			w.pending = append(w.pending, pendingTarget{from: e, target: target, plan: p, typ: typ, result: w.scope.result})
+			w.pending = append(w.pending, pendingTarget{from: e, target: target, plan: p, typ: typ, result: w.scope.result, open: w.isOpen(p.prof)})
 		}
 	}
 }
@@ -233,6 +233,7 @@ type pendingTarget struct {
 	plan         *plan
 	typ          string
 	result       int
+	open         bool // the version of the profile that asks was ours to choose
 }
 
 // settle checks the targets that references led to.
@@ -247,7 +248,7 @@ func (w *walk) settle() {
 				continue
 			}
 			tried++
-			if ok = !known || w.conforms(p.target, canonical); ok {
+			if ok = !known || w.conforms(p.target, canonical) || p.open && w.conformsToOther(p.target, def); ok {
 				break
 			}
 		}
@@ -260,6 +261,18 @@ func (w *walk) settle() {
 			message: w.name(p.from) + " points to a " + p.typ + " in this input that conforms to none of the profiles asked for: " + strings.Join(t.profiles, ", ") + ".",
 		})
 	}
+}
+
+// isOpen reports a profile that the current resource or one around it claims without a version, several being active.
+func (w *walk) isOpen(def *profile.Profile) bool {
+	return slices.ContainsFunc(w.open, func(o openClaim) bool { return o.def == def })
+}
+
+// conformsToOther tries the other active versions of a target's profile: where the version of the profile that asks is open, so
+// is that of the target.
+func (w *walk) conformsToOther(target *fhirjson.Node, def *profile.Profile) bool {
+	f := w.v.family(def.URL)
+	return f != nil && slices.ContainsFunc(f.list, func(p *profile.Profile) bool { return p != def && w.conforms(target, profileName(p)) })
 }
 
 // aggregation checks where a target is against where the profile wants it.

@@ -17,6 +17,7 @@ type scope struct {
 	entry     *fhirjson.Node // the entry of that Bundle
 	typ       string         // of resource
 	result    int            // row of Report.Resources
+	acts      int            // where the plans of resource begin
 	contained bool
 	local     []string // "#id" seen in references and uris of root
 	ids       []string // element ids in root
@@ -24,6 +25,9 @@ type scope struct {
 
 // nested validates a resource inside another. acts are the plans of the place it stands at.
 func (w *walk) nested(n *fhirjson.Node, acts []*plan) {
+	if w.trial > 0 && len(acts) == 1 {
+		return // a trial is about what profiles add, and none says anything here
+	}
 	outer := w.scope
 	inner := scope{bundle: outer.bundle, entry: outer.entry}
 	if acts[0].el.Name == "contained" {
@@ -60,10 +64,26 @@ func (w *walk) resource(n *fhirjson.Node, place []*plan, asked []string) {
 	if !w.scope.contained {
 		w.scope.root = n
 	}
+	if w.trial > 0 {
+		w.against(n, typ, base, place, asked)
+		return
+	}
+	before := w.checkpoint()
+	w.against(n, typ, base, place, asked)
+	if w.refit(n, before) {
+		w.rewind(before)
+		w.against(n, typ, base, place, asked)
+	}
+	w.leave(before)
+}
+
+// against walks n with all plans that apply to it.
+func (w *walk) against(n *fhirjson.Node, typ string, base *plan, place []*plan, asked []string) {
 	if w.trial == 0 {
 		w.enter(n, typ)
 	}
 	mark := len(w.acts)
+	w.scope.acts = mark
 	w.acts = append(w.acts, base)
 	for _, p := range placeOf(place) {
 		if len(p.types) > 0 && !slices.Contains(p.types, typ) {
@@ -202,7 +222,7 @@ func (w *walk) note(canonical, why string) {
 
 func (w *walk) claim(n, c *fhirjson.Node, base *plan, typ string) {
 	canonical := c.Text()
-	if _, ok := w.v.defs.Profile(canonical); !ok {
+	if w.v.family(canonical) == nil {
 		w.add(finding{
 			rule: ruleProfileUnknown, node: c, notChecked: true, found: canonical,
 			message: "Profile " + canonical + " is claimed and not in the active guides: it was not checked.",
@@ -216,14 +236,15 @@ func (w *walk) claim(n, c *fhirjson.Node, base *plan, typ string) {
 
 // activate puts a profile's plan beside the base plan on the stack.
 func (w *walk) activate(n *fhirjson.Node, base *plan, typ, canonical, why string) {
-	def, ok := w.v.defs.Profile(canonical)
-	if !ok {
+	f := w.v.family(canonical)
+	if f == nil {
 		w.add(finding{
 			rule: ruleProfileUnknown, node: n, notChecked: true, found: canonical,
 			message: "Profile " + canonical + " (" + why + ") is not in the active guides: it was not checked.",
 		})
 		return
 	}
+	def, ground := w.version(n, f)
 	if def == base.prof {
 		return
 	}
@@ -235,10 +256,16 @@ func (w *walk) activate(n *fhirjson.Node, base *plan, typ, canonical, why string
 		return
 	}
 	p := w.v.rootPlan(def, base)
-	if p != nil && slices.Contains(w.acts[max(0, len(w.acts)-16):], p) {
+	if p != nil && slices.Contains(w.acts[w.scope.acts:], p) {
 		return
 	}
-	w.note(profileName(def), why)
+	if len(f.list) > 1 && !f.pinned {
+		w.open = append(w.open, openClaim{family: f, def: def, row: w.rowLength(), why: why})
+	}
+	w.note(profileName(def), why+ground)
+	if def.Constraint {
+		w.pins = append(w.pins, def.Package)
+	}
 	w.faults(n, def)
 	if p != nil {
 		w.acts = append(w.acts, p)
@@ -321,25 +348,31 @@ func (w *walk) conforms(e *fhirjson.Node, canonical string) bool {
 	return ok
 }
 
-func (w *walk) try(e *fhirjson.Node, def *profile.Profile) bool {
-	outer, errorsBefore, mark := w.scope, w.trialErrors, len(w.acts)
+func (w *walk) try(e *fhirjson.Node, def *profile.Profile) bool { return w.misfit(e, def) == 0 }
+
+// misfit counts the errors that def finds in e.
+func (w *walk) misfit(e *fhirjson.Node, def *profile.Profile) int {
+	outer, errorsBefore, mark, pins := w.scope, w.trialErrors, len(w.acts), len(w.pins)
 	w.trial++
 	w.trialErrors = 0
 	defer func() {
 		w.trial--
-		w.scope, w.trialErrors, w.acts = outer, errorsBefore, w.acts[:mark]
+		w.scope, w.trialErrors, w.acts, w.pins = outer, errorsBefore, w.acts[:mark], w.pins[:pins]
 	}()
+	if def.Constraint {
+		w.pins = append(w.pins, def.Package)
+	}
 	typ := def.Type
 	if rt := e.ResourceType(); rt != "" {
 		if typ != rt && typ != "Resource" && typ != "DomainResource" {
-			return false
+			return 1
 		}
 		typ = rt
 		w.scope = w.scopeOf(e)
 	}
 	base := w.v.basePlan(typ)
 	if base == nil {
-		return true
+		return 0
 	}
 	w.acts = append(w.acts, base)
 	if p := w.v.rootPlan(def, base); p != nil {
@@ -347,14 +380,14 @@ func (w *walk) try(e *fhirjson.Node, def *profile.Profile) bool {
 	}
 	if base.shape == primitive {
 		w.rules(e, w.acts[mark:])
-		return w.trialErrors == 0
+		return w.trialErrors
 	}
 	if e.Kind() != fhirjson.Object {
-		return false
+		return 1
 	}
 	w.object(e, w.acts[mark:])
 	w.rules(e, w.acts[mark:])
-	return w.trialErrors == 0
+	return w.trialErrors
 }
 
 // scopeOf is the scope of a resource anywhere in the input.

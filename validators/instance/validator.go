@@ -19,6 +19,10 @@ type Definitions interface {
 	fhirpath.Model
 	// Profile finds a StructureDefinition by canonical, with or without |version.
 	Profile(canonical string) (*profile.Profile, bool)
+	// Versions are the definitions of a url without a version in all active versions of its guide, newest first.
+	Versions(url string) []*profile.Profile
+	// Seen is the definition that a url without a version means in the definitions of a package.
+	Seen(from, url string) (*profile.Profile, bool)
 	// Base finds the definition of a FHIR type.
 	Base(typeName string) (*profile.Profile, bool)
 	// Extension finds an extension's definition.
@@ -45,6 +49,9 @@ type Resolver interface {
 type Options struct {
 	// ExtraProfiles adds profiles by rules of a guide or a channel; Why is kept in the report.
 	ExtraProfiles func(resource *fhirjson.Node) []validators.ProfileChoice
+	// Prefer are package ids ("hl7.fhir.us.core#3.1.1") whose versions decide what a canonical without a version means. Where
+	// several versions are active and none is preferred, a resource is judged by the one it fits best.
+	Prefer []string
 	// Resolver, when set, is asked for references that lead out of the input.
 	Resolver Resolver
 	// BestPractice reports best-practice rules as warnings.
@@ -84,6 +91,7 @@ type Validator struct {
 	owners   sync.Map // *profile.Element -> *kids
 	profiles sync.Map // planKey -> *planEntry
 	exprs    sync.Map // expression -> *compiled
+	families sync.Map // url -> *family
 	walks    sync.Pool
 }
 

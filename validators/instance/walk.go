@@ -31,6 +31,11 @@ type walk struct {
 	unkept     validators.Summary   // of findings that were not kept
 	cut        int
 
+	pins   []string // packages of the active profiles, innermost resource last
+	open   []openClaim
+	fits   map[*fhirjson.Node][]string // packages found to fit a resource best
+	folded []int                       // findings that took another one in, for rewind
+
 	trial       int // > 0: findings are counted, not kept
 	trialErrors int
 	tried       map[trialKey]bool
@@ -47,6 +52,7 @@ func (w *walk) reset() {
 	clear(w.findings)
 	clear(w.resources)
 	clear(w.pending)
+	clear(w.open[:cap(w.open)])
 	const keep = 4096 // of each; what a huge input left is given back
 	if cap(w.findings) > keep {
 		w.findings = nil
@@ -61,6 +67,7 @@ func (w *walk) reset() {
 	*w = walk{
 		v: w.v, acts: w.acts[:0], counts: w.counts[:0], runs: w.runs[:0], nodes: w.nodes[:0], findings: w.findings[:0],
 		uncheckeds: w.uncheckeds, resources: w.resources[:0], pending: w.pending[:0],
+		pins: w.pins[:0], open: w.open[:0], folded: w.folded[:0],
 		scope: scope{local: w.scope.local[:0], ids: w.scope.ids[:0]},
 	}
 }

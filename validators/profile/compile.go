@@ -310,7 +310,7 @@ func (b *builder) types(e *Element, ed *ig.ElementDefinition) {
 	e.Types = make([]Type, len(ed.Types))
 	for i := range ed.Types {
 		t := &ed.Types[i]
-		e.Types[i] = Type{Code: t.Code, Aggregation: t.Aggregation, Versioning: t.Versioning}
+		e.Types[i] = Type{Code: t.Code, Aggregation: t.Aggregation, Versioning: t.Versioning, MustSupport: t.MustSupport}
 		for _, u := range t.Profiles {
 			e.Types[i].Profiles = append(e.Types[i].Profiles, c.pin(c.structures, u, from))
 		}

@@ -99,6 +99,8 @@ type Type struct {
 	TargetProfiles []string
 	Aggregation    []string // contained, referenced, bundled
 	Versioning     string   // either, independent, specific
+	// MustSupport marks those types of an element that a guide wants supported.
+	MustSupport bool
 }
 
 // Strength is a binding's strength.

@@ -104,6 +104,48 @@ func (s *Set) definition(canonical string) *definition {
 	return exact(list, version, nil)
 }
 
+// Versions are the definitions of one url in the active versions of the guide that defines it, newest first. Most urls have one.
+func (s *Set) Versions(url string) []*Profile {
+	list := s.in(s.catalog.structures[url])
+	best := newest(list)
+	if best == nil {
+		return nil
+	}
+	var out []*Profile
+	for _, d := range list {
+		if d.shelf.pkg.Name != best.shelf.pkg.Name {
+			continue
+		}
+		if p, err := s.catalog.compiled(d); err == nil {
+			out = append(out, p)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b *Profile) int {
+		return ig.CompareVersions(packageVersion(b.Package), packageVersion(a.Package))
+	})
+	return out
+}
+
+func packageVersion(id string) string { return id[strings.IndexByte(id, '#')+1:] }
+
+// Seen is the definition that a url without a version means in the definitions of a package: its own, or that of a package it
+// depends on. It reports false when the package depends on none that has it.
+func (s *Set) Seen(from, url string) (*Profile, bool) {
+	sh := s.catalog.byID[from]
+	if sh == nil {
+		return nil, false
+	}
+	for _, in := range sh.scope {
+		for _, d := range s.catalog.structures[url] {
+			if d.shelf.id == in.id {
+				p, err := s.catalog.compiled(d)
+				return p, err == nil
+			}
+		}
+	}
+	return nil, false
+}
+
 // Missing says why Profile does not find a canonical: nothing by that url, another version only, or a definition that cannot
 // be used and why. It is nil where Profile finds one.
 func (s *Set) Missing(canonical string) error {
