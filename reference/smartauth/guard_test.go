@@ -341,3 +341,24 @@ func TestOneTokenThroughout(t *testing.T) { // P2P-TOK-15: the flag that merges 
 		t.Errorf("%d %s", rec.Code, rec.Body)
 	}
 }
+
+func TestOpenTypes(t *testing.T) {
+	w := newWorld(t, Options{})
+	h := w.Protect(http.HandlerFunc(echo), ProtectOptions{Mode: Required, Open: []string{"InsurancePlan", "Basic"}})
+	for target, status := range map[string]int{
+		"/fhir/InsurancePlan?status=active": 200, "/fhir/InsurancePlan/1": 200, "/fhir/InsurancePlan?_revinclude=Basic:subject": 200,
+		"/fhir/InsurancePlan?_revinclude=Coverage:plan": 401, "/fhir/InsurancePlan?_has:Coverage:plan:beneficiary=1": 401, "/fhir/InsurancePlan?_include=*": 401,
+		"/fhir/Basic?subject:Patient.name=x": 401, "/fhir/InsurancePlan/$export": 401, "/fhir/Patient": 401,
+	} {
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, withBearer(t, target, ""))
+		if rec.Code != status {
+			t.Errorf("%s: %d, want %d", target, rec.Code, status)
+		}
+	}
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/fhir/InsurancePlan", strings.NewReader("{}")))
+	if rec.Code != 401 {
+		t.Errorf("create: %d", rec.Code)
+	}
+}

@@ -51,6 +51,20 @@ func (q request) public() bool {
 	return q.method == http.MethodOptions || len(q.segments) > 0 && (q.segments[0] == "metadata" || q.segments[0] == ".well-known")
 }
 
+// openTo reports a read or search of open types that brings nothing else along and asks nothing about other types.
+func (q request) openTo(types []string) bool {
+	read := q.search || q.operation == "" && q.id != "" && (q.method == http.MethodGet || q.method == http.MethodHead)
+	if !read || !slices.Contains(types, q.typ) {
+		return false
+	}
+	for name := range q.params {
+		if strings.HasPrefix(name, "_has") || strings.Contains(name, ".") {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(q.includes(), func(n []Scope) bool { return !slices.Contains(types, n[0].Type) })
+}
+
 func anyContext(typ string, r Rights) []Scope { return []Scope{{Type: typ, Rights: r}} }
 
 func system(typ string, r Rights) Scope { return Scope{Context: "system", Type: typ, Rights: r} }

@@ -22,6 +22,8 @@ type ProtectOptions struct {
 	// Searches tells whether the handler knows a search parameter of a type. A member's search is narrowed by one; while Searches
 	// is nil the handler is asked (Prefer: handling=strict) to refuse it rather than to ignore it.
 	Searches func(typ, parameter string) bool
+	// Open are types that can be read and searched without a token, such as those of a public formulary.
+	Open []string
 	// IdentifierLookup lets a $member-match token ask Patient?identifier= for a member it matched within a day (P2P-TOK-125):
 	// PDex 2.0.0, where the match returns no id.
 	IdentifierLookup bool
@@ -64,7 +66,7 @@ func (s *Server) admit(r *http.Request, path string, o ProtectOptions) (*http.Re
 	if q.public() || o.Mode == Optional && r.Header.Get("Authorization") == "" {
 		return r, nil
 	}
-	query := q.params
+	query, anonymous := q.params, r.Header.Get("Authorization") == ""
 	form, err := searchForm(r, q)
 	if err != nil {
 		return nil, err
@@ -76,6 +78,9 @@ func (s *Server) admit(r *http.Request, path string, o ProtectOptions) (*http.Re
 				q.params[k] = append(q.params[k], v...)
 			}
 		}
+	}
+	if anonymous && q.openTo(o.Open) {
+		return r, nil
 	}
 	g, err := s.Authorize(r, q.need())
 	if refused, ok := errors.AsType[*Error](err); ok && refused.Code == "insufficient_scope" && o.IdentifierLookup && g != nil && g.Operation {
