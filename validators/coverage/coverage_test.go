@@ -79,7 +79,9 @@ func TestItems(t *testing.T) {
 		base + "us-core-careplan|3.1.1":                          "text text.status status intent category category:AssessPlan subject",
 		base + "us-core-goal|3.1.1":                              "lifecycleStatus description subject target target.due[x]:dueDate",
 		base + "us-core-medicationrequest|3.1.1":                 "status intent reported[x] medication[x] subject encounter authoredOn requester dosageInstruction dosageInstruction.text",
-		base + "us-core-condition-encounter-diagnosis|6.1.0":     "category category:us-core code subject encounter abatement[x] recordedDate",
+		base + "us-core-condition-encounter-diagnosis|6.1.0":     "category category:us-core code subject encounter abatementDateTime recordedDate",
+		base + "us-core-goal|6.1.0":                              "lifecycleStatus description subject startDate target target.dueDate",
+		base + "us-core-observation-screening-assessment|6.1.0":  "status category category:survey category:screening-assessment code subject effectiveDateTime performer valueQuantity valueCodeableConcept valueString hasMember derivedFrom",
 		"http://hl7.org/fhir/StructureDefinition/bodytemp|4.0.1": "status category category:VSCat category:VSCat.coding category:VSCat.coding.system category:VSCat.coding.code code subject effective[x] value[x] value[x]:valueQuantity value[x]:valueQuantity.value value[x]:valueQuantity.unit value[x]:valueQuantity.system value[x]:valueQuantity.code",
 		"http://hl7.org/fhir/StructureDefinition/bp|4.0.1": "status category category:VSCat category:VSCat.coding category:VSCat.coding.system category:VSCat.coding.code code subject effective[x] component component.code component.value[x] " +
 			"component:SystolicBP component:SystolicBP.code component:SystolicBP.value[x] component:SystolicBP.value[x].value component:SystolicBP.value[x].unit component:SystolicBP.value[x].system component:SystolicBP.value[x].code " +
@@ -134,6 +136,7 @@ func TestCounting(t *testing.T) {
 		org      = base + "us-core-organization|3.1.1"
 		goal     = base + "us-core-goal|3.1.1"
 		problems = base + "us-core-condition-problems-health-concerns|6.1.0"
+		simple   = base + "us-core-simple-observation|6.1.0"
 		smoking  = base + "us-core-smokingstatus|6.1.0"
 	)
 	systolic := `"code":{"coding":[{"system":"http://loinc.org","code":"8480-6"}]}`
@@ -164,6 +167,7 @@ func TestCounting(t *testing.T) {
 		{"another type", goal, `"target":[{"dueDuration":{"value":1}}]`, "target"},
 		{"alternative", device, `"udiCarrier":[{"carrierHRF":"x"}]`, "udiCarrier udiCarrier.carrierHRF"},
 		{"slice by binding", problems, `"category":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/condition-category","code":"problem-list-item"}]}]`, "category category:us-core"},
+		{"one type of those marked", simple, `"valueString":"x","effectivePeriod":{"start":"2020"}`, "valueString"},
 		{"another type that counts", smoking, `"effectivePeriod":{"start":"2020"}`, "effective[x]:effectiveDateTime"},
 	} {
 		p, ok := set(t).Profile(tt.profile)

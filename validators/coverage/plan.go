@@ -29,7 +29,11 @@ type node struct {
 	refers bool
 }
 
-type member struct{ name, typ string }
+// member is where a value of an element may be: item is the one of its type where a profile marks types, -1 otherwise.
+type member struct {
+	name, typ string
+	item      int
+}
 
 // slice is a slice worth visiting.
 type slice struct {
@@ -74,10 +78,16 @@ func (b *planner) element(el *profile.Element) *node {
 	n := &node{}
 	if el.Choice {
 		for _, t := range b.choiceTypes(el) {
-			n.members = append(n.members, member{choiceName(el.Name, t.Code), t.Code})
+			n.members = append(n.members, member{choiceName(el.Name, t.Code), t.Code, -1})
 		}
 	} else {
-		n.members = []member{{name: el.Name}}
+		n.members = []member{{el.Name, "", -1}}
+	}
+	n.from = len(b.plan.items)
+	if b.markedTypes(n, el) {
+		unmarked := *el
+		unmarked.MustSupport = false
+		el = &unmarked
 	}
 	b.fill(n, el, kindOf(el))
 	for _, sl := range el.Slices {
@@ -86,6 +96,25 @@ func (b *planner) element(el *profile.Element) *node {
 		}
 	}
 	return n.ifAny(b)
+}
+
+// markedTypes makes an item of each type that the profile marks; there is then none for the choice as a whole.
+func (b *planner) markedTypes(n *node, el *profile.Element) bool {
+	if !el.Choice || !el.MustSupport || b.dropped(el.ID) {
+		return false
+	}
+	stem := strings.TrimSuffix(el.ID, el.Name+"[x]")
+	any := false
+	for _, t := range el.Types {
+		at := slices.IndexFunc(n.members, func(m member) bool { return m.typ == t.Code })
+		if !t.MustSupport || at < 0 {
+			continue
+		}
+		any = true
+		n.members[at].item = len(b.plan.items)
+		b.plan.items = append(b.plan.items, Item{ID: stem + n.members[at].name, Kind: KindChoice})
+	}
+	return any
 }
 
 func kindOf(el *profile.Element) Kind {
@@ -97,7 +126,7 @@ func kindOf(el *profile.Element) Kind {
 
 // fill sets what element and slice have in common.
 func (b *planner) fill(n *node, el *profile.Element, kind Kind) {
-	n.el, n.item, n.from = el, -1, len(b.plan.items)
+	n.el, n.item = el, -1
 	n.refers = slices.ContainsFunc(el.Types, func(t profile.Type) bool { return t.Code == "Reference" })
 	if el.MustSupport && !b.dropped(el.ID) {
 		n.item = len(b.plan.items)
@@ -124,6 +153,7 @@ func (b *planner) slice(el, sl *profile.Element) *slice {
 		return nil
 	}
 	s := &slice{}
+	s.from = len(b.plan.items)
 	kind := KindSlice
 	if el.Choice {
 		kind = KindChoice

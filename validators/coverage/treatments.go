@@ -17,13 +17,14 @@ type treatment struct {
 
 const usCore = "http://hl7.org/fhir/us/core/StructureDefinition/"
 
-// treatments are by profile url|version. Source: the deviations that the kits for US Core 3.1.1 and 6.1.0 make.
+// treatments are by profile url|version. Source: the deviations that the kits for US Core 3.1.1 and 6.1.0 make. What the kits add for USCDI,
+// which no profile marks, is not counted.
 var treatments = map[string]treatment{
 	usCore + "us-core-implantable-device|3.1.1": {anyOf: [][]string{{"udiCarrier.carrierAIDC", "udiCarrier.carrierHRF"}}},
 	usCore + "us-core-documentreference|3.1.1": {
 		drop: []string{"custodian"}, anyOf: [][]string{{"content.attachment.data", "content.attachment.url"}},
 	},
-	usCore + "us-core-condition-problems-health-concerns|6.1.0": {anyOf: [][]string{{"onset[x]", "extension:assertedDate"}}},
+	usCore + "us-core-condition-problems-health-concerns|6.1.0": {anyOf: [][]string{{"onsetDateTime", "extension:assertedDate"}}},
 	usCore + "us-core-condition-encounter-diagnosis|6.1.0": {
 		drop: []string{"extension:assertedDate", "onset[x]", "clinicalStatus", "verificationStatus"},
 	},
@@ -34,12 +35,11 @@ var treatments = map[string]treatment{
 	usCore + "us-core-encounter|6.1.0": {
 		anyOf: [][]string{{"reasonCode", "reasonReference"}, {"location.location", "serviceProvider"}},
 	},
-	usCore + "us-core-goal|6.1.0": {anyOf: [][]string{{"start[x]", "target.due[x]"}}},
+	usCore + "us-core-goal|6.1.0": {anyOf: [][]string{{"startDate", "target.dueDate"}}},
 	usCore + "us-core-medicationrequest|6.1.0": {
-		anyOf: [][]string{{"reasonCode", "reasonReference"}},
+		anyOf: [][]string{{"reportedBoolean", "reportedReference"}},
 	},
 	usCore + "us-core-patient|6.1.0":        {drop: []string{"extension:genderIdentity"}},
-	usCore + "us-core-servicerequest|6.1.0": {anyOf: [][]string{{"reasonCode", "reasonReference"}}},
 	usCore + "us-core-blood-pressure|6.1.0": {drop: []string{"dataAbsentReason", "value[x]"}},
 
 	"http://hl7.org/fhir/StructureDefinition/bp|4.0.1": {drop: []string{"dataAbsentReason", "value[x]", "component.dataAbsentReason", "component:SystolicBP.dataAbsentReason", "component:DiastolicBP.dataAbsentReason"}},

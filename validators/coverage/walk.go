@@ -33,18 +33,21 @@ func (w *walk) element(n *node, parent *fhirjson.Node) {
 		case v == nil:
 		case v.Kind() == fhirjson.Array:
 			for item := v.First(); item != nil; item = item.Next() {
-				w.value(n, item, m.typ)
+				w.value(n, item, m)
 			}
 		default:
-			w.value(n, v, m.typ)
+			w.value(n, v, m)
 		}
 	}
 }
 
-func (w *walk) value(n *node, v *fhirjson.Node, typ string) {
-	w.count(n, v, typ)
+func (w *walk) value(n *node, v *fhirjson.Node, m member) {
+	if m.item >= 0 && present(v) {
+		w.t.mark(m.item, w.s, v)
+	}
+	w.count(n, v, m.typ)
 	for _, s := range n.slices {
-		w.slice(s, v, typ)
+		w.slice(s, v, m.typ)
 	}
 }
 

@@ -238,7 +238,7 @@ func (w *writer) element(e *ElementDefinition) {
 }
 
 func (w *writer) typ(t *Type) {
-	if t.FHIRType != "" || t.Regex != "" {
+	if t.FHIRType != "" || t.Regex != "" || t.MustSupport {
 		w.key("extension")
 		w.open('[')
 		for _, x := range [...][2]string{{extFHIRType, t.FHIRType}, {extRegex, t.Regex}} {
@@ -248,6 +248,12 @@ func (w *writer) typ(t *Type) {
 				w.str("valueString", x[1])
 				w.close('}')
 			}
+		}
+		if t.MustSupport {
+			w.open('{')
+			w.str("url", extTypeSupport)
+			w.flag("valueBoolean", Yes)
+			w.close('}')
 		}
 		w.close(']')
 	}

@@ -71,6 +71,8 @@ type Type struct {
 	Versioning     string
 	FHIRType       string
 	Regex          string
+	// MustSupport marks those types of an element that a guide wants supported.
+	MustSupport bool
 }
 
 // Constraint is one invariant.
@@ -102,6 +104,7 @@ const (
 	extRegex        = "http://hl7.org/fhir/StructureDefinition/regex"
 	extMaxValueSet  = "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet"
 	extBestPractice = "http://hl7.org/fhir/StructureDefinition/elementdefinition-bestpractice"
+	extTypeSupport  = "http://hl7.org/fhir/StructureDefinition/elementdefinition-type-must-support"
 )
 
 // Structure decodes a StructureDefinition.
@@ -310,6 +313,8 @@ func (d *decoder) typ(n *fhirjson.Node) Type {
 				t.FHIRType = d.extensionText(e)
 			case extRegex:
 				t.Regex = d.extensionText(e)
+			case extTypeSupport:
+				t.MustSupport = d.extensionText(e) == "true"
 			}
 		}
 	}
