@@ -77,8 +77,8 @@ func runFHIRPath(ctx context.Context, p *process, args []string) (int, error) {
 // guardMinus keeps an expression such as -1 from being taken for a flag: flags start with a letter.
 func guardMinus(args []string) []string {
 	var out []string
-	for _, a := range args {
-		if len(a) > 1 && a[0] == '-' && strings.ContainsAny(a[1:2], "0123456789(@'%`$") {
+	for i, a := range args {
+		if len(a) > 1 && a[0] == '-' && (i == 0 || args[i-1] != "--") && strings.ContainsAny(a[1:2], "0123456789(@'%`$") {
 			out = append(out, "--")
 		}
 		out = append(out, a)

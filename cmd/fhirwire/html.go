@@ -27,12 +27,14 @@ type htmlPrinter struct {
 	groups                              map[groupKey]*htmlGroup
 	files                               []htmlResource
 	cut                                 int // resources with findings beyond those listed
+	ungrouped                           int // findings beyond the groups listed
 }
 
 // Bounds on one page; what is beyond is counted.
 const (
 	maxPlaces    = 50
 	maxResources = 2000
+	maxGroups    = 5000
 )
 
 // groupKey is what makes two findings the same.
@@ -41,6 +43,7 @@ type groupKey struct {
 	severity                              validators.Severity
 	notChecked                            bool
 	path                                  string
+	child                                 string // what is missing, which is no part of the path
 }
 
 type htmlGroup struct {
@@ -112,9 +115,19 @@ func (h *htmlPrinter) group(is *validators.Issue, at htmlPlace) {
 	if h.groups == nil {
 		h.groups = map[groupKey]*htmlGroup{}
 	}
-	key := groupKey{is.MessageID, is.Profile, is.Constraint, is.Slice, is.Severity, is.NotChecked, withoutIndices(is.Expression)}
+	key := groupKey{
+		messageID: is.MessageID, profile: is.Profile, constraint: is.Constraint, slice: is.Slice, severity: is.Severity, notChecked: is.NotChecked,
+		path: withoutIndices(is.Expression),
+	}
+	if is.Code == validators.CodeRequired {
+		key.child = withoutIndices(is.Message)
+	}
 	g := h.groups[key]
 	if g == nil {
+		if len(h.groups) == maxGroups {
+			h.ungrouped++
+			return
+		}
 		g = &htmlGroup{
 			Severity: severityWord(is), Rule: is.MessageID, Constraint: is.Constraint, Profile: is.Profile, Slice: is.Slice, Path: key.path,
 			Message: is.Message, DoNext: is.DoNext, rank: is.Severity.Rank(), at: len(h.groups),
@@ -162,7 +175,7 @@ func (h *htmlPrinter) end() error {
 	err = page.Execute(h.w, map[string]any{
 		"At": h.now().UTC().Format(time.RFC3339), "Version": version, "Context": h.context, "Resources": h.resources, "Clean": h.clean,
 		"Errors": h.errors, "Warnings": h.warnings, "Notes": h.notes, "NotChecked": h.notChecked,
-		"Groups": groups, "Files": h.files, "Cut": h.cut, "Coverage": h.tally(),
+		"Groups": groups, "Files": h.files, "Cut": h.cut, "Ungrouped": h.ungrouped, "Coverage": h.tally(),
 	})
 	if err != nil {
 		return err
