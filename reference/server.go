@@ -72,18 +72,19 @@ func New(ctx context.Context, db *sqldb.DB, set *profile.Set, o Options) (*Serve
 		return nil, fmt.Errorf("reference server: %w", err)
 	}
 	elements := rootElements{set}
-	export, err := bulk.New(ctx, db, store, reg, bulk.Options{
-		Dir: filepath.Join(o.DataDir, "exports"), Clock: o.Clock, NewID: o.NewID, Logger: o.Logger,
-		Workers: o.ExportWorkers, Keep: o.KeepExports, Required: elements.required,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reference server: %w", err)
-	}
 	owners, err := attribution.NewOwners(ctx, db, o.Clock)
 	if err != nil {
 		return nil, fmt.Errorf("reference server: %w", err)
 	}
 	optOuts := attribution.NewOptOuts(store)
+	export, err := bulk.New(ctx, db, store, reg, bulk.Options{
+		Dir: filepath.Join(o.DataDir, "exports"), Clock: o.Clock, NewID: o.NewID, Logger: o.Logger,
+		Workers: o.ExportWorkers, Keep: o.KeepExports, Required: elements.required,
+		OptedOut: optOuts.Current, Terms: owners.Terms, Transmitter: "Organization/" + synth.PayerID,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reference server: %w", err)
+	}
 	s := &Server{store: store, reg: reg, export: export}
 	s.edges = edgecases.New(edgecases.Options{Clock: o.Clock, Client: func(r *http.Request) string { return clientOf(r.Context()) }})
 	s.api = fhirapi.New(store, reg, export, fhirapi.Options{

@@ -243,3 +243,13 @@ func WithoutOptedOut(body []byte, out func(patient string) bool) ([]byte, int) {
 	b.WriteByte('}')
 	return slices.Clone(b.Bytes()), left
 }
+
+// StatusOf is the status of a list.
+func StatusOf(group []byte) Status {
+	doc := fhirjson.Parse(group)
+	defer doc.Release()
+	if s := extension(doc.Root(), extStatus).MemberText("valueCode"); s != "" {
+		return Status(strings.Clone(s))
+	}
+	return Draft
+}

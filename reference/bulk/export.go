@@ -15,6 +15,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"fhirwire/reference/attribution"
 	"fhirwire/reference/resources"
 	"fhirwire/validators/fhirjson"
 )
@@ -26,8 +27,17 @@ const (
 	listError   = "error"
 )
 
-// units counts an order's units: its types, then the deletions, then the notes.
-func (m *Manager) units(o *order) int { return len(o.Types) + 2 }
+// units counts an order's units: its types, then the deletions, the notes and the Provenance of the transmission. A task is
+// one unit.
+func (m *Manager) units(o *order) int {
+	switch {
+	case o.Task != "":
+		return 1
+	case o.transmits():
+		return len(o.Types) + 3
+	}
+	return len(o.Types) + 2
+}
 
 // run is one unit being worked on.
 type run struct {
@@ -36,6 +46,8 @@ type run struct {
 	order *order
 	until time.Time // transactionTime
 	dir   string
+	share share    // of a Group, set by patients
+	held  []string // ids of sensitive resources that stayed
 }
 
 // step does a job's next unit and reports whether there is another.
@@ -132,12 +144,16 @@ func (m *Manager) checkpoint(ctx context.Context, row jobRow, files []fileRow) (
 
 func (r *run) unit(ctx context.Context, n int) ([]fileRow, error) {
 	switch types := r.order.Types; {
+	case r.order.Task != "":
+		return r.task(ctx)
 	case n < len(types):
 		return r.exportType(ctx, types[n])
 	case n == len(types):
 		return r.exportDeleted(ctx)
+	case n == len(types)+1:
+		return r.exportNotes(ctx)
 	default:
-		return r.exportNotes()
+		return r.exportTransmission(ctx)
 	}
 }
 
@@ -147,6 +163,8 @@ func (r *run) exportType(ctx context.Context, typ string) ([]fileRow, error) {
 		return nil, err
 	}
 	keep := r.elements(typ)
+	claims := typ == "ExplanationOfBenefit" && r.order.Level == Group
+	var left []string
 	w := newWriter(r.dir, typ, typ, listOutput, r.m.o.LinesPerFile)
 	defer w.abandon()
 	for res, err := range seq {
@@ -154,12 +172,24 @@ func (r *run) exportType(ctx context.Context, typ string) ([]fileRow, error) {
 			return nil, err
 		}
 		body := res.Body
+		if claims {
+			var ok bool
+			if body, ok = r.claim(body); !ok {
+				left = append(left, res.ID)
+				continue
+			}
+		}
 		if keep != nil {
 			if body, err = resources.Subset(body, keep, r.m.o.Required); err != nil {
 				return nil, fmt.Errorf("%s/%s: %w", res.Type, res.ID, err)
 			}
 		}
 		if err := w.line(body); err != nil {
+			return nil, err
+		}
+	}
+	if len(left) > 0 || len(r.held) > 0 {
+		if err := r.writeLeftOut(typ, append(left, r.held...)); err != nil {
 			return nil, err
 		}
 	}
@@ -182,6 +212,8 @@ func (r *run) source(ctx context.Context, typ string) (iter.Seq2[resources.Resou
 	}
 	switch {
 	case o.Level == System:
+	case typ == "Group" && o.Subset && len(patients) == 0: // DDE-04
+		return func(func(resources.Resource, error) bool) {}, nil
 	case typ == "Group":
 		return r.group(ctx, f), nil
 	case typ == "Provenance":
@@ -203,10 +235,44 @@ func (r *run) source(ctx context.Context, typ string) (iter.Seq2[resources.Resou
 	default:
 		f.Patients = patients
 	}
+	stream := m.store.Stream
 	if len(o.Filters[typ]) > 0 {
-		return r.filtered(ctx, f), nil
+		stream = r.filtered
 	}
-	return m.store.Stream(ctx, f), nil
+	if len(r.share.general) > 0 && f.Patients != nil {
+		return r.general(ctx, f, stream), nil
+	}
+	return stream(ctx, f), nil
+}
+
+// general streams what is not sensitive of members whose consent covers no more, and all of the others.
+func (r *run) general(ctx context.Context, f resources.Filter, stream func(context.Context, resources.Filter) iter.Seq2[resources.Resource, error]) iter.Seq2[resources.Resource, error] {
+	return func(yield func(resources.Resource, error) bool) {
+		all, some := []string{}, []string{}
+		for _, p := range f.Patients {
+			if r.share.general[p] {
+				some = append(some, p)
+			} else {
+				all = append(all, p)
+			}
+		}
+		f.Patients = all
+		for res, err := range stream(ctx, f) {
+			if !yield(res, err) {
+				return
+			}
+		}
+		f.Patients = some
+		for res, err := range stream(ctx, f) {
+			if err == nil && sensitive(res.Body) {
+				r.held = append(r.held, res.ID)
+				continue
+			}
+			if !yield(res, err) {
+				return
+			}
+		}
+	}
 }
 
 // patients are those whose data go out, found anew for each unit: who left the Group meanwhile is left out (ATR-07).
@@ -218,12 +284,16 @@ func (r *run) patients(ctx context.Context) (ids []string, all bool, err error) 
 	case o.Level == Patient:
 		return append([]string{}, o.Patients...), false, nil
 	}
-	members, err := r.m.members(ctx, o.GroupID)
-	if err != nil {
+	if r.share, err = r.m.shared(ctx, o.GroupID); err != nil {
 		return nil, false, err
 	}
+	members := r.share.members
 	if o.Subset {
-		members = slices.DeleteFunc(members, func(id string) bool { return !slices.Contains(o.Patients, id) })
+		wanted := make(map[string]bool, len(o.Patients))
+		for _, id := range o.Patients {
+			wanted[id] = true
+		}
+		members = slices.DeleteFunc(members, func(id string) bool { return !wanted[id] })
 	}
 	return members, false, nil
 }
@@ -261,6 +331,7 @@ func (r *run) group(ctx context.Context, f resources.Filter) iter.Seq2[resources
 			}
 			return
 		}
+		g.Body, _ = attribution.WithoutOptedOut(g.Body, func(p string) bool { return r.share.out[p] }) // ATR-03
 		yield(g, nil)
 	}
 }
@@ -399,10 +470,14 @@ func (r *run) exportDeleted(ctx context.Context) ([]fileRow, error) {
 
 func clip(s string, n int) string { return s[:min(n, len(s))] }
 
-func (r *run) exportNotes() ([]fileRow, error) {
+func (r *run) exportNotes(ctx context.Context) ([]fileRow, error) {
+	more, err := r.unavailable(ctx)
+	if err != nil {
+		return nil, err
+	}
 	w := newWriter(r.dir, "notes", "OperationOutcome", listError, r.m.o.LinesPerFile)
 	defer w.abandon()
-	for i, n := range r.order.Notes {
+	for i, n := range append(slices.Clone(r.order.Notes), more...) {
 		type issue struct {
 			Severity    string `json:"severity"`
 			Code        string `json:"code"`

@@ -18,6 +18,7 @@ import (
 	"gorm.io/gorm"
 
 	"fhirwire/internal/sqldb"
+	"fhirwire/reference/attribution"
 	"fhirwire/reference/resources"
 	"fhirwire/reference/search"
 )
@@ -59,8 +60,18 @@ type Options struct {
 	MaxOpen int
 	// LinesPerFile cuts files; 0 means 10,000.
 	LinesPerFile int
+	// MaxPerClient is how many unfinished jobs one client may have; 0 means 10. Clients who are not known share MaxOpen only.
+	MaxPerClient int
 	// Required gives the root elements that _elements cannot leave out.
 	Required resources.Required
+	// OptedOut tells who refused sharing, at the moment it is asked; nil: nobody. Exports of Groups leave them out.
+	OptedOut func(ctx context.Context) (map[string]bool, error)
+	// Terms tells what holds for the members of a Group that came from a match; nil: there are none.
+	Terms func(ctx context.Context, group string) (map[string]attribution.Term, bool, error)
+	// Transmitter is the reference to the payer in Provenance of what is sent.
+	Transmitter string
+	// Tasks are what KickoffTask can start, by name.
+	Tasks map[string]Task
 }
 
 // Manager owns the jobs. It is safe for concurrent use.
@@ -90,6 +101,7 @@ type jobRow struct {
 	Resources  int64
 	Expires    int64
 	Error      string
+	Client     string
 }
 
 type fileRow struct {
@@ -109,6 +121,9 @@ func New(ctx context.Context, db *sqldb.DB, store *resources.Store, reg *search.
 	}
 	if o.Keep == 0 {
 		o.Keep = 24 * time.Hour
+	}
+	if o.MaxPerClient == 0 {
+		o.MaxPerClient = 10
 	}
 	if o.MaxOpen == 0 {
 		o.MaxOpen = 100
@@ -144,40 +159,50 @@ func (m *Manager) Kickoff(ctx context.Context, k Kickoff) (string, error) {
 	}
 	subject := map[Level]string{Group: "Group", Formulary: "InsurancePlan"}[k.Level]
 	if subject != "" && (k.GroupID != "" || k.Level == Group) {
-		if _, err := m.store.Get(ctx, subject, k.GroupID); err != nil {
+		found, err := m.store.Get(ctx, subject, k.GroupID)
+		if err != nil {
 			if errors.Is(err, resources.ErrNotFound) || errors.Is(err, resources.ErrDeleted) {
 				return "", refusef(http.StatusNotFound, "not-found", "%s/%s is not known.", subject, k.GroupID)
 			}
 			return "", err
 		}
+		if k.Level == Group {
+			noteList(o, found.Body)
+		}
 	}
 	if err := m.checkPatients(ctx, k, o); err != nil {
 		return "", err
 	}
-	request, err := json.Marshal(o)
-	if err != nil {
-		return "", fmt.Errorf("export request: %w", err)
-	}
 	id := m.o.NewID()
-	err = m.db.Write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		var open int
-		if err := tx.Raw("SELECT count(*) FROM ref_export WHERE state IN ('queued', 'running')").Scan(&open).Error; err != nil {
-			return err
-		}
-		if open >= m.o.MaxOpen {
-			return &KickoffError{Status: http.StatusTooManyRequests, Code: "throttled", Message: "Too many exports are running.", RetryAfter: 10 * time.Second}
-		}
-		return tx.Exec(`INSERT INTO ref_export (id, state, created, request, attempts, taken, units_done, units_total, resources, expires, error)
-			VALUES (?, 'queued', ?, ?, 0, 0, 0, ?, 0, 0, '')`, id, m.o.Clock().UnixMilli(), string(request), m.units(o)).Error
-	})
-	if err != nil {
-		if _, refused := errors.AsType[*KickoffError](err); refused {
-			return "", err
-		}
-		return "", fmt.Errorf("store export: %w", err)
+	if err := m.insert(ctx, id, o); err != nil {
+		return "", err
 	}
 	m.enqueue(id)
 	return id, nil
+}
+
+// insert stores a job, unless there are too many of the client or of all (BULK-KO-22, OPS-11).
+func (m *Manager) insert(ctx context.Context, id string, o *order) error {
+	request, err := encodeOrder(o)
+	if err != nil {
+		return err
+	}
+	err = m.db.Write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		var open struct{ Total, Own int }
+		sql := "SELECT count(*) AS total, COALESCE(SUM(CASE WHEN client = ? THEN 1 ELSE 0 END), 0) AS own FROM ref_export WHERE state IN ('queued', 'running')"
+		if err := tx.Raw(sql, o.Client).Scan(&open).Error; err != nil {
+			return err
+		}
+		if open.Total >= m.o.MaxOpen || o.Client != "" && open.Own >= m.o.MaxPerClient {
+			return &KickoffError{Status: http.StatusTooManyRequests, Code: "throttled", Message: "Too many exports are running.", RetryAfter: 10 * time.Second}
+		}
+		return tx.Exec(`INSERT INTO ref_export (id, state, created, request, attempts, taken, units_done, units_total, resources, expires, error, client)
+			VALUES (?, 'queued', ?, ?, 0, 0, 0, ?, 0, 0, '', ?)`, id, m.o.Clock().UnixMilli(), request, m.units(o), o.Client).Error
+	})
+	if _, refused := errors.AsType[*KickoffError](err); err != nil && !refused {
+		err = fmt.Errorf("store export: %w", err)
+	}
+	return err
 }
 
 // checkPatients: unknown patients and, at group level, patients who are no members are refused, or noted and left out when
@@ -209,8 +234,10 @@ func (m *Manager) checkPatients(ctx context.Context, k Kickoff, o *order) error 
 		switch {
 		case known[id]:
 			left = append(left, id)
+		case k.DataExport: // CF-05; the error file names it (see unavailable)
+			left = append(left, id)
 		case k.Lenient:
-			o.Notes = append(o.Notes, note{"warning", "not-found", "Patient/" + id + " is not available here; ignored."})
+			o.Notes = append(o.Notes, notAvailable(id))
 		default:
 			return refusef(http.StatusBadRequest, "not-found", "Patient/%s is not available here.", id)
 		}
@@ -382,7 +409,7 @@ func (m *Manager) Status(ctx context.Context, id string) (Status, error) {
 	case Queued:
 		s.Progress = "queued"
 	case Running:
-		s.Progress = fmt.Sprintf("%d of %d types, %d resources", row.UnitsDone, row.UnitsTotal, row.Resources)
+		s.Progress = fmt.Sprintf("%d of %d parts, %d resources", row.UnitsDone, row.UnitsTotal, row.Resources)
 	case Complete:
 		s.Expires = time.UnixMilli(row.Expires).UTC()
 		if m.o.Clock().After(s.Expires) {
@@ -405,6 +432,7 @@ func (m *Manager) manifest(ctx context.Context, row jobRow) (*Manifest, error) {
 	out := &Manifest{
 		TransactionTime: time.UnixMilli(row.Taken).UTC().Format(resources.InstantFormat),
 		Request:         o.URL, Output: []File{}, Error: []File{},
+		RequiresAccessToken: o.Client != "", // BULK-MF: who needed a token to ask needs one to fetch
 	}
 	for _, f := range files {
 		entry := File{f.Type, o.Base + "/bulk/" + row.ID + "/files/" + f.Name, f.Lines}

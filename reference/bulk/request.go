@@ -35,6 +35,10 @@ type Kickoff struct {
 	Params  []Param
 	Posted  bool
 	Lenient bool
+	// DataExport is $davinci-data-export in place of $export; Async is that the client asked for an asynchronous answer.
+	DataExport, Async bool
+	// Client is who asks, "" for nobody in particular: then whoever knows the job's URL may have its result.
+	Client string
 }
 
 // KickoffError refuses a kick-off. Code is from FHIR's IssueType.
@@ -67,6 +71,12 @@ type order struct {
 	Elements []string            `json:"elements,omitempty"`
 	Filters  map[string][]string `json:"filters,omitempty"` // type to queries
 	Notes    []note              `json:"notes,omitempty"`
+	// DataExport, ExportType: $davinci-data-export.
+	DataExport bool   `json:"dataExport,omitempty"`
+	ExportType string `json:"exportType,omitempty"`
+	Client     string `json:"client,omitempty"`
+	// Task is set for what is no export.
+	Task string `json:"task,omitempty"`
 	// FormularyGraph starts at formularies instead of plans.
 	FormularyGraph bool `json:"formularyGraph,omitempty"`
 }
@@ -102,7 +112,9 @@ func (m *Manager) refine(k Kickoff) (*order, error) {
 				err = refusef(http.StatusBadRequest, "not-supported", "_outputFormat %q is not supported; application/fhir+ndjson is.", p.Value)
 			}
 		case "_since":
-			o.Since, err = m.instant(p)
+			if o.Since, err = m.instant(p); err == nil && o.Since.After(m.o.Clock()) {
+				err = drop("value", "_since is in the future.")
+			}
 		case "_until":
 			o.Until, err = m.instant(p)
 		case "_type", "resourceTypes":
@@ -148,6 +160,8 @@ func (m *Manager) refine(k Kickoff) (*order, error) {
 			}
 		case "patient":
 			err = m.patientParam(k, o, p.Value, drop)
+		case "exportType":
+			err = exportType(k, o, p.Value, drop)
 		case "_format", "_pretty":
 		default:
 			err = drop("not-supported", "Parameter %q is not supported.", p.Name)
@@ -171,6 +185,9 @@ func (m *Manager) refine(k Kickoff) (*order, error) {
 				types = append(types, t)
 			}
 		}
+	}
+	if err := dataExport(k, o, &types, drop); err != nil {
+		return nil, err
 	}
 	o.Types = types
 	slices.SortStableFunc(o.Types, func(a, b string) int { return rank(a) - rank(b) })
@@ -197,9 +214,6 @@ func (m *Manager) instant(p Param) (time.Time, error) {
 	t, err := search.Instant(p.Value)
 	if err != nil {
 		return t, refusef(http.StatusBadRequest, "value", "%s: %v", p.Name, err)
-	}
-	if p.Name == "_since" && t.After(m.o.Clock()) {
-		return t, refusef(http.StatusBadRequest, "value", "_since is in the future.")
 	}
 	return t, nil
 }
@@ -270,6 +284,10 @@ func (m *Manager) patientParam(k Kickoff, o *order, v string, drop func(code, fo
 	o.Subset = true
 	_, id, ok := strings.Cut(strings.TrimPrefix(v, k.Base+"/"), "/")
 	if !ok || !strings.HasPrefix(strings.TrimPrefix(v, k.Base+"/"), "Patient/") {
+		if k.DataExport { // CF-05
+			o.Notes = append(o.Notes, note{"warning", "value", fmt.Sprintf("patient %q is no reference to a Patient; ignored.", v)})
+			return nil
+		}
 		return drop("value", "patient %q is no reference to a Patient.", v)
 	}
 	if !slices.Contains(o.Patients, id) {

@@ -120,7 +120,7 @@ func (a *API) routes() *gin.Engine {
 	e.NoMethod(a.wrap(func(c *gin.Context) error {
 		return failf(http.StatusMethodNotAllowed, "not-supported", "%s is not supported here; Allow says what is.", c.Request.Method)
 	}))
-	e.Use(a.recoverPanic, cors, a.ownGroups)
+	e.Use(a.recoverPanic, cors, a.ownGroups, a.ownJobs)
 
 	get := func(path string, h func(*gin.Context) error) {
 		e.GET(Prefix+path, a.wrap(h))
@@ -166,6 +166,7 @@ func (a *API) operations() map[operationKey]map[string]func(*gin.Context) error 
 		{"Patient", "$export", false}:    both(a.kickOff(bulk.Patient)),
 		{"Patient", "$everything", true}: both(a.everything),
 		{"Group", "$export", true}:       both(a.kickOff(bulk.Group)),
+		{"Group", dataExport, true}:      both(a.kickOff(bulk.Group)),
 
 		{"InsurancePlan", "$export", false}: both(a.kickOff(bulk.Formulary)),
 		{"InsurancePlan", "$export", true}:  both(a.kickOff(bulk.Formulary)),

@@ -12,9 +12,13 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"fhirwire/reference/attribution"
+	"fhirwire/reference/bulk"
 	"fhirwire/reference/resources"
 	"fhirwire/reference/search"
 )
+
+// dataExport is the export of PDex and ATR, on Groups only.
+const dataExport = "$davinci-data-export"
 
 const atrOperation = "http://hl7.org/fhir/us/davinci-atr/OperationDefinition/"
 
@@ -125,6 +129,29 @@ func (a *API) ownGroups(c *gin.Context) {
 	}
 }
 
+// ownJobs lets only the client that started a job ask about it (BULK-ST-03, OPS-59). To others it does not exist; who sends no
+// token is asked for one.
+func (a *API) ownJobs(c *gin.Context) {
+	job := c.Param("job")
+	if job == "" {
+		return
+	}
+	owner, err := a.export.Owner(c.Request.Context(), job)
+	client := a.client(c.Request.Context())
+	switch {
+	case errors.Is(err, bulk.ErrNotFound), err == nil && owner == "", err == nil && owner == client:
+		return
+	case err != nil:
+	case client == "":
+		c.Header("WWW-Authenticate", `Bearer realm="fhir"`)
+		err = failf(http.StatusUnauthorized, "login", "This export belongs to a client: send the bearer token.")
+	default:
+		err = failf(http.StatusNotFound, "not-found", "There is no such export: it was never started, was deleted, or has expired.")
+	}
+	a.fail(c, err)
+	c.Abort()
+}
+
 // withoutHidden takes from a search for Groups those that the client may not see (ATR-45).
 func (a *API) withoutHidden(ctx context.Context, q *search.Query) error {
 	if a.o.Owners == nil || q.Type != "Group" {
@@ -144,7 +171,10 @@ func (a *API) withoutHidden(ctx context.Context, q *search.Query) error {
 
 // groupOperations are the operations of Group in the capability statement.
 func (a *API) groupOperations() []operation {
-	out := []operation{{"export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/group-export"}}
+	out := []operation{
+		{"export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/group-export"},
+		{"davinci-data-export", atrOperation + "davinci-data-export"},
+	}
 	for _, name := range slices.Sorted(maps.Keys(a.listOperations())) {
 		out = append(out, operation{name, atrOperation + name})
 	}

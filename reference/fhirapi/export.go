@@ -3,7 +3,9 @@ package fhirapi
 import (
 	"errors"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,15 +22,18 @@ const retryAfter = "1"
 // kickOff starts an export (BULK-KO-*). Prefer: respond-async may be missing (BULK-KO-02).
 func (a *API) kickOff(level bulk.Level) func(*gin.Context) error {
 	return func(c *gin.Context) error {
-		base := a.base(c.Request)
+		base, prefer := a.base(c.Request), preferences(c.Request)
+		_, async := prefer["respond-async"]
 		k := bulk.Kickoff{
 			Level: level, GroupID: instanceID(c), Base: base,
 			URL:     base + strings.TrimPrefix(c.Request.URL.RequestURI(), Prefix),
 			Posted:  c.Request.Method == http.MethodPost,
-			Lenient: preferences(c.Request)["handling"] == "lenient",
+			Lenient: prefer["handling"] == "lenient",
+			Client:  a.client(c.Request.Context()), Async: async, DataExport: c.Param("op") == dataExport,
 		}
-		for name, values := range c.Request.URL.Query() {
-			for _, v := range values {
+		query := c.Request.URL.Query()
+		for _, name := range slices.Sorted(maps.Keys(query)) {
+			for _, v := range query[name] {
 				k.Params = append(k.Params, bulk.Param{Name: name, Value: v})
 			}
 		}

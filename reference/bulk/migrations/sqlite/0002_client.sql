@@ -1,0 +1,1 @@
+ALTER TABLE ref_export ADD COLUMN client TEXT NOT NULL DEFAULT '';
