@@ -13,25 +13,27 @@ import (
 	"strings"
 )
 
-// example is a change to something sound that breaks a rule: a replacement, or a change in words of the test.
+// example is a change to something sound that breaks a rule: a replacement, or a change in words of the test. Where a test says it
+// otherwise it is the test's name.
 type example struct {
 	base          string
 	before, after string
 	change        string
+	test          string
 }
 
 // examplesIn reads the examples of rules from the test files of a folder. It knows these forms, where rule is the literal id:
 //
 //	{rule, base, "before", "after"}                      a row of a table
-//	{rule, "base", swap("before", "after")}              a row with a replacement made by a function
-//	{rule, "base", func(e *T) { change }}                a row with any other change
+//	{rule, "base", swap…("before", "after")}             a row with a replacement
+//	{rule, "base", func(e *T) { change }}                a row with any other change, as are calls of other functions
 //	rule: strings.Replace(base, "before", "after", 1)    an entry of a map
 func examplesIn(dir string, rules []ruleRow) (map[string][]example, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
 	if err != nil {
 		return nil, err
 	}
-	r := reader{ids: map[string]bool{}, found: map[string][]example{}}
+	r := reader{ids: map[string]bool{}, found: map[string][]example{}, named: map[string][]example{}}
 	for _, rule := range rules {
 		r.ids[rule.ID] = true
 	}
@@ -43,14 +45,38 @@ func examplesIn(dir string, rules []ruleRow) (map[string][]example, error) {
 			return nil, fmt.Errorf("examples: %w", err)
 		}
 		ast.Inspect(f, r.visit)
+		r.mentions(f)
+	}
+	for id, tests := range r.named {
+		if len(r.found[id]) == 0 {
+			r.found[id] = tests
+		}
 	}
 	return r.found, nil
+}
+
+// mentions notes the tests that name a rule: what is an example of it has no row where it takes more than one change.
+func (r *reader) mentions(f *ast.File) {
+	for _, d := range f.Decls {
+		fn, ok := d.(*ast.FuncDecl)
+		if !ok || !strings.HasPrefix(fn.Name.Name, "Test") {
+			continue
+		}
+		ast.Inspect(fn, func(n ast.Node) bool {
+			x := example{test: fn.Name.Name}
+			if lit, ok := n.(*ast.BasicLit); ok && r.ids[text(lit)] && !slices.Contains(r.named[text(lit)], x) {
+				r.named[text(lit)] = append(r.named[text(lit)], x)
+			}
+			return true
+		})
+	}
 }
 
 type reader struct {
 	fset  *token.FileSet
 	ids   map[string]bool
 	found map[string][]example
+	named map[string][]example
 }
 
 func (r *reader) visit(n ast.Node) bool {
@@ -78,8 +104,9 @@ func (r *reader) row(id string, cols []ast.Expr) {
 	case *ast.FuncLit:
 		x.change = strings.TrimSpace(strings.TrimSuffix(strings.TrimPrefix(r.source(change.Body), "{"), "}"))
 	case *ast.CallExpr:
-		if len(change.Args) != 2 {
-			return
+		if len(change.Args) != 2 || !strings.HasPrefix(r.source(change.Fun), "swap") {
+			x.change = r.source(change)
+			break
 		}
 		x.before, x.after = r.value(change.Args[0]), r.value(change.Args[1])
 	default:

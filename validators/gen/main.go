@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"fhirwire/validators"
+	"fhirwire/validators/directory"
 	"fhirwire/validators/httprules"
 	"fhirwire/validators/instance"
 )
@@ -93,5 +94,12 @@ func chapters() []chapter {
 	for _, r := range httprules.Table() {
 		exchanges.rules = append(exchanges.rules, ruleRow{Rule: r.Rule, side: r.Side})
 	}
-	return []chapter{resources, exchanges}
+	directories := chapter{
+		title: "Directories", tests: "validators/directory",
+		about: "Checks of one entry of an mTLS endpoint directory. An example is a sound entry of the test with one change, and names the place of the finding.",
+	}
+	for _, r := range directory.Rules() {
+		directories.rules = append(directories.rules, ruleRow{Rule: r})
+	}
+	return []chapter{resources, exchanges, directories}
 }

@@ -62,6 +62,10 @@ func (r *ruleRow) write(b *bytes.Buffer, examples []example) {
 		fmt.Fprintf(b, "- Requirements: %s\n", strings.Join(r.Requirements, ", "))
 	}
 	for _, x := range examples {
+		if x.test != "" {
+			fmt.Fprintf(b, "- Example: in %s\n", code(x.test))
+			continue
+		}
 		if x.change != "" {
 			fmt.Fprintf(b, "- Example: %s with %s\n", x.base, code(x.change))
 			continue
