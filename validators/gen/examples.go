@@ -33,7 +33,7 @@ func examplesIn(dir string, rules []ruleRow) (map[string][]example, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := reader{ids: map[string]bool{}, found: map[string][]example{}, named: map[string][]example{}}
+	r := reader{ids: map[string]bool{}, found: map[string][]example{}, named: map[string][]example{}, aside: map[string][]example{}}
 	for _, rule := range rules {
 		r.ids[rule.ID] = true
 	}
@@ -47,25 +47,33 @@ func examplesIn(dir string, rules []ruleRow) (map[string][]example, error) {
 		ast.Inspect(f, r.visit)
 		r.mentions(f)
 	}
-	for id, tests := range r.named {
-		if len(r.found[id]) == 0 {
-			r.found[id] = tests
+	for _, second := range []map[string][]example{r.named, r.aside} {
+		for id, tests := range second {
+			if len(r.found[id]) == 0 {
+				r.found[id] = tests
+			}
 		}
 	}
 	return r.found, nil
 }
 
-// mentions notes the tests that name a rule: what is an example of it has no row where it takes more than one change.
+// mentions notes the tests that name a rule: what is an example of it has no row where it takes more than one change. A test that
+// has rows may name the others for its own reasons, and is the last resort.
 func (r *reader) mentions(f *ast.File) {
 	for _, d := range f.Decls {
 		fn, ok := d.(*ast.FuncDecl)
 		if !ok || !strings.HasPrefix(fn.Name.Name, "Test") {
 			continue
 		}
+		rows := reader{fset: r.fset, ids: r.ids, found: map[string][]example{}}
+		named := r.named
+		if ast.Inspect(fn, rows.visit); len(rows.found) > 1 {
+			named = r.aside
+		}
 		ast.Inspect(fn, func(n ast.Node) bool {
 			x := example{test: fn.Name.Name}
-			if lit, ok := n.(*ast.BasicLit); ok && r.ids[text(lit)] && !slices.Contains(r.named[text(lit)], x) {
-				r.named[text(lit)] = append(r.named[text(lit)], x)
+			if lit, ok := n.(*ast.BasicLit); ok && r.ids[text(lit)] && !slices.Contains(named[text(lit)], x) {
+				named[text(lit)] = append(named[text(lit)], x)
 			}
 			return true
 		})
@@ -76,13 +84,14 @@ type reader struct {
 	fset  *token.FileSet
 	ids   map[string]bool
 	found map[string][]example
-	named map[string][]example
+	// named and aside are the tests that name a rule, without and with rows of their own.
+	named, aside map[string][]example
 }
 
 func (r *reader) visit(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.CompositeLit:
-		if len(n.Elts) >= 3 && r.ids[text(n.Elts[0])] {
+		if n.Type == nil && len(n.Elts) >= 3 && r.ids[text(n.Elts[0])] {
 			r.row(text(n.Elts[0]), n.Elts[1:])
 			return false
 		}
