@@ -61,7 +61,8 @@ type Select struct {
 	// Request and Response are FHIRPath expressions that hold on the body.
 	Request  string `yaml:"request" json:"request,omitempty"`
 	Response string `yaml:"response" json:"response,omitempty"`
-	// Follows are relations to exchanges of earlier steps, all of which must hold; never by time alone.
+	// Follows are relations to exchanges of earlier steps, all of which must hold, those to one step with one exchange; never by
+	// time alone.
 	Follows []Follows `yaml:"follows" json:"follows,omitempty"`
 }
 
@@ -71,10 +72,11 @@ type Relation string
 // The relations.
 const (
 	ByURL    Relation = "url"    // its URL was named by the earlier response: Content-Location, Location, a manifest's file, a next link
+	BySame   Relation = "same"   // it asks for the URL that the earlier request asked for
 	ByToken  Relation = "token"  // its bearer token is the access_token of the earlier response
 	ByClient Relation = "client" // it authenticates as the client_id of the earlier response
 	ByID     Relation = "id"     // its URL, form or JSON body has a captured value
-	ByOrder  Relation = "order"  // it began after the earlier one ended; for checks only
+	ByOrder  Relation = "order"  // it began after the earlier one ended; to select only beside another relation to the same step
 )
 
 // Follows is a relation to exchanges of an earlier step.

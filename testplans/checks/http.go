@@ -226,13 +226,14 @@ func follows(ctx context.Context, c *Case) (Outcome, error) {
 	if doubt != "" {
 		return notChecked(doubt), nil
 	}
-	return failed(fmt.Sprintf("%s in step %s", notRelated[f.By], f.Step)), nil
+	return failed(fmt.Sprintf("%s (step %s)", notRelated[f.By], f.Step)), nil
 }
 
 var notRelated = map[testplans.Relation]string{
 	testplans.ByURL:    "the URL asked for is none that the server named",
+	testplans.BySame:   "the URL asked for is another",
 	testplans.ByToken:  "the bearer token is none that the server issued",
-	testplans.ByClient: "the client is not the one",
+	testplans.ByClient: "the client is another one",
 	testplans.ByID:     "the request does not have the value that was given",
 	testplans.ByOrder:  "it began before the answer",
 }

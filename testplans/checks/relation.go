@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/url"
@@ -18,6 +19,9 @@ func (d *Desk) Related(ctx context.Context, f *testplans.Follows, it, earlier It
 	switch f.By {
 	case testplans.ByURL:
 		return d.namedBy(ctx, it, earlier)
+	case testplans.BySame:
+		mine, theirs := requested(it.Exchange), requested(earlier.Exchange)
+		return mine[0] == theirs[0] || mine[1] == theirs[1], "", nil
 	case testplans.ByToken:
 		token := bearer(it.Exchange)
 		if token == "" {
@@ -109,7 +113,7 @@ func (d *Desk) named(ctx context.Context, it Item) (keys []string, why string, e
 		}
 	}
 	body, err := d.Body(ctx, it, testplans.OnResponse)
-	if err != nil || body.Why != "" || body.Empty() || !strings.Contains(it.Exchange.Response.Header.Get("Content-Type"), "json") {
+	if err != nil || body.Why != "" || !bytes.HasPrefix(bytes.TrimSpace(body.Text), []byte("{")) {
 		return keys, body.why(), err
 	}
 	root, fault := body.JSON()

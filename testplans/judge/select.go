@@ -66,22 +66,40 @@ func (j *judging) isAttempt(ctx context.Context, s *testplans.Select, it checks.
 			return false, why, err
 		}
 	}
-	for i := range s.Follows {
-		f := &s.Follows[i]
+	return j.isRelated(ctx, s.Follows, it)
+}
+
+// isRelated reports whether for each step that follows names one of its attempts has all the relations asked for.
+func (j *judging) isRelated(ctx context.Context, follows []testplans.Follows, it checks.Item) (ok bool, why string, err error) {
+	for i := range follows {
+		step := follows[i].Step
+		if slices.ContainsFunc(follows[:i], func(f testplans.Follows) bool { return f.Step == step }) {
+			continue // asked with the first
+		}
 		related, doubt := false, ""
-		for _, earlier := range j.attempts[f.Step] {
+		for _, earlier := range j.attempts[step] {
 			if earlier.Exchange.ID == it.Exchange.ID {
 				continue
 			}
-			ok, why, err := j.desk.Related(ctx, f, it, earlier)
-			if err != nil {
-				return false, "", err
+			all := true
+			for k := range follows[i:] {
+				f := &follows[i+k]
+				if f.Step != step {
+					continue
+				}
+				ok, why, err := j.desk.Related(ctx, f, it, earlier)
+				if err != nil {
+					return false, "", err
+				}
+				if all = ok; !ok {
+					if why != "" {
+						doubt = why
+					}
+					break
+				}
 			}
-			if related = ok; ok {
+			if related = all; related {
 				break
-			}
-			if why != "" {
-				doubt = why
 			}
 		}
 		if !related {
