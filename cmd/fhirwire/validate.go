@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"fhirwire/validators"
 	"fhirwire/validators/coverage"
@@ -32,6 +33,8 @@ type validation struct {
 	txURL string
 	// tally counts must-support elements, when that is asked for.
 	tally *coverage.Collector
+	// untold counts resources that a report does not list, which the tally lacks.
+	untold atomic.Int64
 }
 
 type validateFlags struct {
@@ -130,6 +133,9 @@ func (v *validation) finish(p *process, f *validateFlags, out printer) error {
 		if err := printCoverage(p.stdout, f.format, tally); err != nil {
 			return err
 		}
+	}
+	if n := v.untold.Load(); n > 0 {
+		_, _ = fmt.Fprintf(p.stderr, "coverage: %d resources deep in large Bundles were validated and are not counted\n", n)
 	}
 	if v.tx != nil {
 		st := v.tx.Stats()
@@ -322,6 +328,7 @@ func (v *validation) one(ctx context.Context, j *job) (validators.Report, resour
 
 // count adds the resources of a report to the tally, each for the profiles it was held against.
 func (v *validation) count(j *job, root *fhirjson.Node, rep *validators.Report) {
+	v.untold.Add(int64(max(0, rep.Checked-len(rep.Resources))))
 	subject := coverage.Subject{ID: j.source, Order: j.number}
 	for i := range rep.Resources {
 		r := &rep.Resources[i]

@@ -369,3 +369,62 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 }
+
+// FuzzAnswer: whatever a server sends is Yes, No or Unknown with a reason that is fit to print.
+func FuzzAnswer(f *testing.F) {
+	for _, seed := range []string{
+		valid(true, ""), valid(false, `,{"name":"issues","resource":{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"not-found"}]}}`),
+		`{"resourceType":"ValueSet","expansion":{"total":1,"contains":[{"system":"s","code":"c","contains":[{"code":"d"}]}]}}`, `{"parameter":[null]}`, "<html>", "",
+	} {
+		f.Add(200, []byte(seed))
+		f.Add(404, []byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, status int, body []byte) {
+		if status < 200 || status > 599 {
+			return
+		}
+		r, err := remote.New(t.Context(), "http://x.org/r4", offline{}, remote.Options{ExpandAfter: 1, Client: &http.Client{Transport: canned{status, body}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // the second asks for an expansion
+			for _, code := range []string{"a", "c", "d"} {
+				a := r.Member("http://x.org/vs/far", "s", code)
+				if a.Value == terminology.Unknown && !strings.HasPrefix(a.Why, why+"; ") || len(a.Why) > 500 || strings.ContainsAny(a.Why, "\x00\x1b\n") {
+					t.Errorf("%+v", a)
+				}
+				if display, _ := r.Code("http://x.org/far", code); len(display) > 1024 {
+					t.Errorf("a display of %d bytes", len(display))
+				}
+			}
+		}
+	})
+}
+
+// canned answers every request alike.
+type canned struct {
+	status int
+	body   []byte
+}
+
+func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	w.WriteHeader(c.status)
+	_, _ = w.Write(c.body)
+	res := w.Result()
+	res.Request = r
+	return res, nil
+}
+
+func BenchmarkKept(b *testing.B) {
+	r, err := remote.New(b.Context(), "http://x.org/r4", offline{}, remote.Options{Client: &http.Client{Transport: canned{200, []byte(valid(true, ""))}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if a := r.Member("http://x.org/vs/far", "http://x.org/far", "a"); a.Value != terminology.Yes {
+			b.Fatal(a)
+		}
+	}
+}
