@@ -18,6 +18,7 @@ import (
 
 	"fhirwire/internal/sqldb"
 	"fhirwire/reference"
+	"fhirwire/reference/membermatch"
 	"fhirwire/reference/resources"
 	"fhirwire/reference/synth"
 	"fhirwire/validators/guides"
@@ -85,7 +86,9 @@ func openServer(t testing.TB, path, dir string) (*sqldb.DB, *reference.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ref, err := reference.New(t.Context(), db, set, reference.Options{DataDir: dir, Clock: time.Now})
+	ref, err := reference.New(t.Context(), db, set, reference.Options{
+		DataDir: dir, Clock: time.Now, Match: membermatch.Options{UnsegmentedTag: synth.TagSystem + "|" + synth.TagUnsegmented},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

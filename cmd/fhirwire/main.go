@@ -45,6 +45,7 @@ func commands() []command {
 		{"validate", "[flags] FILE|DIR|GLOB|-…", "validates FHIR JSON and NDJSON", runValidate},
 		{"fhirpath", "[--context EXPR] EXPR [FILE|-]", "evaluates FHIRPath", runFHIRPath},
 		{"generate", "--members N --seed S --out DIR", "writes synthetic payer data as NDJSON", runGenerate},
+		{"postman", "export --track TRACK [flags]", "writes a track's requests as a Postman collection or .http file", runPostman},
 		{"packages", "list|show|add|remove", "shows and adds implementation guides", runPackages},
 		{"version", "", "prints version, commit and the built-in guides", runVersion},
 	}

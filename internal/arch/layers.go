@@ -47,10 +47,14 @@ var layers = []group{
 	{name: "4 edges: packages", packages: []string{"validators/ig/fetch"}, uses: slices.Concat(layer1, []string{"validators/ig"})},
 	{name: "5 flow", packages: []string{"internal/pipeline"}, uses: slices.Concat(layer1, []string{"internal/live"})},
 	{
+		name: "5 flow: plans", packages: []string{"internal/scenarios"},
+		uses: slices.Concat(layer1, []string{"internal/live", "testplans/checks", "testplans/judge"}),
+	},
+	{
 		name: "6 surfaces: reference",
 		packages: []string{
 			"reference/search", "reference/resources", "reference/membermatch", "reference/attribution", "reference/bulk", "reference/smartauth", "reference/directory",
-			"reference/synth", "reference/edgecases", "reference/fhirapi", "reference",
+			"reference/synth", "reference/edgecases", "reference/collection", "reference/fhirapi", "reference",
 		},
 		uses: slices.Concat([]string{"validators", "internal/sqldb"}, kernel),
 	},
