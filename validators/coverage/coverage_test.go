@@ -336,3 +336,37 @@ func BenchmarkAddFresh(b *testing.B) {
 		c.Add(coverage.Subject{ID: "r", Order: i}, doc.Root(), base+"us-core-patient|3.1.1")
 	}
 }
+
+// FuzzAdd: no resource, however misshapen, upsets the counting, and evidence is a place in it.
+func FuzzAdd(f *testing.F) {
+	for _, seed := range []string{
+		`{"resourceType":"Patient","name":{"family":["x"]},"identifier":7,"extension":[null,{"url":7}],"telecom":[[{}]]}`,
+		`{"resourceType":"Observation","category":[{"coding":{"system":1}}],"component":[{"code":{"coding":[null]},"valueQuantity":[]}],"value":{},"valueX":1}`,
+		`{"resourceType":"Observation","category":"x","code":[],"subject":{"reference":"#"},"contained":[{"id":""}]}`,
+		`{"resourceType":"MedicationRequest","requester":{"reference":"///"},"medicationReference":{"reference":"#a"}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	profiles := map[string][]string{
+		"Patient":           {base + "us-core-patient|3.1.1", base + "us-core-patient|6.1.0"},
+		"Observation":       {"http://hl7.org/fhir/StructureDefinition/bp", base + "us-core-pulse-oximetry|6.1.0", base + "us-core-simple-observation|6.1.0"},
+		"MedicationRequest": {base + "us-core-medicationrequest|6.1.0"},
+	}
+	f.Fuzz(func(t *testing.T, src []byte) {
+		root := fhirjson.Parse(src).Root()
+		if root == nil {
+			return
+		}
+		c := coverage.New(set(t), set(t).Terms())
+		for _, p := range profiles[root.ResourceType()] {
+			c.Add(coverage.Subject{ID: "x", Order: 1}, root, p)
+		}
+		for _, p := range c.Report() {
+			for i := range p.Items {
+				if e := p.Items[i].Seen; e != nil && root.At(e.Pointer) == nil {
+					t.Errorf("%s: %s leads nowhere", p.Items[i].ID, e.Pointer)
+				}
+			}
+		}
+	})
+}
