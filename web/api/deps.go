@@ -7,6 +7,7 @@ import (
 
 	"fhirwire/internal/live"
 	"fhirwire/proxy"
+	"fhirwire/testplans"
 	"fhirwire/validators"
 )
 
@@ -51,13 +52,19 @@ type Validator interface {
 	Validate(ctx context.Context, body []byte, profiles []string) (validators.Report, error)
 }
 
+// Scenarios knows the test plans and judges them over what was recorded. Unknown plans and channels are proxy.ErrNotFound.
+type Scenarios interface {
+	Plans(ctx context.Context) ([]testplans.Plan, error)
+	Judge(ctx context.Context, plan, channel string) (testplans.Judgement, error)
+}
+
 // Live says when something was stored. The channel closes when ctx ends and when the reader is too slow.
 type Live interface {
 	Subscribe(ctx context.Context, buffer int) <-chan live.Notice
 }
 
-// Deps is what the dashboard and its API work on. All fields are required but Validator and Judge: without one of these its
-// routes answer that it is not available.
+// Deps is what the dashboard and its API work on. All fields are required but Validator, Judge and Scenarios: without one of these
+// its routes answer that it is not available.
 type Deps struct {
 	Systems   Systems
 	Channels  Channels
@@ -67,6 +74,7 @@ type Deps struct {
 	Live      Live
 	Judge     Judge
 	Validator Validator
+	Scenarios Scenarios
 }
 
 // Options are the API's settings; the zero value works.
