@@ -181,6 +181,7 @@ func (w *writer) element(e *ElementDefinition) {
 	if e.ID != e.Path {
 		w.str("id", e.ID)
 	}
+	w.elementExtensions(e)
 	w.str("path", e.Path)
 	w.str("sliceName", e.SliceName)
 	if e.Min != Absent {
@@ -235,6 +236,28 @@ func (w *writer) element(e *ElementDefinition) {
 		w.str("rules", s.Rules)
 		w.close('}')
 	}
+}
+
+func (w *writer) elementExtensions(e *ElementDefinition) {
+	if e.Regex == "" && e.NarrativeSource == "" && len(e.NarrativeLanguages) == 0 {
+		return
+	}
+	w.key("extension")
+	w.open('[')
+	one := func(url, member, value string) {
+		if value != "" {
+			w.open('{')
+			w.str("url", url)
+			w.str(member, value)
+			w.close('}')
+		}
+	}
+	one(extRegex, "valueString", e.Regex)
+	one(extSource, "valueCode", e.NarrativeSource)
+	for _, l := range e.NarrativeLanguages {
+		one(extLanguage, "valueCode", l)
+	}
+	w.close(']')
 }
 
 func (w *writer) typ(t *Type) {

@@ -48,6 +48,9 @@ type ElementDefinition struct {
 	Fixed, Pattern      Value
 	MinValue, MaxValue  Value
 	MaxLength           int
+	Regex               string // of the value, by extension
+	NarrativeSource     string // by extension: the narrative says where its parts come from
+	NarrativeLanguages  []string
 	Constraints         []Constraint
 	MustSupport         Flag
 	IsModifier          Flag
@@ -102,6 +105,8 @@ type Discriminator struct{ Type, Path string }
 const (
 	extFHIRType     = "http://hl7.org/fhir/StructureDefinition/structuredefinition-fhir-type"
 	extRegex        = "http://hl7.org/fhir/StructureDefinition/regex"
+	extSource       = "http://hl7.org/fhir/StructureDefinition/narrative-source-control"
+	extLanguage     = "http://hl7.org/fhir/StructureDefinition/narrative-language-control"
 	extMaxValueSet  = "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet"
 	extBestPractice = "http://hl7.org/fhir/StructureDefinition/elementdefinition-bestpractice"
 	extTypeSupport  = "http://hl7.org/fhir/StructureDefinition/elementdefinition-type-must-support"
@@ -235,6 +240,8 @@ func (d *decoder) element(e *ElementDefinition, n *fhirjson.Node) error {
 			}
 		case "base":
 			e.BaseMax = d.text(m, "max")
+		case "extension":
+			d.elementExtensions(e, m)
 		case "contentReference":
 			e.ContentReference = d.intern(m.Text())
 		case "type":
@@ -273,6 +280,19 @@ func (d *decoder) element(e *ElementDefinition, n *fhirjson.Node) error {
 		e.ID = e.Path
 	}
 	return nil
+}
+
+func (d *decoder) elementExtensions(e *ElementDefinition, list *fhirjson.Node) {
+	for x := first(list); x != nil; x = x.Next() {
+		switch x.MemberText("url") {
+		case extRegex:
+			e.Regex = d.extensionText(x)
+		case extSource:
+			e.NarrativeSource = d.extensionText(x)
+		case extLanguage:
+			e.NarrativeLanguages = append(e.NarrativeLanguages, d.extensionText(x))
+		}
+	}
 }
 
 func (d *decoder) value(e *ElementDefinition, key string, m *fhirjson.Node) {

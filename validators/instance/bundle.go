@@ -133,15 +133,16 @@ func (w *walk) inBundle(e, r *fhirjson.Node, text string, l link) *fhirjson.Node
 	if l.form == linkRelative && w.misnamed(e, text, l, x) {
 		return nil
 	}
-	if !isAbsolute(entry.MemberText("fullUrl")) {
+	head := (x.typ == "document" || x.typ == "message") && l.form != linkAbsolute && w.heads(bundle)
+	if !head && !isAbsolute(entry.MemberText("fullUrl")) {
 		return nil // said of the fullUrl
 	}
 	apparent := l.typ != "" && len(x.byLocal[l.typ+"/"+l.id]) > 0
-	if apparent && !w.reachable(x.byLocal[l.typ+"/"+l.id]) {
+	if apparent && !w.reachable(x.byLocal[l.typ+"/"+l.id], head) {
 		return nil // said of the other entry's fullUrl
 	}
 	switch {
-	case (x.typ == "document" || x.typ == "message") && l.form != linkAbsolute && w.heads(bundle):
+	case head:
 		w.add(finding{
 			rule: ruleReferenceBundle, node: e, found: brief(r), message: w.name(e) + " points to " + text + ", and no entry has that as its fullUrl.",
 			next: "A " + x.typ + " holds everything that its " + w.scope.resource.ResourceType() + " refers to: add the resource, or refer to it by the fullUrl of its entry.",
@@ -156,9 +157,12 @@ func (w *walk) inBundle(e, r *fhirjson.Node, text string, l link) *fhirjson.Node
 	return nil
 }
 
-// reachable reports whether some of the resources stand in an entry with a usable fullUrl.
-func (w *walk) reachable(rs []*fhirjson.Node) bool {
-	return slices.ContainsFunc(rs, func(r *fhirjson.Node) bool { return isAbsolute(r.Parent().MemberText("fullUrl")) })
+// reachable reports whether some of the resources stand in an entry with a fullUrl, a usable one unless any will do.
+func (w *walk) reachable(rs []*fhirjson.Node, anyURL bool) bool {
+	return slices.ContainsFunc(rs, func(r *fhirjson.Node) bool {
+		u := r.Parent().MemberText("fullUrl")
+		return isAbsolute(u) || anyURL && u != ""
+	})
 }
 
 // heads reports whether the current resource is the first entry of the Bundle: its Composition or MessageHeader.
@@ -206,6 +210,7 @@ func (w *walk) bundleRules(n *fhirjson.Node, base *plan) {
 	switch typ {
 	case "document":
 		w.orphans(n, base)
+		w.stylesheets(n, base)
 	case "searchset":
 		w.searchset(n, base)
 	}
@@ -284,6 +289,25 @@ func (w *walk) fullURLAgrees(u, r *fhirjson.Node, bundleType string, base *plan)
 		return
 	}
 	w.add(f)
+}
+
+// stylesheets reports a link to a stylesheet that is neither absolute nor a Binary in the document.
+func (w *walk) stylesheets(n *fhirjson.Node, base *plan) {
+	list := n.Member("link")
+	if list == nil || list.Kind() != fhirjson.Array {
+		return
+	}
+	x := w.index(n)
+	for c := list.First(); c != nil; c = c.Next() {
+		u := c.Member("url")
+		if u == nil || c.MemberText("relation") != "stylesheet" || u.Text() == "" || isAbsolute(u.Text()) || len(x.byLocal[u.Text()])+len(x.byURL[u.Text()]) > 0 {
+			continue
+		}
+		w.add(finding{
+			rule: ruleBundleStylesheet, node: u, prof: base.prof, found: brief(u), message: w.name(u) + " links to " + u.Text() + ", and no entry of the document is that.",
+			next: "Add the stylesheet as a Binary, or link to it by an absolute URL.",
+		})
+	}
 }
 
 // orphans reports entries of a document that its Composition does not lead to, in either direction.

@@ -38,14 +38,19 @@ func (w *walk) whole(n *fhirjson.Node, typ string, base *plan) {
 	if !w.scope.contained {
 		w.containedResources(n, base)
 	}
-	if typ == "Bundle" {
+	switch typ {
+	case "Bundle":
 		w.bundleRules(n, base)
+	case "SearchParameter":
+		w.searchParameter(n, base)
+	case "CapabilityStatement":
+		w.capabilities(n, base)
 	}
 }
 
 func (w *walk) containedResources(n *fhirjson.Node, base *plan) {
 	list := n.Member("contained")
-	if list == nil || list.Kind() != fhirjson.Array {
+	if list == nil || list.Kind() != fhirjson.Array || w.v.opt.SkipContained {
 		return
 	}
 	ids, local := map[string]bool{}, map[string]bool{}

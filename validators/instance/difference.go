@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"regexp"
 	"slices"
 	"sync"
 
@@ -66,6 +67,15 @@ func (v *Validator) newDifference(prof *profile.Profile, el *profile.Element, ba
 	if b := v.bindingOf(el); b != nil && (base.binding == nil || *b != *base.binding) && (b.Strength >= profile.Extensible || b.MaxValueSet != "") {
 		p.binding = b
 	}
+	if el.Matches != "" && base.shape == primitive {
+		var err error
+		if p.form, err = regexp.Compile(`^(?:` + el.Matches + `)$`); err != nil {
+			p.badForm = err.Error()
+		}
+	}
+	if (el.NarrativeSource || len(el.NarrativeLanguages) > 0) && base.data == dataNarrative {
+		p.story = &story{source: el.NarrativeSource, languages: el.NarrativeLanguages}
+	}
 	v.typeDifference(p)
 	p.invariants = v.invariants(nil, el, prof)
 	p.invariants = slices.DeleteFunc(p.invariants, func(i *invariant) bool {
@@ -73,6 +83,7 @@ func (v *Validator) newDifference(prof *profile.Profile, el *profile.Element, ba
 	})
 	p.diff = v.newDiff(p)
 	if p.fixed == nil && p.pattern == nil && p.minValue == nil && p.maxValue == nil && p.maxLength == 0 && p.binding == nil &&
+		p.form == nil && p.badForm == "" && p.story == nil &&
 		len(p.invariants) == 0 && p.targets == nil && p.types == nil && p.alternatives == nil && p.diff == nil && p.ref == nil {
 		return nil
 	}

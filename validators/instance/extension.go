@@ -130,14 +130,18 @@ func (w *walk) unknownExtension(e *fhirjson.Node, url string, modifier bool, b *
 		f.message = w.name(e) + " is a modifier extension without a definition in the active guides: a receiver that does not know it must not process " + w.name(e.Parent()) + "."
 		w.add(f)
 		return
-	case w.v.opt.ForbidUnknownExtensions, strings.HasPrefix(url, corePrefix):
-		// FHIR's own namespace is at hand as a whole: what is not there does not exist.
+	case w.v.opt.ForbidUnknownExtensions, w.v.opt.ForbidExamples && exampleURL(url), w.v.inNamespace(url):
 		f.severity, f.notChecked = validators.SeverityError, false
 		f.message = w.name(e) + " has the url " + url + ", which no definition has."
 		w.add(f)
 		return
 	}
 	w.addOnce(url, f)
+}
+
+// inNamespace reports a URL in a namespace that is at hand as a whole: what is not there does not exist.
+func (v *Validator) inNamespace(url string) bool {
+	return strings.HasPrefix(url, corePrefix) || slices.ContainsFunc(v.opt.Namespaces, func(ns string) bool { return strings.HasPrefix(url, ns) })
 }
 
 // extensionUse checks where and how a defined extension is used.

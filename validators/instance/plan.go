@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"regexp"
 	"strings"
 	"sync"
 
@@ -34,6 +35,9 @@ type plan struct {
 	fixed, pattern     *fhirjson.Node
 	minValue, maxValue *fhirjson.Node
 	maxLength          int
+	form               *regexp.Regexp // of a primitive's value
+	badForm            string         // why form could not be made
+	story              *story         // of a Narrative
 	binding            *profile.Binding
 	invariants         []*invariant
 	targets            *targets // of a Reference, where they are limited

@@ -217,6 +217,12 @@ func (w *walk) plausibleYear(e *fhirjson.Node, b *plan, year int) {
 
 // uri follows up a well-formed uri: what it points to inside the resource, and what canonicals must look like.
 func (w *walk) uri(e *fhirjson.Node, b *plan, s string) {
+	if w.v.opt.ForbidExamples && exampleURL(s) {
+		w.add(finding{
+			rule: ruleExampleURL, node: e, prof: b.prof, found: brief(e), message: w.name(e) + " is a URL that stands for an example.",
+			next: "Put the real URL in its place.",
+		})
+	}
 	if s[0] == '#' {
 		w.local(s)
 		if b.prim == primCanonical && len(s) > 1 && !w.isContained(s[1:]) {
@@ -232,6 +238,25 @@ func (w *walk) uri(e *fhirjson.Node, b *plan, s string) {
 			message: w.name(e) + " is not an absolute URL.", expected: "an absolute URL or #id", found: brief(e),
 		})
 	}
+}
+
+// exampleURL reports a URL on one of the hosts that examples use.
+func exampleURL(s string) bool {
+	rest, ok := strings.CutPrefix(s, "http://")
+	if !ok {
+		rest, ok = strings.CutPrefix(s, "https://")
+	}
+	if !ok {
+		return false
+	}
+	host, _, _ := strings.Cut(rest, "/")
+	host, _, _ = strings.Cut(strings.ToLower(host), ":")
+	for _, name := range [...]string{"example.org", "example.com", "example.net", "acme.com"} {
+		if host == name || strings.HasSuffix(host, "."+name) {
+			return true
+		}
+	}
+	return false
 }
 
 // isAbsolute reports a URI with a scheme.
@@ -262,6 +287,23 @@ func (w *walk) bounds(e *fhirjson.Node, p *plan) {
 	}
 	if p.maxValue != nil {
 		w.bound(e, p, p.maxValue, 1)
+	}
+}
+
+// matchesForm checks a value against the regular expression that the profile has for it.
+func (w *walk) matchesForm(e *fhirjson.Node, p *plan) {
+	switch {
+	case !e.IsPrimitive() || e.Kind() == fhirjson.Null:
+	case p.form == nil:
+		w.addOnce(p.el.ID+"\x00"+p.prof.URL, finding{
+			rule: ruleFormUnchecked, node: e, prof: p.prof, slice: p.el.SliceName, notChecked: true,
+			message: w.name(e) + " could not be compared with the regular expression of its profile: " + p.badForm + ".",
+		})
+	case !p.form.MatchString(e.Text()):
+		w.add(finding{
+			rule: ruleForm, node: e, prof: p.prof, slice: p.el.SliceName, expected: p.el.Matches, found: brief(e),
+			message: w.name(e) + " does not have the form that the profile gives it.",
+		})
 	}
 }
 

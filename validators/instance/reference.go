@@ -164,10 +164,17 @@ func (w *walk) reference(e *fhirjson.Node, acts []*plan) {
 		return
 	case linkConditional:
 	default:
-		target = w.inBundle(e, r, text, l)
+		if target = w.inBundle(e, r, text, l); target == nil && l.form == linkRelative {
+			target = w.inParameters(e, l)
+		}
 	}
 	if target == nil && w.v.opt.Resolver != nil && l.form != linkConditional && l.form != linkLocal {
 		target, _ = w.v.opt.Resolver.Resolve(w.ctx, e, text) // a resolver that fails is one that has not found it
+	}
+	if target == nil && w.v.opt.MustResolve && l.form == linkRelative {
+		w.add(finding{
+			rule: ruleReferenceMissing, node: e, prof: b.prof, found: brief(r), message: w.name(e) + " points to " + text + ", and there is no such resource at hand.",
+		})
 	}
 	w.aggregation(e, acts, l, target)
 	typ := l.typ
@@ -318,6 +325,11 @@ func (w *walk) resolve(n *fhirjson.Node, ref string) *fhirjson.Node {
 	if t := w.lookup(n, ref, l); t != nil {
 		return t
 	}
+	if l.form == linkRelative {
+		if t := w.inParameters(n, l); t != nil {
+			return t
+		}
+	}
 	if w.v.opt.Resolver == nil {
 		return nil
 	}
@@ -326,6 +338,46 @@ func (w *walk) resolve(n *fhirjson.Node, ref string) *fhirjson.Node {
 		return nil
 	}
 	return t
+}
+
+// inParameters finds what Type/id means in the Parameters around n, where there is no Bundle between.
+func (w *walk) inParameters(n *fhirjson.Node, l link) *fhirjson.Node {
+	for ; n != nil; n = n.Parent() {
+		switch n.ResourceType() {
+		case "Bundle":
+			return nil
+		case "Parameters":
+			return w.parametersOf(n)[l.typ+"/"+l.id]
+		}
+	}
+	return nil
+}
+
+func (w *walk) parametersOf(n *fhirjson.Node) map[string]*fhirjson.Node {
+	if x := w.containers[n]; x != nil {
+		return x
+	}
+	x := map[string]*fhirjson.Node{}
+	var collect func(list *fhirjson.Node)
+	collect = func(list *fhirjson.Node) {
+		if list == nil || list.Kind() != fhirjson.Array {
+			return
+		}
+		for p := list.First(); p != nil; p = p.Next() {
+			if r := p.Member("resource"); r != nil && r.MemberText("id") != "" {
+				if key := r.ResourceType() + "/" + r.MemberText("id"); x[key] == nil {
+					x[key] = r
+				}
+			}
+			collect(p.Member("part"))
+		}
+	}
+	collect(n.Member("parameter"))
+	if w.containers == nil {
+		w.containers = map[*fhirjson.Node]map[string]*fhirjson.Node{}
+	}
+	w.containers[n] = x
+	return x
 }
 
 // contained finds a contained resource of root.

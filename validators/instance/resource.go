@@ -28,6 +28,9 @@ func (w *walk) nested(n *fhirjson.Node, acts []*plan) {
 	if w.trial > 0 && len(acts) == 1 {
 		return // a trial is about what profiles add, and none says anything here
 	}
+	if w.v.opt.SkipContained && acts[0].el.Name == "contained" {
+		return
+	}
 	outer := w.scope
 	inner := scope{bundle: outer.bundle, entry: outer.entry}
 	if acts[0].el.Name == "contained" {

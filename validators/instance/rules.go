@@ -39,7 +39,10 @@ const (
 	ruleMarkdownHTML
 	ruleCanonicalForm
 	ruleCanonicalLocal
+	ruleExampleURL
 	ruleMaxLength
+	ruleForm
+	ruleFormUnchecked
 	ruleMinValue
 	ruleMaxValue
 	ruleBoundUnchecked
@@ -80,6 +83,7 @@ const (
 	ruleReferenceBundle
 	ruleReferenceAmbiguous
 	ruleReferenceUnresolved
+	ruleReferenceMissing
 	ruleContainedID
 	ruleContainedNested
 	ruleContainedMeta
@@ -93,12 +97,16 @@ const (
 	ruleBundleFullURLTwice
 	ruleBundleOrphan
 	ruleBundleLink
+	ruleBundleStylesheet
+	ruleSearchType
 	ruleBundleMode
 	ruleBundleSearchType
 	ruleBundleSearchID
 	ruleNarrativeForm
 	ruleNarrativeEmpty
 	ruleNarrativeLink
+	ruleNarrativeSource
+	ruleNarrativeLanguage
 	ruleAttachmentSize
 	ruleAttachmentHash
 	ruleInvariant
@@ -152,6 +160,9 @@ var rules = [numRules]validators.Rule{
 	ruleCanonicalForm:       {ID: "canonical-form", Severity: erro, Code: validators.CodeValue, Title: "A canonical is an absolute URL or points to a contained resource"},
 	ruleCanonicalLocal:      {ID: "canonical-contained", Severity: erro, Code: validators.CodeNotFound, Title: "A canonical #id points to a contained resource"},
 	ruleMaxLength:           {ID: "max-length", Severity: erro, Code: validators.CodeTooLong, Title: "Text is no longer than the profile allows"},
+	ruleExampleURL:          {ID: "url-example", Severity: erro, Code: validators.CodeBusinessRule, Title: "URLs are real ones"},
+	ruleForm:                {ID: "value-form", Severity: erro, Code: validators.CodeValue, Title: "A value has the form that its profile gives it"},
+	ruleFormUnchecked:       {ID: "value-form-unchecked", Severity: info, Code: validators.CodeNotSupported, Title: "A regular expression of a profile can be evaluated"},
 	ruleMinValue:            {ID: "min-value", Severity: erro, Code: validators.CodeValue, Title: "A value is not below its minimum"},
 	ruleMaxValue:            {ID: "max-value", Severity: erro, Code: validators.CodeValue, Title: "A value is not above its maximum"},
 	ruleBoundUnchecked:      {ID: "bound-unchecked", Severity: info, Code: validators.CodeNotSupported, Title: "A bound in another unit could be compared"},
@@ -194,6 +205,7 @@ var rules = [numRules]validators.Rule{
 	ruleReferenceBundle:      {ID: "reference-bundle", Severity: erro, Code: validators.CodeNotFound, Title: "References between the entries of a document or message can be followed"},
 	ruleReferenceAmbiguous:   {ID: "reference-ambiguous", Severity: erro, Code: validators.CodeDuplicate, Title: "A reference in a Bundle leads to one entry"},
 	ruleReferenceUnresolved:  {ID: "reference-apparent", Severity: warn, Code: validators.CodeNotFound, Title: "An entry that a reference seems to mean can be reached by it"},
+	ruleReferenceMissing:     {ID: "reference-missing", Severity: erro, Code: validators.CodeNotFound, Title: "A reference leads to a resource at hand"},
 	ruleContainedID:          {ID: "contained-id", Severity: erro, Code: validators.CodeInvalid, Title: "Contained resources have an id"},
 	ruleContainedNested:      {ID: "contained-nested", Severity: erro, Code: validators.CodeInvariant, Title: "Contained resources contain no resources"},
 	ruleContainedMeta:        {ID: "contained-meta", Severity: erro, Code: validators.CodeInvariant, Title: "Contained resources have no version, update time or security label"},
@@ -207,12 +219,16 @@ var rules = [numRules]validators.Rule{
 	ruleBundleFullURLTwice:   {ID: "bundle-fullurl-duplicate", Severity: erro, Code: validators.CodeDuplicate, Title: "Entries have different fullUrls, or different versions"},
 	ruleBundleOrphan:         {ID: "bundle-orphan", Severity: erro, Code: validators.CodeInformational, Title: "Entries of a document or message are reached from its first entry"},
 	ruleBundleLink:           {ID: "bundle-link", Severity: erro, Code: validators.CodeDuplicate, Title: "A link relation occurs once"},
+	ruleBundleStylesheet:     {ID: "bundle-stylesheet", Severity: erro, Code: validators.CodeNotFound, Title: "A stylesheet that a document links to is in it"},
 	ruleBundleMode:           {ID: "bundle-search-mode", Severity: info, Code: validators.CodeIncomplete, Title: "Entries of a search result say why they are there"},
 	ruleBundleSearchType:     {ID: "bundle-search-type", Severity: erro, Code: validators.CodeStructure, Title: "Matches of a search have the type searched for"},
 	ruleBundleSearchID:       {ID: "bundle-search-id", Severity: erro, Code: validators.CodeRequired, Title: "Resources in a search result have an id"},
+	ruleSearchType:           {ID: "search-parameter-type", Severity: erro, Code: validators.CodeInvalid, Title: "A search parameter has the type of the one it stands on"},
 	ruleNarrativeForm:        {ID: "narrative-form", Severity: erro, Code: validators.CodeInvariant, Title: "A narrative is the XHTML that FHIR allows"},
 	ruleNarrativeEmpty:       {ID: "narrative-empty", Severity: erro, Code: validators.CodeInvariant, Title: "A narrative has some content"},
 	ruleNarrativeLink:        {ID: "narrative-link", Severity: erro, Code: validators.CodeNotFound, Title: "Local links in a narrative lead somewhere"},
+	ruleNarrativeSource:      {ID: "narrative-source", Severity: erro, Code: validators.CodeBusinessRule, Title: "A narrative says where each of its parts comes from, where the profile asks for it"},
+	ruleNarrativeLanguage:    {ID: "narrative-language", Severity: erro, Code: validators.CodeBusinessRule, Title: "A narrative is in the languages that the profile asks for"},
 	ruleAttachmentSize:       {ID: "attachment-size", Severity: erro, Code: validators.CodeValue, Title: "Attachment.size is the length of its data"},
 	ruleAttachmentHash:       {ID: "attachment-hash", Severity: erro, Code: validators.CodeValue, Title: "Attachment.hash is the SHA-1 of its data"},
 	ruleInvariant:            {ID: "invariant", Severity: erro, Code: validators.CodeInvariant, Title: "Constraints of the definitions hold"},

@@ -39,6 +39,22 @@ const (
 	testBeyondProfile = `{"resourceType":"StructureDefinition","url":"http://example.com/p/beyond","name":"B","status":"draft","fhirVersion":"4.0.1",
 		"kind":"resource","abstract":false,"type":"Patient","baseDefinition":"http://hl7.org/fhir/StructureDefinition/Patient","derivation":"constraint",
 		"differential":{"element":[{"id":"Patient","path":"Patient","constraint":[{"key":"t-2","severity":"error","human":"x","expression":"bogus()"}]}]}}`
+	testFormProfile = `{"resourceType":"StructureDefinition","url":"http://example.com/p/form","name":"F","status":"draft","fhirVersion":"4.0.1",
+		"kind":"resource","abstract":false,"type":"Patient","baseDefinition":"http://hl7.org/fhir/StructureDefinition/Patient","derivation":"constraint",
+		"differential":{"element":[
+		{"id":"Patient.identifier.value","path":"Patient.identifier.value","extension":[{"url":"http://hl7.org/fhir/StructureDefinition/regex","valueString":"[A-Z]+|1"}]}]}}`
+	testLookProfile = `{"resourceType":"StructureDefinition","url":"http://example.com/p/look","name":"L","status":"draft","fhirVersion":"4.0.1",
+		"kind":"resource","abstract":false,"type":"Patient","baseDefinition":"http://hl7.org/fhir/StructureDefinition/Patient","derivation":"constraint",
+		"differential":{"element":[
+		{"id":"Patient.identifier.value","path":"Patient.identifier.value","extension":[{"url":"http://hl7.org/fhir/StructureDefinition/regex","valueString":"(?=[A-Z]).*"}]}]}}`
+	testSourceProfile = `{"resourceType":"StructureDefinition","url":"http://example.com/p/source","name":"S","status":"draft","fhirVersion":"4.0.1",
+		"kind":"resource","abstract":false,"type":"Patient","baseDefinition":"http://hl7.org/fhir/StructureDefinition/Patient","derivation":"constraint",
+		"differential":{"element":[
+		{"id":"Patient.text","path":"Patient.text","extension":[{"url":"http://hl7.org/fhir/StructureDefinition/narrative-source-control","valueCode":"error"}]}]}}`
+	testLanguageProfile = `{"resourceType":"StructureDefinition","url":"http://example.com/p/language","name":"L","status":"draft","fhirVersion":"4.0.1",
+		"kind":"resource","abstract":false,"type":"Patient","baseDefinition":"http://hl7.org/fhir/StructureDefinition/Patient","derivation":"constraint",
+		"differential":{"element":[
+		{"id":"Patient.text","path":"Patient.text","extension":[{"url":"http://hl7.org/fhir/StructureDefinition/narrative-language-control","valueCode":"_yes"}]}]}}`
 	testFaultyProfile = `{"resourceType":"StructureDefinition","url":"http://example.com/p/faulty","name":"F","status":"draft","fhirVersion":"4.0.1",
 		"kind":"resource","abstract":false,"type":"Patient","baseDefinition":"http://hl7.org/fhir/StructureDefinition/Patient","derivation":"constraint",
 		"differential":{"element":[{"id":"Patient","path":"Patient","constraint":[{"key":"t-3","severity":"error","human":"x"}]}]}}`
@@ -86,6 +102,10 @@ const (
 		"valueQuantity":{"value":70.5,"unit":"kg","system":"http://unitsofmeasure.org","code":"kg"},"interpretation":[{"coding":[
 			{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation","code":"N","display":"Normal"}]}],
 		"note":[{"text":"fine"}]}`
+	parameter = `{"resourceType":"SearchParameter","url":"http://example.com/sp","name":"P","status":"draft","description":"names","code":"name","base":["Patient"],
+		"derivedFrom":"http://hl7.org/fhir/SearchParameter/individual-family","type":"string","expression":"Patient.name.family"}`
+	capabilities = `{"resourceType":"CapabilityStatement","status":"active","date":"2020-01-01","kind":"requirements","description":"x","fhirVersion":"4.0.1","format":["json"],"rest":[{"mode":"server",
+		"resource":[{"type":"Patient","searchParam":[{"name":"family","definition":"http://hl7.org/fhir/SearchParameter/individual-family","type":"string"}]}]}]}`
 	response  = `{"resourceType":"QuestionnaireResponse","questionnaire":"http://example.com/q","status":"completed"}`
 	searchset = `{"resourceType":"Bundle","type":"searchset","total":2,"link":[{"relation":"self","url":"http://example.com/fhir/Coverage?x=y"}],"entry":[
 		{"fullUrl":"http://example.com/fhir/Patient/1","search":{"mode":"include"},"resource":{"resourceType":"Patient","id":"1"}},
@@ -195,6 +215,13 @@ var examples = []struct {
 			"beneficiary":{"display":"x"},"payor":[{"display":"y"}]}},`},
 	{"bundle-orphan", document, `"resource":{"resourceType":"Patient","id":"2"}}`, `"resource":{"resourceType":"Patient","id":"2"}},
 		{"fullUrl":"http://example.com/fhir/Patient/4","resource":{"resourceType":"Patient","id":"4"}}`},
+	{"bundle-stylesheet", document, `"type":"document",`, `"type":"document","link":[{"relation":"stylesheet","url":"Binary/css"}],`},
+	{"search-parameter-type", parameter, `"type":"string"`, `"type":"token"`},
+	{"search-parameter-type", capabilities, `"type":"string"`, `"type":"token"`},
+	{"value-form", patient, `"http://example.com/p/patient"`, `"http://example.com/p/form"`},
+	{"value-form-unchecked", patient, `"http://example.com/p/patient"`, `"http://example.com/p/look"`},
+	{"narrative-source", patient, `"http://example.com/p/patient"`, `"http://example.com/p/source"`},
+	{"narrative-language", patient, `"http://example.com/p/patient"`, `"http://example.com/p/language"`},
 	{"bundle-link", searchset, `"link":[`, `"link":[{"relation":"self","url":"http://example.com/fhir/Coverage?x=y"},`},
 	{"bundle-search-mode", searchset, `"search":{"mode":"match"},`, ``},
 	{"bundle-search-type", searchset, `{"mode":"include"},"resource":{"resourceType":"Patient"`, `{"mode":"match"},"resource":{"resourceType":"Patient"`},
@@ -223,7 +250,7 @@ func rulesValidator(t testing.TB, opt instance.Options) *instance.Validator {
 	}
 	pkg := &ig.Package{Name: "test.rules", Version: "1"}
 	for name, src := range map[string]string{
-		"patient.json": testPatientProfile, "beyond.json": testBeyondProfile, "faulty.json": testFaultyProfile, "organization.json": testOrganizationProfile, "full.json": testFullName, "text.json": testTextName, "observation.json": testAgeProfile,
+		"patient.json": testPatientProfile, "beyond.json": testBeyondProfile, "faulty.json": testFaultyProfile, "form.json": testFormProfile, "look.json": testLookProfile, "source.json": testSourceProfile, "language.json": testLanguageProfile, "organization.json": testOrganizationProfile, "full.json": testFullName, "text.json": testTextName, "observation.json": testAgeProfile,
 	} {
 		r, err := ig.ReadFile(name, []byte(src))
 		if err != nil {
@@ -254,7 +281,7 @@ func messageIDs(r validators.Report) []string {
 
 func TestEveryRuleHasAnExample(t *testing.T) {
 	v := rulesValidator(t, instance.Options{})
-	for name, src := range map[string]string{"patient": patient, "observation": observation, "searchset": searchset, "response": response, "document": document} {
+	for name, src := range map[string]string{"patient": patient, "observation": observation, "searchset": searchset, "response": response, "parameter": parameter, "capabilities": capabilities, "document": document} {
 		if !json.Valid([]byte(src)) {
 			t.Fatalf("%s is not JSON", name)
 		}
@@ -292,10 +319,13 @@ func TestEveryRuleHasAnExample(t *testing.T) {
 		})
 		shown[x.rule] = true
 	}
-	strict := rulesValidator(t, instance.Options{NoHTMLInMarkdown: true, SecurityChecks: true})
+	strict := rulesValidator(t, instance.Options{NoHTMLInMarkdown: true, SecurityChecks: true, ForbidExamples: true, MustResolve: true})
+	strictPatient := `{"resourceType":"Patient","identifier":[{"system":"http://real.test/1","value":"1"}],"generalPractitioner":[{"display":"Dr"}]}`
 	for rule, src := range map[string]string{
-		"markdown-html": strings.Replace(observation, `"text":"fine"`, `"text":"<b>fine</b>"`, 1),
-		"text-tags":     strings.Replace(observation, `"text":"weight"`, `"text":"<b>weight</b>"`, 1),
+		"url-example":       strings.Replace(strictPatient, "real.test", "example.org", 1),
+		"reference-missing": strings.Replace(strictPatient, `"display":"Dr"`, `"reference":"Practitioner/1"`, 1),
+		"markdown-html":     `{"resourceType":"Observation","status":"final","code":{"text":"a"},"note":[{"text":"<b>fine</b>"}]}`,
+		"text-tags":         strings.Replace(strictPatient, `"Dr"`, `"<b>Dr</b>"`, 1),
 	} {
 		if got := messageIDs(validate(t, strict, []byte(src))); !slices.Equal(got, []string{rule}) {
 			t.Errorf("%s: found %v", rule, got)

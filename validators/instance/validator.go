@@ -10,6 +10,7 @@ import (
 	"fhirwire/validators"
 	"fhirwire/validators/fhirjson"
 	"fhirwire/validators/fhirpath"
+	"fhirwire/validators/ig"
 	"fhirwire/validators/profile"
 	"fhirwire/validators/terminology"
 )
@@ -28,6 +29,8 @@ type Definitions interface {
 	// Extension finds an extension's definition.
 	Extension(url string) (*profile.Profile, bool)
 	IsResourceType(name string) bool
+	// SearchParam finds a search parameter by canonical.
+	SearchParam(canonical string) (*ig.SearchParam, bool)
 	// Packages are the ids with versions, for the report.
 	Packages() []string
 }
@@ -58,6 +61,15 @@ type Options struct {
 	BestPractice bool
 	// ForbidUnknownExtensions makes an unknown extension an error; otherwise it is information.
 	ForbidUnknownExtensions bool
+	// Namespaces are prefixes of URLs whose definitions are all at hand, so that an extension unknown there does not exist and is
+	// an error. FHIR's own is always one.
+	Namespaces []string
+	// ForbidExamples makes URLs of example.org and acme.com an error, which stand for "to be replaced" in examples.
+	ForbidExamples bool
+	// MustResolve makes a relative reference that leads nowhere, in the input or by the Resolver, an error.
+	MustResolve bool
+	// SkipContained leaves contained resources unchecked.
+	SkipContained bool
 	// NoHTMLInMarkdown makes HTML tags in markdown an error.
 	NoHTMLInMarkdown bool
 	// SecurityChecks makes HTML tags in any text an error.

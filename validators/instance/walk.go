@@ -349,6 +349,12 @@ func (w *walk) rules(e *fhirjson.Node, acts []*plan) {
 		if p.binding != nil {
 			w.bind(e, p, acts[:i])
 		}
+		if p.form != nil || p.badForm != "" {
+			w.matchesForm(e, p)
+		}
+		if p.story != nil {
+			w.story(e, p)
+		}
 		if p.minValue != nil || p.maxValue != nil || p.maxLength != 0 {
 			w.bounds(e, p)
 		}

@@ -252,6 +252,7 @@ func (b *builder) fill(e *Element, ed *ig.ElementDefinition) error {
 		Fixed: ed.Fixed.Node, Pattern: ed.Pattern.Node, FixedType: ed.Fixed.Type, MinValue: ed.MinValue.Node, MaxValue: ed.MaxValue.Node,
 		ValueType: ed.MinValue.Type, MustSupport: ed.MustSupport == ig.Yes, IsModifier: ed.IsModifier == ig.Yes, IsSummary: ed.IsSummary == ig.Yes,
 	}
+	e.Matches, e.NarrativeSource, e.NarrativeLanguages = ed.Regex, ed.NarrativeSource != "", ed.NarrativeLanguages
 	if ed.Pattern.Node != nil {
 		e.FixedType = ed.Pattern.Type
 	}

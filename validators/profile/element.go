@@ -74,6 +74,12 @@ type Element struct {
 	MaxValue  *fhirjson.Node
 	ValueType string
 	MaxLength int // 0: none
+	// Matches is a regular expression for the whole value, of the profile's own; "" for none.
+	Matches string
+	// NarrativeSource asks a narrative to say where each of its parts comes from; NarrativeLanguages are the languages it has to
+	// be in: codes, or _yes (some), _no (none), _more (several), _resource (that of the resource).
+	NarrativeSource    bool
+	NarrativeLanguages []string
 	// Regex is the corrected regular expression of a primitive type's value, "" for none.
 	Regex       string
 	Invariants  []*Invariant

@@ -38,6 +38,15 @@ func (g *generator) merge(n *node, d *ig.ElementDefinition) error {
 	if d.MaxLength > 0 {
 		e.MaxLength = d.MaxLength
 	}
+	if d.Regex != "" {
+		e.Regex = d.Regex
+	}
+	if d.NarrativeSource != "" {
+		e.NarrativeSource = d.NarrativeSource
+	}
+	if len(d.NarrativeLanguages) > 0 {
+		e.NarrativeLanguages = d.NarrativeLanguages
+	}
 	replaceFlag(&e.MustSupport, d.MustSupport)
 	if e.IsModifier != ig.Yes { // what modifies cannot stop to
 		replaceFlag(&e.IsModifier, d.IsModifier)

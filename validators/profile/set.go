@@ -285,6 +285,20 @@ func (s *Set) SearchParams(base string) []ig.SearchParam {
 	return out
 }
 
+// SearchParam finds a search parameter by canonical, of several that of the package at hand last.
+func (s *Set) SearchParam(canonical string) (*ig.SearchParam, bool) {
+	url, version := ig.SplitCanonical(canonical)
+	for _, a := range slices.Backward(s.active) {
+		for _, d := range a.list {
+			if d.ResourceType == "SearchParameter" && d.URL == url && (version == "" || version == d.Version) {
+				p, err := d.SearchParameter()
+				return p, err == nil
+			}
+		}
+	}
+	return nil, false
+}
+
 func anyField(s string, any []string) bool {
 	for f := range strings.FieldsSeq(s) {
 		if slices.Contains(any, f) {
