@@ -142,7 +142,7 @@ func TestExchanges(t *testing.T) {
 	for path, want := range map[string]int{
 		"/exchanges?filter=stauts:1": 400, "/exchanges?cursor=zz": 400, "/exchanges?limit=0": 400, "/exchanges?filter=status:204": 200,
 		"/exchanges/e1": 200, "/exchanges/no": 404, "/exchanges/e1/report": 200, "/exchanges/e2/report": 404, "/exchanges/no/report": 404,
-		"/exchanges/e1/request/body": 404, "/plans": 501, "/matrix?plan=x": 501, "/export/har": 501,
+		"/exchanges/e1/request/body": 404, "/plans": 501, "/plans/x": 501, "/matrix?plan=x": 501, "/matrix": 400, "/runs": 501, "/export/har": 501,
 	} {
 		if w := call(t, r, "GET", path, ""); w.Code != want {
 			t.Errorf("%s: status %d, want %d", path, w.Code, want)

@@ -1,0 +1,164 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"fhirwire/proxy"
+	"fhirwire/testplans"
+	"fhirwire/validators"
+)
+
+// PlanItem is a test plan in a list.
+type PlanItem struct {
+	ID       string            `json:"id"`
+	Title    string            `json:"title"`
+	Track    string            `json:"track"`
+	Scenario string            `json:"scenario,omitempty"`
+	Guides   map[string]string `json:"guides,omitempty"`
+	Roles    testplans.Roles   `json:"roles"`
+	Steps    int               `json:"steps"`
+	Required int               `json:"required"`
+	Digest   string            `json:"digest"`
+	Href     string            `json:"href"`
+}
+
+// Matrix is the results of a plan, a cell for each channel that plays it.
+type Matrix struct {
+	Plan  string `json:"plan"`
+	Cells []Cell `json:"cells"`
+}
+
+// Cell is a plan's result over a channel.
+type Cell struct {
+	Channel  string                 `json:"channel"`
+	ClientID string                 `json:"client_id"`
+	ServerID string                 `json:"server_id"`
+	State    testplans.State        `json:"state"`
+	Verdict  testplans.Verdict      `json:"verdict"`
+	Side     validators.Side        `json:"side,omitempty"`
+	Evidence testplans.EvidenceKind `json:"evidence_kind"`
+	Review   testplans.Review       `json:"review"`
+	// Required counts required steps by verdict.
+	Required map[testplans.Verdict]int `json:"required"`
+	// Exchanges were looked at; Waiting of them have no report yet.
+	Exchanges int        `json:"exchanges"`
+	Waiting   int        `json:"waiting"`
+	Older     bool       `json:"older,omitempty"`
+	Last      *time.Time `json:"last,omitempty"`
+	// Results are the whole's and the steps'; those of checks are left out.
+	Results []testplans.Result `json:"results"`
+}
+
+func (a *API) plans(c *gin.Context) ([]testplans.Plan, error) {
+	if a.deps.Scenarios == nil {
+		return nil, failed(http.StatusNotImplemented, "This server runs without test plans.")
+	}
+	return a.deps.Scenarios.Plans(c.Request.Context())
+}
+
+func (a *API) plan(c *gin.Context, id string) (testplans.Plan, []testplans.Plan, error) {
+	plans, err := a.plans(c)
+	if err != nil {
+		return testplans.Plan{}, nil, err
+	}
+	i := slices.IndexFunc(plans, func(p testplans.Plan) bool { return p.ID == id })
+	if i < 0 {
+		return testplans.Plan{}, nil, failed(http.StatusNotFound, "No test plan has this id. GET /plans lists them.")
+	}
+	return plans[i], plans, nil
+}
+
+func (a *API) listPlans(c *gin.Context) error {
+	plans, err := a.plans(c)
+	if err != nil {
+		return err
+	}
+	out := List[PlanItem]{Items: make([]PlanItem, 0, len(plans)), Total: len(plans)}
+	for _, p := range plans {
+		item := PlanItem{
+			ID: p.ID, Title: p.Title, Track: p.Track, Scenario: p.Scenario, Guides: p.Guides, Roles: p.Roles, Steps: len(p.Steps), Digest: p.Digest,
+			Href: "/api/v1/plans/" + p.ID,
+		}
+		for _, s := range p.Steps {
+			if !s.Optional {
+				item.Required++
+			}
+		}
+		out.Items = append(out.Items, item)
+	}
+	c.JSON(http.StatusOK, out)
+	return nil
+}
+
+func (a *API) getPlan(c *gin.Context) error {
+	p, _, err := a.plan(c, c.Param("id"))
+	if err != nil {
+		return err
+	}
+	c.JSON(http.StatusOK, p)
+	return nil
+}
+
+func (a *API) matrix(c *gin.Context) error {
+	if c.Query("plan") == "" {
+		return failed(http.StatusBadRequest, "Name the test plan: ?plan=ID. GET /plans lists them.")
+	}
+	p, plans, err := a.plan(c, c.Query("plan"))
+	if err != nil {
+		return err
+	}
+	ctx := c.Request.Context()
+	channels, err := a.deps.Channels.Channels(ctx)
+	if err != nil {
+		return err
+	}
+	out := Matrix{Plan: p.ID, Cells: []Cell{}}
+	for _, ch := range channels {
+		if !PlaysTrack(ch, p, plans) {
+			continue
+		}
+		j, err := a.deps.Scenarios.Judge(ctx, p.ID, ch.Name)
+		if err != nil {
+			return err
+		}
+		out.Cells = append(out.Cells, cellOf(ch, &j))
+	}
+	c.JSON(http.StatusOK, out)
+	return nil
+}
+
+func cellOf(ch *proxy.Channel, j *testplans.Judgement) Cell {
+	whole := j.Whole()
+	cell := Cell{
+		Channel: ch.Name, ClientID: ch.ClientID, ServerID: ch.ServerID, State: j.State, Verdict: whole.Verdict, Side: whole.Side, Evidence: j.Kind,
+		Review: testplans.Unreviewed, Required: map[testplans.Verdict]int{}, Exchanges: j.Exchanges, Waiting: j.Waiting, Older: j.Older, Last: moment(j.Last),
+		Results: []testplans.Result{},
+	}
+	for _, r := range j.Results {
+		if r.Check != "" {
+			continue
+		}
+		cell.Results = append(cell.Results, r)
+		if r.Step != "" && !r.Optional {
+			cell.Required[r.Verdict]++
+		}
+	}
+	return cell
+}
+
+// PlaysTrack reports whether a channel is one of a plan's: its track is the plan's, in other letters or punctuation too. A
+// channel without a track, or with one that no plan has, may be playing any of them.
+func PlaysTrack(ch *proxy.Channel, p testplans.Plan, plans []testplans.Plan) bool {
+	track := plainTrack(ch.Options.Track)
+	return track == "" || track == plainTrack(p.Track) ||
+		!slices.ContainsFunc(plans, func(o testplans.Plan) bool { return plainTrack(o.Track) == track })
+}
+
+func plainTrack(s string) string {
+	return strings.Join(strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return strings.ContainsRune(" -_/.,:", r) }), " ")
+}
