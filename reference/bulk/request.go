@@ -76,7 +76,8 @@ type order struct {
 	ExportType string `json:"exportType,omitempty"`
 	Client     string `json:"client,omitempty"`
 	// Task is set for what is no export.
-	Task string `json:"task,omitempty"`
+	Task  string `json:"task,omitempty"`
+	Asker string `json:"asker,omitempty"`
 	// FormularyGraph starts at formularies instead of plans.
 	FormularyGraph bool `json:"formularyGraph,omitempty"`
 }

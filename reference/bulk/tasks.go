@@ -18,6 +18,8 @@ type Task func(ctx context.Context, t TaskRun) error
 // TaskRun is what a Task works on.
 type TaskRun struct {
 	Job, Client string
+	// Asker is what the kick-off said about who asks.
+	Asker string
 	// Body is the request's.
 	Body []byte
 	// At is the transactionTime.
@@ -28,8 +30,8 @@ type TaskRun struct {
 
 // TaskKickoff asks for a task that Options name.
 type TaskKickoff struct {
-	Task, URL, Base, Client string
-	Body                    []byte
+	Task, URL, Base, Client, Asker string
+	Body                           []byte
 }
 
 const bodyFile = "request.json"
@@ -44,7 +46,7 @@ func (m *Manager) KickoffTask(ctx context.Context, k TaskKickoff) (string, error
 	if err := writeBody(dir, k.Body); err != nil {
 		return "", err
 	}
-	err := m.insert(ctx, id, &order{Task: k.Task, URL: k.URL, Base: k.Base, Client: k.Client})
+	err := m.insert(ctx, id, &order{Task: k.Task, URL: k.URL, Base: k.Base, Client: k.Client, Asker: k.Asker})
 	if err != nil {
 		return "", errors.Join(err, os.RemoveAll(dir))
 	}
@@ -84,7 +86,7 @@ func (r *run) task(ctx context.Context) (files []fileRow, err error) {
 			w.abandon()
 		}
 	}()
-	err = do(ctx, TaskRun{Job: r.job.ID, Client: r.order.Client, Body: body, At: r.until, Write: func(typ string, line []byte) error {
+	err = do(ctx, TaskRun{Job: r.job.ID, Client: r.order.Client, Asker: r.order.Asker, Body: body, At: r.until, Write: func(typ string, line []byte) error {
 		w := writers[typ]
 		if w == nil {
 			w = newWriter(r.dir, typ, typ, listOutput, r.m.o.LinesPerFile)

@@ -35,6 +35,8 @@ type Options struct {
 	NewID   func() string
 	// Matcher may be nil: then $member-match is neither served nor announced.
 	Matcher Matcher
+	// BulkMatcher may be nil: then the matches of many members are neither served nor announced.
+	BulkMatcher BulkMatcher
 	// Lists answers the operations on attribution lists; nil: not served. Owners tells which Groups are whose; nil: all are open.
 	Lists  *attribution.Lists
 	Owners *attribution.Owners
@@ -107,6 +109,9 @@ func New(store *resources.Store, reg *search.Registry, export *bulk.Manager, o O
 // Handler serves the API; it answers every path, with an OperationOutcome where there is nothing.
 func (a *API) Handler() http.Handler { return a.engine }
 
+	for key, h := range a.bulkMatchOperations() {
+		a.ops[key] = map[string]func(*gin.Context) error{http.MethodPost: h}
+	}
 func (a *API) routes() *gin.Engine {
 	e := gin.New()
 	e.RedirectTrailingSlash = false

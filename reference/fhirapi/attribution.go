@@ -175,6 +175,9 @@ func (a *API) groupOperations() []operation {
 		{"export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/group-export"},
 		{"davinci-data-export", atrOperation + "davinci-data-export"},
 	}
+	if a.o.BulkMatcher != nil {
+		out = append(out, operation{"bulk-member-match", pdexOperation + "BulkMemberMatch"}, operation{"provider-member-match", pdexOperation + "ProviderMemberMatch"})
+	}
 	for _, name := range slices.Sorted(maps.Keys(a.listOperations())) {
 		out = append(out, operation{name, atrOperation + name})
 	}

@@ -44,6 +44,8 @@ type Options struct {
 	// HonourPastConsents lists member identifier values whose consents are honoured out of their period too: public client
 	// collections have dates written into them that have passed.
 	HonourPastConsents []string
+	// HideOptOuts reports opted-out members to providers as not matched, where to say so would disclose it (PMM-07).
+	HideOptOuts bool
 	// MemberID adds the reference to the Patient that HRex 1.1 allows and HRex 1.0.0 does not (P2P-MM-172).
 	MemberID bool
 	// MaxGuesses is how many different cards one client may try with one name and birth date in an hour (P2P-MM-27). 0 means 5,

@@ -15,6 +15,10 @@ type issue struct {
 }
 
 func refuse(status int, issues ...issue) (Result, error) {
+	return refuseAs("$member-match", status, issues)
+}
+
+func refuseAs(operation string, status int, issues []issue) (Result, error) {
 	type text struct {
 		Text string `json:"text"`
 	}
@@ -27,7 +31,7 @@ func refuse(status int, issues ...issue) (Result, error) {
 	}
 	entries := make([]entry, 0, len(issues))
 	for _, i := range issues {
-		e := entry{validators.SeverityError, i.code, text{i.text}, "$member-match: " + i.text, nil}
+		e := entry{validators.SeverityError, i.code, text{i.text}, operation + ": " + i.text, nil}
 		if i.expression != "" {
 			e.Expression = []string{i.expression}
 		}
