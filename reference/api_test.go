@@ -367,7 +367,7 @@ func TestHTTP(t *testing.T) {
 		{"unknown operation", "GET", "/Patient/$nothing", "", nil, 404, "not-supported"},
 		{"wrong verb for an operation", "GET", "/Patient/$member-match", "", nil, 405, "not-supported"},
 		{"trailing slash", "GET", "/Patient/999/", "", nil, 404, ""},
-		{"smart configuration", "GET", "/.well-known/smart-configuration", "", nil, 404, "not-supported"},
+		{"another well-known path", "GET", "/.well-known/udap", "", nil, 404, "not-supported"},
 		{"path is escaped", "GET", "/Patient/%2e%2e%2f999", "", nil, 404, "not-found"},
 		{"form", "POST", "/Patient/_search", "{}", []string{"Content-Type", "application/json"}, 415, "not-supported"},
 		{"transaction", "POST", "", `{"resourceType":"Bundle","type":"transaction"}`, nil, 422, "not-supported"},

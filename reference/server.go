@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"log/slog"
 	"net/http"
@@ -41,6 +42,12 @@ type Options struct {
 	Version string
 	// Match tunes $member-match.
 	Match membermatch.Options
+	// Auth is whether the FHIR API asks for tokens; empty means Optional, which also lets tokens pass that were issued elsewhere.
+	Auth smartauth.Mode
+	// OAuth tunes the authorization server; Clock and Logger are those above.
+	OAuth smartauth.Options
+	// Directory holds the Bundles of the endpoint directory; nil: the directory is not served.
+	Directory fs.FS
 	// ExportWorkers and KeepExports are bulk.Options.Workers and Keep.
 	ExportWorkers int
 	KeepExports   time.Duration
@@ -53,6 +60,8 @@ type Server struct {
 	export *bulk.Manager
 	api    *fhirapi.API
 	edges  *edgecases.Switches
+	auth   *smartauth.Server
+	http   http.Handler
 }
 
 // New opens the server over a database, whose schema it brings up to date, and the guides that it serves.
@@ -86,31 +95,31 @@ func New(ctx context.Context, db *sqldb.DB, set *profile.Set, o Options) (*Serve
 		return nil, fmt.Errorf("reference server: %w", err)
 	}
 	s := &Server{store: store, reg: reg, export: export}
+	if s.auth, err = openAuth(ctx, db, o); err != nil {
+		return nil, fmt.Errorf("reference server: %w", err)
+	}
+	if o.Match.Requester == nil {
+		o.Match.Requester = organizationOf
+	}
 	s.edges = edgecases.New(edgecases.Options{Clock: o.Clock, Client: func(r *http.Request) string { return clientOf(r.Context()) }})
 	s.api = fhirapi.New(store, reg, export, fhirapi.Options{
 		BaseURL: o.BaseURL, Logger: o.Logger, Clock: o.Clock, NewID: o.NewID, Version: o.Version,
-		Matcher:  matcher{membermatch.New(lookup{store, reg}, o.Clock, o.Match)},
-		Lists:    attribution.New(store, lookup{store, reg}, attribution.Options{Clock: o.Clock, OptedOut: optOuts.OptedOut}),
-		Owners:   owners,
-		Client:   clientOf,
+		Matcher: matcher{membermatch.New(lookup{store, reg}, o.Clock, o.Match), s.auth},
+		Lists:   attribution.New(store, lookup{store, reg}, attribution.Options{Clock: o.Clock, OptedOut: optOuts.OptedOut}),
+		Owners:  owners,
+		Client:  clientOf,
+		Member:  memberOf, Security: s.security(o.Auth),
 		Profiles: profilesOf(set),
 		Required: elements.required, Summary: elements.summary,
 		Guides: guidesOf(set), Instantiates: instantiates(set),
 	})
+	s.http = s.routes(o)
 	return s, nil
 }
 
-// Handler serves the FHIR API below /fhir, and to this machine the switches for edge cases.
-func (s *Server) Handler() http.Handler {
-	api, admin := s.edges.Wrap(fhirapi.Prefix, s.api.Handler()), s.edges.Admin()
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == edgecases.AdminPath || strings.HasPrefix(r.URL.Path, edgecases.AdminPath+"/") {
-			admin.ServeHTTP(w, r)
-			return
-		}
-		api.ServeHTTP(w, r)
-	})
-}
+// Handler serves the FHIR API below /fhir, the authorization server below /oauth, the endpoint directory below /directory, and to
+// this machine the switches for edge cases.
+func (s *Server) Handler() http.Handler { return s.http }
 
 // Edges are the switches for what is to go wrong, all off.
 func (s *Server) Edges() *edgecases.Switches { return s.edges }
@@ -161,22 +170,6 @@ func (d definitions) SearchDefinitions(base string) []search.Definition {
 		out = append(out, groupProvider)
 	}
 	return out
-}
-
-// matcher adapts membermatch to the HTTP side.
-type matcher struct{ m *membermatch.Matcher }
-
-func (a matcher) Match(ctx context.Context, body []byte) (int, []byte, time.Duration, error) {
-	r, err := a.m.Match(ctx, body)
-	return r.Status, r.Body, r.RetryAfter, err
-}
-
-// clientOf is the client whose token the guard in front has accepted, "" where it lets anybody in.
-func clientOf(ctx context.Context) string {
-	if g := smartauth.GrantFrom(ctx); g != nil {
-		return g.Client
-	}
-	return ""
 }
 
 // lookup is the member matcher's view of the store.

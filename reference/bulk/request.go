@@ -39,6 +39,8 @@ type Kickoff struct {
 	DataExport, Async bool
 	// Client is who asks, "" for nobody in particular: then whoever knows the job's URL may have its result.
 	Client string
+	// Member is the one patient that the client's token is for, "" for no such limit (P2P-TOK-21).
+	Member string
 }
 
 // KickoffError refuses a kick-off. Code is from FHIR's IssueType.
@@ -170,6 +172,12 @@ func (m *Manager) refine(k Kickoff) (*order, error) {
 		if err != nil {
 			return nil, err
 		}
+	}
+	if k.Member != "" {
+		if slices.ContainsFunc(o.Patients, func(id string) bool { return id != k.Member }) {
+			return nil, refusef(http.StatusForbidden, "forbidden", "The access token is for another member.")
+		}
+		o.Subset, o.Patients = true, []string{k.Member}
 	}
 	if !o.Since.IsZero() && !o.Until.IsZero() && o.Until.Before(o.Since) {
 		return nil, refusef(http.StatusBadRequest, "value", "_until is before _since.")

@@ -42,6 +42,10 @@ type Options struct {
 	Owners *attribution.Owners
 	// Client tells who makes a request, "" for nobody in particular. Nil: nobody is known.
 	Client func(context.Context) string
+	// Member tells which one patient a request's token is for, "" for any; $export is limited to that one. Nil: any.
+	Member func(context.Context) string
+	// Security gives what the capability statement says of authorization. Nil: there is none.
+	Security func(*http.Request) Security
 	// Profiles gives the profiles of a type for the capability statement.
 	Profiles func(typ string) []string
 	// Required gives the root elements that _elements cannot leave out.
@@ -93,6 +97,9 @@ func New(store *resources.Store, reg *search.Registry, export *bulk.Manager, o O
 			*f = none
 		}
 	}
+	if o.Member == nil {
+		o.Member = func(context.Context) string { return "" }
+	}
 	if o.Required == nil {
 		o.Required = func(string, []string) []string { return nil }
 	}
@@ -102,6 +109,9 @@ func New(store *resources.Store, reg *search.Registry, export *bulk.Manager, o O
 	for name, h := range a.listOperations() {
 		a.ops[operationKey{"Group", "$" + name, true}] = map[string]func(*gin.Context) error{http.MethodPost: h}
 	}
+	for key, h := range a.bulkMatchOperations() {
+		a.ops[key] = map[string]func(*gin.Context) error{http.MethodPost: h}
+	}
 	a.engine = a.routes()
 	return a
 }
@@ -109,9 +119,6 @@ func New(store *resources.Store, reg *search.Registry, export *bulk.Manager, o O
 // Handler serves the API; it answers every path, with an OperationOutcome where there is nothing.
 func (a *API) Handler() http.Handler { return a.engine }
 
-	for key, h := range a.bulkMatchOperations() {
-		a.ops[key] = map[string]func(*gin.Context) error{http.MethodPost: h}
-	}
 func (a *API) routes() *gin.Engine {
 	e := gin.New()
 	e.RedirectTrailingSlash = false

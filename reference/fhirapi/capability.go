@@ -45,6 +45,7 @@ type restResource struct {
 type rest struct {
 	Mode          string         `json:"mode"`
 	Documentation string         `json:"documentation"`
+	Security      *restSecurity  `json:"security,omitempty"`
 	Resource      []restResource `json:"resource"`
 	Interaction   []coded        `json:"interaction"`
 	Operation     []operation    `json:"operation"`
@@ -69,7 +70,7 @@ type capabilityStatement struct {
 var released = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 
 // statement is computed from what is served: the registry's types and parameters, and the operations that have a handler.
-func (a *API) statement(base string) capabilityStatement {
+func (a *API) statement(base string, sec Security) capabilityStatement {
 	version := a.o.Version
 	if version == "" {
 		version = "dev"
@@ -82,7 +83,7 @@ func (a *API) statement(base string) capabilityStatement {
 		FHIRVersion:    "4.0.1", Format: []string{"json", "application/fhir+json"},
 	}
 	r := rest{
-		Mode: "server", Documentation: "Synthetic data, no authorization.",
+		Mode: "server", Documentation: "Synthetic data.", Security: sec.rest(),
 		Interaction: []coded{{"batch"}},
 		Operation:   []operation{{"export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"}},
 	}
@@ -132,19 +133,24 @@ func (a *API) restResource(typ string) restResource {
 
 // rendered is a statement as bytes. The last one is kept: clients of a server use one base URL.
 type rendered struct {
-	base string
-	body []byte
+	base     string
+	security Security
+	body     []byte
 }
 
 func (a *API) metadata(c *gin.Context) error {
 	base := a.base(c.Request)
+	sec := Security{}
+	if a.o.Security != nil {
+		sec = a.o.Security(c.Request)
+	}
 	last := a.lastStatement.Load()
-	if last == nil || last.base != base {
-		body, err := encode(a.statement(base))
+	if last == nil || last.base != base || last.security != sec {
+		body, err := encode(a.statement(base, sec))
 		if err != nil {
 			return fmt.Errorf("capability statement: %w", err)
 		}
-		last = &rendered{base, body}
+		last = &rendered{base, sec, body}
 		a.lastStatement.Store(last)
 	}
 	send(c, http.StatusOK, fhirJSON, last.body)

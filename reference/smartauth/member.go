@@ -132,7 +132,8 @@ func (q *request) limitSearch(param, patient string) error {
 	if param != "_id" {
 		value = "Patient/" + patient
 	}
-	if !slices.Contains(q.params[param], value) { // a link to the next page has it
+	same := func(v string) bool { return v == value || v == patient }
+	if !slices.ContainsFunc(q.params[param], same) { // the client's own, or of a link to the next page
 		q.params.Add(param, value)
 	}
 	return nil

@@ -15,6 +15,9 @@ import (
 type ProtectOptions struct {
 	// Mode; empty means Off.
 	Mode Mode
+	// ForeignTokens makes the Optional mode treat a token that this server never issued as none: clients with a fixed token for
+	// somewhere else can be tried as they are.
+	ForeignTokens bool
 	// Owner is asked when a member's token reads a resource by its id; nil refuses such reads.
 	Owner Owner
 	// Exports says that the handler limits Patient/$export to GrantFrom(ctx).Patient; otherwise members' tokens cannot export.
@@ -65,6 +68,15 @@ func (s *Server) admit(r *http.Request, path string, o ProtectOptions) (*http.Re
 	q := readRequest(r.Method, path, r.URL.Query())
 	if q.public() || o.Mode == Optional && r.Header.Get("Authorization") == "" {
 		return r, nil
+	}
+	if o.Mode == Optional && o.ForeignTokens {
+		foreign, err := s.foreign(r)
+		if err != nil {
+			return nil, err
+		}
+		if foreign {
+			return setAside(r), nil
+		}
 	}
 	query, anonymous := q.params, r.Header.Get("Authorization") == ""
 	form, err := searchForm(r, q)
