@@ -86,10 +86,11 @@ func New(ctx context.Context, db *sqldb.DB, set *profile.Set, o Options) (*Serve
 		return nil, fmt.Errorf("reference server: %w", err)
 	}
 	optOuts := attribution.NewOptOuts(store)
+	many := newBulkMatcher(store, reg, owners, o)
 	export, err := bulk.New(ctx, db, store, reg, bulk.Options{
 		Dir: filepath.Join(o.DataDir, "exports"), Clock: o.Clock, NewID: o.NewID, Logger: o.Logger,
 		Workers: o.ExportWorkers, Keep: o.KeepExports, Required: elements.required,
-		OptedOut: optOuts.Current, Terms: owners.Terms, Transmitter: "Organization/" + synth.PayerID,
+		OptedOut: optOuts.Current, Terms: owners.Terms, Transmitter: many.payer, Tasks: many.tasks(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reference server: %w", err)
@@ -104,11 +105,12 @@ func New(ctx context.Context, db *sqldb.DB, set *profile.Set, o Options) (*Serve
 	s.edges = edgecases.New(edgecases.Options{Clock: o.Clock, Client: func(r *http.Request) string { return clientOf(r.Context()) }})
 	s.api = fhirapi.New(store, reg, export, fhirapi.Options{
 		BaseURL: o.BaseURL, Logger: o.Logger, Clock: o.Clock, NewID: o.NewID, Version: o.Version,
-		Matcher: matcher{membermatch.New(lookup{store, reg}, o.Clock, o.Match), s.auth},
-		Lists:   attribution.New(store, lookup{store, reg}, attribution.Options{Clock: o.Clock, OptedOut: optOuts.OptedOut}),
-		Owners:  owners,
-		Client:  clientOf,
-		Member:  memberOf, Security: s.security(o.Auth),
+		BulkMatcher: many.served(set),
+		Matcher:     matcher{membermatch.New(lookup{store, reg}, o.Clock, o.Match), s.auth},
+		Lists:       attribution.New(store, lookup{store, reg}, attribution.Options{Clock: o.Clock, OptedOut: optOuts.OptedOut}),
+		Owners:      owners,
+		Client:      clientOf,
+		Member:      memberOf, Security: s.security(o.Auth),
 		Profiles: profilesOf(set),
 		Required: elements.required, Summary: elements.summary,
 		Guides: guidesOf(set), Instantiates: instantiates(set),
