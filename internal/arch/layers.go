@@ -58,6 +58,7 @@ var layers = []group{
 		},
 		uses: slices.Concat([]string{"validators", "internal/sqldb"}, kernel),
 	},
+	{name: "6 surfaces: table of requirements", packages: []string{"reference/requirements"}},
 	{name: "6 surfaces: views", packages: []string{"web/views"}},
 	{name: "6 surfaces: assets", packages: []string{"web/static"}},
 	{name: "6 surfaces: web", packages: []string{"web/api", "web"}, uses: slices.Concat(layer1, []string{"internal/live", "web/views", "web/static"})},

@@ -63,7 +63,7 @@ func validator(set *profile.Set, r instance.Resolver) *instance.Validator {
 	})
 }
 
-// Every resource is valid against the profiles it claims, and so are the targets of its references against what is asked of them.
+// USC-MD-01, USC-MD-08: every resource is valid against the profiles it claims, and so are the targets of its references against what is asked of them.
 func TestEverythingIsValid(t *testing.T) {
 	resolver := store{}
 	v := validator(stu2(t), resolver)
@@ -111,7 +111,8 @@ var absent = map[string]string{
 	"udiCarrier.carrierAIDC": "the human readable form is given instead",
 }
 
-// Every must-support element of US Core 3.1.1, HRex and PDex that is no slice has a value in some resource.
+// Every must-support element of US Core 3.1.1, HRex, PDex and Formulary that is no slice has a value in some resource: P2P-DAT-14,
+// FORM-GEN-03, DATA-13.
 func TestMustSupportIsCovered(t *testing.T) {
 	set := stu2(t)
 	claims := map[string][]*fhirjson.Node{}
@@ -216,3 +217,29 @@ func TestMatchAnswersAreValid(t *testing.T) {
 }
 
 func short(canonical string) string { return canonical[strings.LastIndex(canonical, "/")+1:] }
+
+// The profiles of the member health history, each with a resource that claims it and is valid (TestEverythingIsValid): P2P-DAT-101 to
+// P2P-DAT-108, P2P-DAT-110, DATA-01, DATA-05.
+func TestHealthHistoryProfiles(t *testing.T) {
+	claimed := map[string]bool{}
+	for r := range synth.New(synth.Options{Members: 30, LargeObservations: 1}).All() {
+		for _, p := range fhirjson.Parse(r.JSON).Root().Member("meta").AppendElements(nil, "profile") {
+			url, _, _ := strings.Cut(p.Text(), "|")
+			claimed[short(url)] = true
+		}
+	}
+	for _, p := range []string{
+		"us-core-allergyintolerance", "us-core-careplan", "us-core-careteam", "us-core-condition", "us-core-encounter", "us-core-goal",
+		"us-core-immunization", "us-core-location", "us-core-medication", "us-core-medicationrequest", "us-core-organization", "us-core-patient",
+		"us-core-practitioner", "us-core-practitionerrole", "us-core-procedure", "us-core-implantable-device", "pdex-device",
+		"us-core-diagnosticreport-lab", "us-core-diagnosticreport-note", "us-core-documentreference", "pdex-medicationdispense",
+		"us-core-observation-lab", "us-core-smokingstatus", "us-core-pulse-oximetry", "pediatric-bmi-for-age", "pediatric-weight-for-height",
+		"head-occipital-frontal-circumference-percentile", "bp", "bodyweight", "bodyheight", "heartrate", "hrex-coverage", "pdex-priorauthorization",
+		"pdex-provenance", "usdf-PayerInsurancePlan", "usdf-Formulary", "usdf-FormularyItem", "usdf-FormularyDrug", "usdf-InsurancePlanLocation",
+	} {
+		if !claimed[p] {
+			t.Errorf("no resource claims %s", p)
+		}
+	}
+	t.Log(slices.Sorted(maps.Keys(claimed)))
+}
