@@ -1,5 +1,7 @@
 package validators
 
+import "strings"
+
 // Severity is FHIR's issue-severity.
 type Severity string
 
@@ -120,3 +122,38 @@ type Issue struct {
 
 // IsError reports whether the issue makes its subject invalid.
 func (i *Issue) IsError() bool { return i.Severity.Rank() <= 1 }
+
+// GroupKey is equal for issues that one cause makes again and again: the same rule of the same profile at the same element,
+// whatever the index. It is stable, and means nothing by itself.
+func (i *Issue) GroupKey() string { return i.groupKey(i.Expression) }
+
+func (i *Issue) groupKey(path string) string {
+	profile, _, _ := strings.Cut(i.Profile, "|")
+	rule := i.MessageID
+	if i.Constraint != "" {
+		rule += ":" + i.Constraint
+	}
+	return rule + " " + profile + " " + withoutIndexes(path) + " " + i.Slice
+}
+
+// withoutIndexes takes [n] out of an expression.
+func withoutIndexes(path string) string {
+	if strings.IndexByte(path, '[') < 0 {
+		return path
+	}
+	b := make([]byte, 0, len(path))
+	for i := 0; i < len(path); i++ {
+		if path[i] == '[' {
+			j := i + 1
+			for j < len(path) && path[j] >= '0' && path[j] <= '9' {
+				j++
+			}
+			if j > i+1 && j < len(path) && path[j] == ']' {
+				i = j
+				continue
+			}
+		}
+		b = append(b, path[i])
+	}
+	return string(b)
+}

@@ -1,6 +1,9 @@
 package validators
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Report is what the inspection of one subject (an exchange, or a resource) found.
 type Report struct {
@@ -104,4 +107,16 @@ func (a Side) join(b Side) Side {
 	default:
 		return SideBoth
 	}
+}
+
+// GroupKey is Issue.GroupKey with the path from the resource concerned, so that what is wrong with a resource groups alike
+// whether it came alone, in a Bundle or as a line.
+func (r *Report) GroupKey(is *Issue) string {
+	if is.Resource >= 0 && is.Resource < len(r.Resources) {
+		at := &r.Resources[is.Resource]
+		if rest, ok := strings.CutPrefix(is.Expression, at.Expression); ok && at.Expression != "" {
+			return is.groupKey(at.ResourceType + rest)
+		}
+	}
+	return is.GroupKey()
 }

@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"strconv"
 	"strings"
 
 	"fhirwire/validators"
@@ -51,6 +52,9 @@ func (w *walk) bindTo(e *fhirjson.Node, p *plan, valueSet string, strength profi
 	if e.Kind() == fhirjson.Null || e.Kind() == fhirjson.Object && e.IsTwin() {
 		return // no value, and that is said elsewhere
 	}
+	if p.shape == primitive && (e.Kind() != fhirjson.String || e.Text() == "" || codeFault(e.Text()) != "") {
+		return // no code, and that is said of its format
+	}
 	var (
 		worst   = terminology.No
 		why     string
@@ -94,7 +98,8 @@ func (w *walk) bindTo(e *fhirjson.Node, p *plan, valueSet string, strength profi
 		if !unheld {
 			w.addOnce(valueSet, finding{
 				rule: ruleBindingUnchecked, node: e, prof: p.prof, notChecked: true,
-				message: w.name(e) + " could not be checked against value set " + valueSet + ": " + why + ".",
+				expected: "a code from " + valueSet,
+				message:  w.name(e) + " could not be checked against " + short(valueSet) + ": " + inWords(why) + ".",
 			})
 		}
 	default:
@@ -105,10 +110,10 @@ func (w *walk) bindTo(e *fhirjson.Node, p *plan, valueSet string, strength profi
 func (w *walk) notInSet(e *fhirjson.Node, p *plan, valueSet string, r rule, c code, codes int) {
 	f := finding{
 		rule: r, node: e, prof: p.prof, slice: p.el.SliceName, expected: "a code from " + valueSet, found: quote(c),
-		message: w.name(e) + " has the code " + quote(c) + ", which is not in value set " + valueSet + ".",
+		message: w.name(e) + ": " + c.say() + " is not in " + short(valueSet) + ".",
 	}
 	if codes > 1 {
-		f.message = w.name(e) + " has " + quote(c) + " and others, none of which is in value set " + valueSet + "."
+		f.message = w.name(e) + ": neither " + c.say() + " nor its other codes are in " + short(valueSet) + "."
 	}
 	if r == ruleBindingExtensible {
 		f.next = "Use a code of the value set if one fits; otherwise this is allowed."
@@ -135,6 +140,18 @@ func (w *walk) dropUnknownCodes(e *fhirjson.Node) {
 	}
 }
 
+// say is the code with its system behind it.
+func (c code) say() string {
+	text := c.code
+	if codeFault(text) != "" {
+		text = strconv.Quote(text)
+	}
+	if c.system == "" {
+		return text
+	}
+	return text + " (" + short(c.system) + ")"
+}
+
 func quote(c code) string {
 	if c.system == "" {
 		return c.code
@@ -156,7 +173,7 @@ func (w *walk) noCode(e *fhirjson.Node, p *plan, valueSet string, strength profi
 	}
 	f := finding{
 		rule: ruleBindingNoCode, node: e, prof: p.prof, slice: p.el.SliceName, expected: "a code from " + valueSet,
-		message: w.name(e) + " has no code; value set " + valueSet + " applies to it.", next: "Add a coding from the value set.",
+		message: w.name(e) + " has no code; it takes one from " + short(valueSet) + ".", next: "Add a coding from the value set.",
 	}
 	if strength == profile.Extensible {
 		if p.data == dataCoding {
@@ -207,18 +224,19 @@ func (w *walk) codeExists(e, c *fhirjson.Node, b *plan, system string) {
 	case terminology.Unknown:
 		w.addOnce(system, finding{
 			rule: ruleCodeUnchecked, node: e, prof: b.prof, notChecked: true,
-			message: "Codes of " + system + " could not be checked: " + a.Why + ".",
+			found:   system,
+			message: "Codes of " + short(system) + " could not be checked: " + sayWhy(a.Why, system) + ".",
 		})
 	case terminology.No:
 		w.add(finding{
-			rule: ruleCodeUnknown, node: c, prof: b.prof, found: c.Text(),
-			message: w.name(c) + ": " + system + " has no code " + c.Text() + ".", next: "Use a code that the system defines.",
+			rule: ruleCodeUnknown, node: c, prof: b.prof, expected: "a code of " + system, found: c.Text(),
+			message: w.name(c) + ": " + short(system) + " has no code " + c.Text() + ".", next: "Use a code that the system defines.",
 		})
 	case terminology.Yes:
 		if d := e.Member("display"); d != nil && display != "" && d.Kind() == fhirjson.String && !sameDisplay(display, d.Text()) {
 			w.add(finding{
 				rule: ruleCodeDisplay, node: d, prof: b.prof, expected: display, found: d.Text(),
-				message: w.name(d) + " is not the display that " + system + " gives the code " + c.Text() + ".",
+				message: w.name(d) + " is not what " + short(system) + " calls " + c.Text() + ": " + display + ".",
 			})
 		}
 	}

@@ -63,7 +63,7 @@ func (w *walk) tooFew(n *fhirjson.Node, p *plan, el *profile.Element, got, least
 		}
 		f.next += "."
 	} else {
-		f.message = w.name(n) + "." + name + " occurs " + strconv.Itoa(got) + " times; at least " + strconv.Itoa(least) + " are required."
+		f.message = w.name(n) + "." + name + " occurs " + times(got) + "; at least " + strconv.Itoa(least) + " are required."
 	}
 	w.add(f)
 }
@@ -81,7 +81,7 @@ func (w *walk) tooMany(n *fhirjson.Node, p *plan, el *profile.Element, got, most
 		f.message = w.name(n) + "." + name + " must not be present."
 		f.next = "Leave it out."
 	} else {
-		f.message = w.name(n) + "." + name + " occurs " + strconv.Itoa(got) + " times; at most " + strconv.Itoa(most) + " allowed."
+		f.message = w.name(n) + "." + name + " occurs " + times(got) + "; at most " + strconv.Itoa(most) + " allowed."
 	}
 	w.add(f)
 }

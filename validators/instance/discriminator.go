@@ -53,15 +53,15 @@ func (c *condition) describe() string {
 	}
 	switch c.test {
 	case testFixed, testPattern:
-		return at + brief(c.value)
+		return at + sayValue(c.value)
 	case testBinding:
-		return at + "from " + c.valueOf
+		return at + "from " + short(c.valueOf)
 	case testPresent:
 		return pathText(c.path)
 	case testType:
 		return at + "of type " + strings.Join(c.names, " or ")
 	case testProfile:
-		return at + "conforming to " + strings.Join(c.names, " or ")
+		return at + "conforming to " + shorts(c.names)
 	default:
 		return ""
 	}
@@ -150,6 +150,18 @@ func (c discriminators) conditions(prof *profile.Profile, sliced, sl *profile.El
 }
 
 func (c discriminators) one(prof *profile.Profile, sl *profile.Element, d profile.Discriminator, path []pathStep) ([]condition, string) {
+	conds, fault := c.follow(prof, sl, d, path, false)
+	if fault != "" {
+		if through, none := c.follow(prof, sl, d, path, true); none == "" {
+			return through, ""
+		}
+	}
+	return conds, fault
+}
+
+// follow compiles a discriminator for one slice. With sliced, elements on the way that are sliced themselves stand for their
+// first required slice: an item of the outer slice has to have one of those.
+func (c discriminators) follow(prof *profile.Profile, sl *profile.Element, d profile.Discriminator, path []pathStep, sliced bool) ([]condition, string) {
 	missing := fmt.Sprintf("discriminator %s:%s leads to nothing that tells it apart", d.Type, d.Path)
 	at := place{prof: prof, el: sl}
 	constants := d.Type == "value" || d.Type == "pattern"
@@ -167,6 +179,9 @@ func (c discriminators) one(prof *profile.Profile, sl *profile.Element, d profil
 			return nil, missing
 		}
 		at = next
+		if i := slices.IndexFunc(at.el.Slices, func(s *profile.Element) bool { return s.Min > 0 }); sliced && i >= 0 {
+			at.el = at.el.Slices[i]
+		}
 	}
 	var conds []condition
 	switch d.Type {

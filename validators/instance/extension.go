@@ -105,7 +105,7 @@ func (w *walk) nestedExtension(e, u *fhirjson.Node, url string, parents []*plan)
 		}
 		w.add(finding{
 			rule: ruleExtensionNested, node: u, prof: p.prof, expected: strings.Join(known, ", "), found: url,
-			message: w.name(e) + " has the url " + url + ", which the definition " + p.prof.URL + " does not have.",
+			message: w.name(e) + " has the url " + url + ", which " + short(p.prof.URL) + " does not define.",
 			next:    "Use one of " + strings.Join(known, ", ") + ".",
 		})
 		return
@@ -122,7 +122,7 @@ func sliceURL(s *profile.Element) string {
 func (w *walk) unknownExtension(e *fhirjson.Node, url string, modifier bool, b *plan) {
 	f := finding{
 		rule: ruleExtensionUnknown, node: e, prof: b.prof, notChecked: true, found: url,
-		message: "Extension " + url + " has no definition in the active guides; its content was not checked.",
+		message: "Extension " + short(url) + " has no definition in the active guides; its content was not checked.",
 	}
 	switch {
 	case modifier:
@@ -132,7 +132,7 @@ func (w *walk) unknownExtension(e *fhirjson.Node, url string, modifier bool, b *
 		return
 	case w.v.opt.ForbidUnknownExtensions, w.v.opt.ForbidExamples && exampleURL(url), w.v.inNamespace(url):
 		f.severity, f.notChecked = validators.SeverityError, false
-		f.message = w.name(e) + " has the url " + url + ", which no definition has."
+		f.message = w.name(e) + ": there is no extension " + short(url) + "."
 		w.add(f)
 		return
 	}
@@ -199,12 +199,12 @@ func (w *walk) contextInvariants(e *fhirjson.Node, def *profile.Profile) {
 		case err != nil:
 			w.addOnce(def.URL+src, finding{
 				rule: ruleInvariantUnchecked, node: e, prof: def, notChecked: true,
-				message: "The context rule of extension " + def.URL + " could not be checked: " + err.Error() + ".",
+				message: "The context rule of extension " + short(def.URL) + " could not be checked: " + err.Error() + ".",
 			})
 		case !ok:
 			w.add(finding{
 				rule: ruleExtensionContext, node: e, prof: def, expected: src,
-				message: w.name(e) + " is used where its definition forbids it: " + src + " does not hold.",
+				message: w.name(e) + " is used where its definition forbids it: " + sayExpression(src) + " does not hold.",
 			})
 		}
 	}

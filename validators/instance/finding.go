@@ -185,7 +185,7 @@ func (w *walk) spell(f *finding) validators.Issue {
 		Position: w.doc.Position(f.place()),
 	}
 	if f.count > 0 {
-		is.Message += " The same holds in " + strconv.Itoa(f.count) + " more places."
+		is.Message += " The same holds in " + strconv.Itoa(f.count) + " more " + places(f.count) + "."
 	}
 	if f.node != nil {
 		is.Expression, is.Pointer = f.node.Expression(), f.node.Pointer()

@@ -85,7 +85,7 @@ func (w *walk) constants(e *fhirjson.Node, p *plan) {
 	if p.fixed != nil && !fixedHolds(p.fixed, e, p.shape) {
 		w.add(finding{
 			rule: ruleFixed, node: e, prof: p.prof, slice: p.el.SliceName,
-			message:  w.name(e) + " is not the fixed value " + brief(p.fixed) + ".",
+			message:  w.name(e) + " is not " + sayValue(p.fixed) + ", its fixed value.",
 			expected: brief(p.fixed), found: brief(e), next: "Send exactly the fixed value.",
 		})
 		return
@@ -93,7 +93,7 @@ func (w *walk) constants(e *fhirjson.Node, p *plan) {
 	if p.pattern != nil && !matchesPattern(p.pattern, e) {
 		w.add(finding{
 			rule: rulePattern, node: e, prof: p.prof, slice: p.el.SliceName,
-			message:  w.name(e) + " lacks the required content " + brief(p.pattern) + ".",
+			message:  w.name(e) + " lacks " + sayValue(p.pattern) + ", which the profile fixes.",
 			expected: brief(p.pattern), found: brief(e), next: "Add what the pattern states; more may stand beside it.",
 		})
 	}

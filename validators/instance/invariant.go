@@ -158,13 +158,13 @@ func (w *walk) invariant(e *fhirjson.Node, p *plan, inv *invariant, t *fhirpath.
 func (w *walk) breaks(e *fhirjson.Node, p *plan, inv *invariant) {
 	f := finding{
 		rule: ruleInvariant, node: e, prof: inv.prof, slice: p.el.SliceName, key: inv.Key,
-		message: w.name(e) + " breaks " + inv.Key + ": " + inv.Expression, expected: inv.Expression,
+		message: w.name(e) + " does not hold to " + inv.Key + ": " + sayExpression(inv.Expression) + ".", expected: inv.Expression,
 	}
 	if p.base != nil && p.el.Choice && e.Parent() != nil && w.trial == 0 { // effectiveDateTime is no FHIRPath, effective is
 		f.path = e.Parent().Expression() + "." + p.el.Name
 	}
 	if inv.Erratum != "" {
-		f.message += " (corrected: " + inv.Erratum + ")"
+		f.next = "The rule is checked in a corrected form: " + inv.Erratum + "."
 	}
 	if inv.Warning {
 		f.severity = validators.SeverityWarning

@@ -265,7 +265,7 @@ func (w *walk) settle() {
 		w.scope.result = p.result
 		w.add(finding{
 			rule: ruleReferenceProfile, node: p.from, prof: p.plan.prof, slice: p.plan.el.SliceName, expected: strings.Join(t.profiles, ", "),
-			message: w.name(p.from) + " points to a " + p.typ + " in this input that conforms to none of the profiles asked for: " + strings.Join(t.profiles, ", ") + ".",
+			message: w.name(p.from) + " points to a " + p.typ + " in this input that conforms to none of " + shorts(t.profiles) + ".",
 		})
 	}
 }

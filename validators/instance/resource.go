@@ -173,7 +173,7 @@ func (w *walk) placeProfiles(n *fhirjson.Node, p, base *plan, typ string) {
 	switch len(p.alternatives) {
 	case 0:
 	case 1:
-		w.activate(n, base, typ, p.alternatives[0], "profile of the place in "+p.prof.URL)
+		w.activate(n, base, typ, p.alternatives[0], "profile of the place in "+short(p.prof.URL))
 	default:
 		w.oneOf(n, p)
 	}
@@ -228,7 +228,7 @@ func (w *walk) claim(n, c *fhirjson.Node, base *plan, typ string) {
 	if w.v.family(canonical) == nil {
 		w.add(finding{
 			rule: ruleProfileUnknown, node: c, notChecked: true, found: canonical,
-			message: "Profile " + canonical + " is claimed and not in the active guides: it was not checked.",
+			message: "Profile " + short(canonical) + " is claimed and not in the active guides: it was not checked.",
 			next:    "Add the guide that defines it, or correct the URL.",
 		})
 		w.note(strings.Clone(canonical), "claimed in meta.profile, unknown")
@@ -243,7 +243,7 @@ func (w *walk) activate(n *fhirjson.Node, base *plan, typ, canonical, why string
 	if f == nil {
 		w.add(finding{
 			rule: ruleProfileUnknown, node: n, notChecked: true, found: canonical,
-			message: "Profile " + canonical + " (" + why + ") is not in the active guides: it was not checked.",
+			message: "Profile " + short(canonical) + " (" + why + ") is not in the active guides: it was not checked.",
 		})
 		return
 	}
@@ -254,7 +254,7 @@ func (w *walk) activate(n *fhirjson.Node, base *plan, typ, canonical, why string
 	if def.Type != typ && def.Type != "Resource" && def.Type != "DomainResource" {
 		w.add(finding{
 			rule: ruleProfileType, node: n, prof: def, expected: def.Type, found: typ,
-			message: "Profile " + def.URL + " (" + why + ") is for " + def.Type + ", this is a " + typ + ".",
+			message: "Profile " + short(def.URL) + " (" + why + ") is for " + def.Type + ", this is a " + typ + ".",
 		})
 		return
 	}
@@ -280,7 +280,7 @@ func (w *walk) faults(n *fhirjson.Node, def *profile.Profile) {
 	for _, fault := range def.Faults {
 		w.addOnce(def.URL+fault, finding{
 			rule: ruleProfileFault, node: n, prof: def, notChecked: true,
-			message: "Part of profile " + def.URL + " could not be checked: " + fault + ".",
+			message: "Part of profile " + short(def.URL) + " could not be checked: " + fault + ".",
 		})
 	}
 }
@@ -303,7 +303,7 @@ func (w *walk) typeProfiles(e *fhirjson.Node, mark int) {
 		if !ok {
 			w.addOnce(p.alternatives[0], finding{
 				rule: ruleProfileUnknown, node: e, prof: p.prof, notChecked: true, found: p.alternatives[0],
-				message: "Profile " + p.alternatives[0] + " of " + p.el.Path + " is not in the active guides: it was not checked.",
+				message: "Profile " + short(p.alternatives[0]) + " of " + p.el.Path + " is not in the active guides: it was not checked.",
 			})
 			continue
 		}
@@ -322,7 +322,7 @@ func (w *walk) oneOf(e *fhirjson.Node, p *plan) {
 	}
 	w.add(finding{
 		rule: ruleTypeProfile, node: e, prof: p.prof, slice: p.el.SliceName, expected: strings.Join(p.alternatives, ", "),
-		message: w.name(e) + " conforms to none of the profiles of its type: " + strings.Join(p.alternatives, ", ") + ".",
+		message: w.name(e) + " conforms to none of " + shorts(p.alternatives) + ".",
 	})
 }
 

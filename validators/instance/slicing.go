@@ -135,7 +135,7 @@ func (w *walk) unsliced(e *fhirjson.Node, r *run) {
 	}
 	w.add(finding{
 		rule: ruleSliceClosed, node: e, prof: r.prof, expected: strings.Join(names, ", "), found: brief(e),
-		message: w.name(e) + " fits none of the slices of " + r.s.el.Path + ", and the profile allows no others.",
+		message: w.name(e) + " is none of " + strings.Join(names, ", ") + ", and the profile allows no other " + r.s.el.Name + ".",
 		next:    "Make it one of " + strings.Join(names, ", ") + ", or leave it out.",
 	})
 }
@@ -223,7 +223,7 @@ func (w *walk) sliceCounts(n *fhirjson.Node, s *slicing, counts, maybe []int32, 
 		case got < el.Min && got+int(maybe[i]) >= el.Min:
 			w.addOnce(el.ID+s.prof.URL, finding{
 				rule: ruleSliceUnchecked, node: n, prof: s.prof, slice: el.SliceName, notChecked: true,
-				message: "Whether " + w.name(n) + "." + name + " is there could not be told: no offline copy of the codes that make the slice.",
+				message: w.name(n) + ": whether " + s.sayPart(one) + " is there could not be told: no offline copy of its codes.",
 			})
 		case got < el.Min:
 			f := finding{
@@ -231,9 +231,9 @@ func (w *walk) sliceCounts(n *fhirjson.Node, s *slicing, counts, maybe []int32, 
 				expected: "at least " + strconv.Itoa(el.Min), found: strconv.Itoa(got),
 			}
 			if got == 0 {
-				f.message = w.name(n) + "." + name + " is missing."
+				f.message = w.name(n) + ": " + s.sayPart(one) + " is missing."
 			} else {
-				f.message = w.name(n) + "." + name + " occurs " + strconv.Itoa(got) + " times; at least " + strconv.Itoa(el.Min) + " are required."
+				f.message = w.name(n) + ": " + s.sayPart(one) + " occurs " + times(got) + "; at least " + strconv.Itoa(el.Min) + " are required."
 			}
 			if say := one.describe(); say != "" {
 				f.next = "Add an item with " + say + "."
@@ -243,7 +243,7 @@ func (w *walk) sliceCounts(n *fhirjson.Node, s *slicing, counts, maybe []int32, 
 			w.add(finding{
 				rule: ruleSliceMax, node: n, child: name, prof: s.prof, slice: el.SliceName,
 				expected: "at most " + strconv.Itoa(el.Max), found: strconv.Itoa(got),
-				message: w.name(n) + "." + name + " occurs " + strconv.Itoa(got) + " times; at most " + strconv.Itoa(el.Max) + " allowed.",
+				message: w.name(n) + ": " + s.sayPart(one) + " occurs " + times(got) + "; at most " + strconv.Itoa(el.Max) + " allowed.",
 			})
 		}
 		if one.resub != nil && got > 0 {
