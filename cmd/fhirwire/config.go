@@ -14,6 +14,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"fhirwire/reference"
+	"fhirwire/reference/smartauth"
 )
 
 // config is what serve can be told. Precedence: flag, then environment, then file, then default.
@@ -21,11 +22,13 @@ type config struct {
 	Listen          string `yaml:"listen"`
 	ProxyListen     string `yaml:"proxy-listen"`
 	ReferenceListen string `yaml:"reference-listen"`
-	ForwardListen   string `yaml:"forward-listen"`
-	TLSListen       string `yaml:"tls-listen"`
-	Data            string `yaml:"data"`
-	Database        string `yaml:"database"`
-	Blobs           string `yaml:"blobs"`
+	// ReferenceAuth is whether the reference server asks for tokens: off, optional or required.
+	ReferenceAuth string `yaml:"reference-auth"`
+	ForwardListen string `yaml:"forward-listen"`
+	TLSListen     string `yaml:"tls-listen"`
+	Data          string `yaml:"data"`
+	Database      string `yaml:"database"`
+	Blobs         string `yaml:"blobs"`
 	// ProxyURL is how clients reach the proxy listener, for the URLs that are shown and rewritten; empty: its address.
 	ProxyURL string `yaml:"proxy-url"`
 	// Hosts are names the dashboard may be reached by, besides loopback names.
@@ -49,6 +52,7 @@ func (c *config) settings() []setting {
 		{"listen", "address of the dashboard and the JSON API", &c.Listen},
 		{"proxy-listen", "address of the peer-to-peer proxy", &c.ProxyListen},
 		{"reference-listen", "address of the built-in reference payer server; \"off\" for none", &c.ReferenceListen},
+		{"reference-auth", "whether the reference server asks for tokens: off, optional (its own are honoured, foreign ones ignored) or required", &c.ReferenceAuth},
 		{"forward-listen", "address of the forward proxy (not part of this version)", &c.ForwardListen},
 		{"tls-listen", "address of the TLS listener (not part of this version)", &c.TLSListen},
 		{"data", "folder that holds the database, bodies and keys", &c.Data},
@@ -66,7 +70,8 @@ func (c *config) settings() []setting {
 
 func defaultConfig() config {
 	return config{
-		Listen: "127.0.0.1:8080", ProxyListen: "127.0.0.1:8081", ReferenceListen: "127.0.0.1:8083", Data: "./fhirwire-data",
+		Listen: "127.0.0.1:8080", ProxyListen: "127.0.0.1:8081", ReferenceListen: "127.0.0.1:8083",
+		ReferenceAuth: string(smartauth.Optional), Data: "./fhirwire-data",
 		MaxBody: 64 << 20, LogLevel: "info",
 	}
 }
@@ -208,6 +213,11 @@ func (c *config) check() []error {
 	}
 	if err := reference.CheckFiles(c.Load); err != nil {
 		errs = append(errs, fmt.Errorf("load: %w", err))
+	}
+	switch smartauth.Mode(c.ReferenceAuth) {
+	case smartauth.Off, smartauth.Optional, smartauth.Required:
+	default:
+		errs = append(errs, fmt.Errorf("reference-auth: %q is none of off, optional, required", c.ReferenceAuth))
 	}
 	if c.Demo && c.ReferenceListen == "off" {
 		errs = append(errs, errors.New("demo: needs the reference server; leave reference-listen on"))

@@ -14,15 +14,20 @@ import (
 	"strings"
 	"time"
 
+	"fhirwire/reference/smartauth"
 	"fhirwire/reference/synth"
 )
 
 // demoClient plays the client's side of the payer-to-payer scenario through the proxy, with one deliberate mistake.
 type demoClient struct {
 	base   string // FHIR base behind the proxy
+	origin string // what stands for the server's origin behind the proxy
+	tokens bool   // whether the server looks at tokens
 	http   *http.Client
 	now    func() time.Time
 	logger *slog.Logger
+
+	authorization string // header of the requests to come, "" for none
 }
 
 // demoMember is the seeded member the demo asks for; see reference/synth.
@@ -36,6 +41,13 @@ func (d *demoClient) play(ctx context.Context) error {
 	if _, err := d.get(ctx, "/metadata", nil); err != nil {
 		return err
 	}
+	login, err := d.enrol(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.authorize(ctx, login, smartauth.MemberMatch, ""); err != nil {
+		return err
+	}
 	// The deliberate mistake: a match request without the consent it needs. The server is right to refuse it.
 	if _, err := d.post(ctx, "/Patient/$member-match", d.matchRequest(false)); err != nil {
 		return err
@@ -44,6 +56,9 @@ func (d *demoClient) play(ctx context.Context) error {
 		return err
 	}
 	if _, err := d.get(ctx, "/Patient?identifier="+url.QueryEscape("cmu-90417"), nil); err != nil {
+		return err
+	}
+	if err := d.authorize(ctx, login, "patient/*.rs", demoMember); err != nil {
 		return err
 	}
 	for _, search := range []string{
@@ -173,6 +188,9 @@ func (d *demoClient) do(ctx context.Context, method, url string, body []byte, h 
 		return answer{}, err
 	}
 	maps.Copy(req.Header, h)
+	if d.authorization != "" && req.Header.Get("Authorization") == "" {
+		req.Header.Set("Authorization", d.authorization)
+	}
 	req.Header.Set("User-Agent", "fhirwire-demo")
 	res, err := d.http.Do(req)
 	if err != nil {

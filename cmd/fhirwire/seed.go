@@ -9,6 +9,7 @@ import (
 
 	"fhirwire/proxy"
 	"fhirwire/reference/resources"
+	"fhirwire/reference/smartauth"
 	"fhirwire/reference/synth"
 )
 
@@ -31,7 +32,10 @@ func (a *app) demo(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("demo systems: %w", err)
 	}
-	d := demoClient{base: channel.ClientBase(a.proxyURL), http: &http.Client{Timeout: time.Minute}, now: a.p.now, logger: a.logger}
+	d := demoClient{
+		base: channel.ClientBase(a.proxyURL), origin: a.proxyURL + "/" + channel.Name, tokens: a.cfg.ReferenceAuth != string(smartauth.Off),
+		http: &http.Client{Timeout: time.Minute}, now: a.p.now, logger: a.logger,
+	}
 	if err := d.play(ctx); err != nil && ctx.Err() == nil {
 		a.logger.ErrorContext(ctx, "the demo client stopped", "error", err)
 		return nil

@@ -25,6 +25,7 @@ import (
 	"fhirwire/proxy/reverse"
 	"fhirwire/reference"
 	"fhirwire/reference/membermatch"
+	"fhirwire/reference/smartauth"
 	"fhirwire/reference/synth"
 	"fhirwire/validators"
 	"fhirwire/validators/fhirjson"
@@ -188,8 +189,13 @@ func (a *app) simulate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	directory := filepath.Join(a.cfg.Data, "directory")
+	if err := os.MkdirAll(directory, 0o700); err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
 	a.payer, err = reference.New(ctx, a.refDB, set, reference.Options{
 		DataDir: filepath.Join(a.cfg.Data, "reference"), Logger: a.logger, Clock: a.p.now, Version: version,
+		Auth: smartauth.Mode(a.cfg.ReferenceAuth), OAuth: a.oauth(), Directory: os.DirFS(directory),
 		Match: membermatch.Options{
 			Plan: []string{synth.PayerNPI, synth.CollectionPayerNPI}, PlanName: synth.PayerName,
 			UnsegmentedTag: synth.TagSystem + "|" + synth.TagUnsegmented,

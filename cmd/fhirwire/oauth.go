@@ -1,0 +1,70 @@
+package main
+
+import (
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"fhirwire/proxy/reverse"
+	"fhirwire/reference/smartauth"
+)
+
+// keyTimeout bounds fetching a client's keys from its jwks_uri.
+const keyTimeout = 10 * time.Second
+
+// oauth are the settings of the reference payer's authorization server.
+func (a *app) oauth() smartauth.Options {
+	o := smartauth.Options{
+		Audiences: a.tokenURLs,
+		// The transport of the proxy checks each address before it is dialed: a jwks_uri is the client's word.
+		HTTP: &http.Client{Timeout: keyTimeout, Transport: reverse.NewTransport(reverse.Options{
+			DialTimeout: keyTimeout, ResponseTimeout: keyTimeout, Own: []netip.AddrPort{a.dashboard.addrPort(), a.proxy.addrPort(), a.reference.addrPort()},
+		})},
+	}
+	// On an address for everybody the listener cannot know by which name clients call it.
+	if !a.reference.addrPort().Addr().IsUnspecified() {
+		o.BaseURL = a.reference.url()
+	}
+	return o
+}
+
+// tokenURLs are those by which clients may call the token endpoint besides its own: localhost, and behind each channel to the
+// reference payer.
+func (a *app) tokenURLs(r *http.Request) []string {
+	var out []string
+	base, err := url.Parse(a.reference.url())
+	if err == nil && a.reference.addrPort().Addr().IsLoopback() {
+		out = append(out, "http://localhost:"+base.Port()+smartauth.TokenPath)
+	}
+	channels, err := a.store.Channels(r.Context())
+	if err != nil {
+		a.logger.ErrorContext(r.Context(), "channels unreadable", "error", err)
+		return out
+	}
+	public, err := url.Parse(a.proxyURL)
+	if err != nil {
+		return out
+	}
+	for _, ch := range channels {
+		server, err := url.Parse(ch.ServerURL)
+		if err != nil || !a.isReference(server) {
+			continue
+		}
+		path := ch.ToClient(smartauth.TokenPath)
+		out = append(out, a.proxyURL+"/"+ch.Name+path, public.Scheme+"://"+ch.Name+"."+public.Host+path)
+	}
+	return out
+}
+
+// isReference reports a URL of the reference payer's listener.
+func (a *app) isReference(u *url.URL) bool {
+	at := a.reference.addrPort()
+	if u.Scheme != "http" || u.Port() != strconv.Itoa(int(at.Port())) {
+		return false
+	}
+	// A listener on every address is reached by names that it does not know.
+	return at.Addr().IsUnspecified() || slices.Contains([]string{"localhost", "127.0.0.1", at.Addr().String()}, u.Hostname())
+}
