@@ -222,16 +222,19 @@ func TestAttributionRefuses(t *testing.T) {
 func TestGroupDiscovery(t *testing.T) {
 	s, j := start(t, 2), newJudge(t)
 	s.do(http.MethodPut, "/Group/disc", `{"resourceType":"Group","id":"disc","type":"person","actual":true,"quantity":1,"code":{"coding":[{"system":"http://hl7.org/fhir/us/davinci-pdex/CodeSystem/PdexMemberAttributionCS","code":"pdexprovidergroup"}]},
-		"identifier":[{"system":"http://hl7.org/fhir/sid/us-npi","value":"7"},{"system":"urn:contract","value":"c1"}],
+		"identifier":[{"system":"http://hl7.org/fhir/sid/us-npi","value":"7"},{"system":"urn:contract","type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v2-0203","code":"TAX"}]},"value":"c1"}],
 		"characteristic":[{"code":{"coding":[{"system":"http://hl7.org/fhir/us/davinci-pdex/CodeSystem/PdexMemberAttributionCS","code":"pdexprovidergroup"}]},"valueReference":{"reference":"Organization/org1","identifier":{"system":"http://hl7.org/fhir/sid/us-npi","value":"7"}},"exclude":false}],
 		"member":[{"entity":{"reference":"Patient/999"}}]}`)
 	const cs = "http://hl7.org/fhir/us/davinci-pdex/CodeSystem/PdexMemberAttributionCS%7Cpdexprovidergroup"
 	for query, want := range map[string]int{
 		"identifier=http://hl7.org/fhir/sid/us-npi%7C7": 1, "identifier=7": 1, "identifier=7&identifier=c1": 1, "identifier=none": 0,
 		"characteristic=" + cs: 1, "code=pdexprovidergroup": 1, "code=pdexprovidergroup,x&code=" + cs: 1, "code=match": 0,
-		"characteristic-value-reference=Organization/org1":                                  1,
-		"characteristic-value-reference:identifier=http://hl7.org/fhir/sid/us-npi%7C7":      1,
-		"identifier=http%3A%2F%2Fterminology.hl7.org%2FCodeSystem%2Fv2-0203%7CNPI%7C159357": 0,
+		"characteristic-value-reference=Organization/org1":                                      1,
+		"characteristic-value-reference:identifier=http://hl7.org/fhir/sid/us-npi%7C7":          1,
+		"identifier=http%3A%2F%2Fterminology.hl7.org%2FCodeSystem%2Fv2-0203%7CNPI%7C159357":     0,
+		"identifier=http%3A%2F%2Fterminology.hl7.org%2FCodeSystem%2Fv2-0203%7CTAX%7Cc1":         1,
+		"identifier:of-type=http%3A%2F%2Fterminology.hl7.org%2FCodeSystem%2Fv2-0203%7CTAX%7Cc1": 1,
+		"identifier:of-type=http%3A%2F%2Fterminology.hl7.org%2FCodeSystem%2Fv2-0203%7CNPI%7Cc1": 0,
 	} {
 		r := s.get("/Group?" + query)
 		j.check(query, r.raw)

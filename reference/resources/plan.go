@@ -142,7 +142,7 @@ func drives(c *search.Clause) int {
 	if len(c.Alts) != 1 || len(c.Chain) > 0 || c.Alts[0].AnyKey || c.Param.Column() || c.Param.Compartment {
 		return 0
 	}
-	if c.Modifier == search.Identifier {
+	if c.Modifier == search.Identifier || c.Modifier == search.OfType {
 		return 4
 	}
 	if c.Modifier != search.Plain {
@@ -165,8 +165,8 @@ func drives(c *search.Clause) int {
 }
 
 func indexID(c *search.Clause) int64 {
-	if c.Modifier == search.Identifier {
-		return c.Param.SubID("identifier")
+	if c.Modifier == search.Identifier || c.Modifier == search.OfType {
+		return c.Param.SubID(string(c.Modifier))
 	}
 	return c.Param.ID
 }
@@ -233,7 +233,7 @@ func termMatch(c *search.Clause, a search.Alternative) (cond, error) {
 		return condf("i.key LIKE ? ESCAPE '!'", "%"+strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(a.Key)+"%"), nil
 	case search.Below:
 		return prefix(a.Key), nil
-	case search.Plain, search.Exact, search.Not, search.Identifier:
+	case search.Plain, search.Exact, search.Not, search.Identifier, search.OfType:
 	default:
 		return cond{}, fmt.Errorf("modifier %s of %s: not planned", c.Modifier, c.Param.Code)
 	}

@@ -78,6 +78,9 @@ func (e *Entries) add(p *Param, item value.Value) {
 	switch p.Kind {
 	case Token:
 		e.token(p.ID, el)
+		if p.Typed() {
+			e.typed(p.SubID(string(OfType)), el.Node)
+		}
 	case String:
 		e.str(p.ID, el)
 	case Reference:
@@ -109,6 +112,15 @@ func (e *Entries) token(id int64, el value.Element) {
 	default:
 		if n.IsPrimitive() {
 			e.term(id, n.Text(), ImplicitSystem)
+		}
+	}
+}
+
+// typed indexes an identifier by its value and each coding of its type.
+func (e *Entries) typed(id int64, n *fhirjson.Node) {
+	for c := n.Member("type").Member("coding").FirstOrNil(); c != nil; c = c.Next() {
+		if value := n.MemberText("value"); value != "" {
+			e.term(id, value, c.MemberText("system")+"|"+c.MemberText("code"))
 		}
 	}
 }

@@ -64,7 +64,13 @@ const (
 // Column reports a parameter that the store answers from the resource's own row.
 func (p *Param) Column() bool { return p.Code == CodeID || p.Code == CodeLastUpdated }
 
-// SubID is the index id of a second view on the parameter: "identifier" for logical references.
+// Typed reports an identifier parameter that is indexed by the identifiers' types too, for the modifier of-type: on the types that
+// people look up by a number of a certain kind.
+func (p *Param) Typed() bool {
+	return p.Code == "identifier" && slices.Contains([]string{"Group", "Organization", "Patient", "Practitioner"}, p.Type)
+}
+
+// SubID is the index id of a second view on the parameter: "identifier" for logical references, "of-type" for typed identifiers.
 func (p *Param) SubID(view string) int64 { return paramID(p.Type, p.Code+":"+view) }
 
 func paramID(typ, code string) int64 {
@@ -300,4 +306,4 @@ func (r *Registry) Fingerprint() string {
 }
 
 // indexVersion goes up when the normal forms change.
-const indexVersion = 1
+const indexVersion = 2

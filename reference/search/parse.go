@@ -214,6 +214,8 @@ func (p *parser) clause(typ, name, v string) (c Clause, used bool, err error) {
 			ok = param.Kind == Token
 		case Identifier:
 			ok = param.Kind == Reference
+		case OfType:
+			ok = param.Typed()
 		case Below:
 			ok = param.Kind == URI
 		default:
@@ -224,6 +226,9 @@ func (p *parser) clause(typ, name, v string) (c Clause, used bool, err error) {
 			// R4 search: a server SHALL reject a modifier it does not support for the parameter.
 			return c, false, &Error{Name: name, Code: "not-supported", Message: fmt.Sprintf("modifier %q is not supported on %s parameter %s", mod, param.Kind, code)}
 		}
+	}
+	if c.Modifier == Plain && param.Typed() && !slices.ContainsFunc(split(v, ','), func(s string) bool { return len(split(s, '|')) != 3 }) {
+		c.Modifier = OfType // no other token has three parts; guides write it without the modifier
 	}
 	for _, part := range split(v, ',') {
 		part = strings.TrimSpace(part)
@@ -270,6 +275,12 @@ func (p *parser) chain(c Clause, name, mod, rest, v string) (Clause, bool, error
 
 func (p *parser) value(param *Param, mod Modifier, name, v, refType string) (Alternative, error) {
 	switch {
+	case mod == OfType:
+		parts := split(v, '|')
+		if len(parts) != 3 || parts[1] == "" || parts[2] == "" {
+			return Alternative{}, invalid(name, "%q is not system|type|value", v)
+		}
+		return Alternative{Key: cut(unescape(parts[2])), Qualifier: cut(unescape(parts[0]) + "|" + unescape(parts[1])), Qualified: true}, nil
 	case param.Kind == Token || mod == Identifier:
 		return token(v), nil
 	case param.Kind == String:

@@ -37,6 +37,7 @@ const (
 	Missing    Modifier = "missing"
 	Not        Modifier = "not"
 	Identifier Modifier = "identifier"
+	OfType     Modifier = "of-type"
 	Below      Modifier = "below"
 	Above      Modifier = "above"
 )
