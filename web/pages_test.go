@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
@@ -118,22 +119,28 @@ func TestHostile(t *testing.T) {
 	for _, path := range pages {
 		path = strings.Replace(path, "/exchanges/h1/summary", "/exchanges/h1", 1)
 		w := get(t, s, path)
-		html := strings.Replace(w.Body.String(), `<script src="/static/`, "", 1)
-		for _, bad := range []string{"<script", "<img", `href="javascript:`, "onerror=alert(2)>j\""} {
-			if strings.Contains(strings.ToLower(html), bad) {
-				t.Errorf("%s: page contains %q", path, bad)
-			}
-		}
-		if on := regexp.MustCompile(`<[a-z]+[^<>"]*("[^"]*"[^<>"]*)*\s(on[a-z]+|style)=`).FindString(html); on != "" {
-			t.Errorf("%s: attribute in %q", path, on)
-		}
-		if got := w.Header().Get("Content-Security-Policy"); !strings.Contains(got, "script-src 'self'") || strings.Contains(got, "unsafe") {
-			t.Errorf("%s: policy %q", path, got)
-		}
+		noMarkup(t, path, w)
 	}
 	w := get(t, s, "/api/v1/exchanges/h2/response/body")
 	if got := w.Header().Get("Content-Type"); got != "application/octet-stream" || !strings.HasPrefix(w.Header().Get("Content-Disposition"), "attachment") || w.Header().Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("download headers %v", w.Header())
+	}
+}
+
+// noMarkup checks that nothing hostile became markup on a page.
+func noMarkup(t *testing.T, path string, w *httptest.ResponseRecorder) {
+	t.Helper()
+	html := strings.Replace(w.Body.String(), `<script src="/static/`, "", 1)
+	for _, bad := range []string{"<script", "<img", `href="javascript:`, "onerror=alert(2)>j\""} {
+		if strings.Contains(strings.ToLower(html), bad) {
+			t.Errorf("%s: page contains %q", path, bad)
+		}
+	}
+	if on := regexp.MustCompile(`<[a-z]+[^<>"]*("[^"]*"[^<>"]*)*\s(on[a-z]+|style)=`).FindString(html); on != "" {
+		t.Errorf("%s: attribute in %q", path, on)
+	}
+	if got := w.Header().Get("Content-Security-Policy"); !strings.Contains(got, "script-src 'self'") || strings.Contains(got, "unsafe") {
+		t.Errorf("%s: policy %q", path, got)
 	}
 }
 

@@ -110,27 +110,32 @@ func verdictMark(sum *validators.Summary, inList bool) views.Mark {
 		return views.Mark{Word: "Evaluating", Moving: true}
 	}
 	v := testplans.OfReport(*sum)
-	m := views.Mark{Class: "v-" + string(v)}
-	switch v {
-	case testplans.Pass:
-		m.Word = "Pass"
-	case testplans.PassNotes:
-		m.Word = "Pass with notes"
-		if inList {
-			m.Word = fmt.Sprintf("Notes (%d)", sum.Warnings+sum.NotChecked)
-		}
-	case testplans.Fail:
-		m.Word = "Fail"
-	case testplans.NotShown:
-		m.Word = "Not shown"
-	case testplans.NotChecked:
-		m.Word = "Not checked"
-	case testplans.NotApplicable:
-		m.Word = "Not applicable"
-	case testplans.ToolError:
-		m.Word = "Tool error"
+	m := planMark(v)
+	if v == testplans.PassNotes && inList {
+		m.Word = fmt.Sprintf("Notes (%d)", sum.Warnings+sum.NotChecked)
 	}
 	return m
+}
+
+// verdictWord is a verdict as pages write it.
+func verdictWord(v testplans.Verdict) string {
+	switch v {
+	case testplans.Pass:
+		return "Pass"
+	case testplans.PassNotes:
+		return "Pass with notes"
+	case testplans.Fail:
+		return "Fail"
+	case testplans.NotShown:
+		return "Not shown"
+	case testplans.NotChecked:
+		return "Not checked"
+	case testplans.NotApplicable:
+		return "Not applicable"
+	case testplans.ToolError:
+		return "Tool error"
+	}
+	return string(v)
 }
 
 // side is the side at fault of a failed exchange.

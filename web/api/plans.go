@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -119,17 +120,34 @@ func (a *API) matrix(c *gin.Context) error {
 	}
 	out := Matrix{Plan: p.ID, Cells: []Cell{}}
 	for _, ch := range channels {
-		if !PlaysTrack(ch, p, plans) {
+		if !PlaysTrack(ch, p.Track, plans) {
 			continue
 		}
-		j, err := a.deps.Scenarios.Judge(ctx, p.ID, ch.Name)
-		if err != nil {
+		j, err := Judged(ctx, a.deps.Scenarios, &p, ch.Name)
+		switch {
+		case err != nil && j.Results == nil:
 			return err
+		case err != nil:
+			a.opts.Logger.ErrorContext(ctx, "judging failed", "plan", p.ID, "channel", ch.Name, "error", err)
 		}
 		out.Cells = append(out.Cells, cellOf(ch, &j))
 	}
 	c.JSON(http.StatusOK, out)
 	return nil
+}
+
+// Judged judges a plan over a channel. When that fails by a fault of ours, the judgement has the verdict error throughout, so
+// that what is round it can still be shown; the error says why, for the log. Other errors come without results.
+func Judged(ctx context.Context, s Scenarios, p *testplans.Plan, channel string) (testplans.Judgement, error) {
+	j, err := s.Judge(ctx, p.ID, channel)
+	if err == nil || ctx.Err() != nil || StatusOf(err) < http.StatusInternalServerError {
+		return j, err
+	}
+	j = testplans.Judgement{Plan: p.ID, Channel: channel, State: testplans.Done, Results: []testplans.Result{{Plan: p.ID, Claim: p.Title, Verdict: testplans.ToolError}}}
+	for _, st := range p.Steps {
+		j.Results = append(j.Results, testplans.Result{Plan: p.ID, Step: st.ID, Claim: st.Claim, Optional: st.Optional, Verdict: testplans.ToolError, Message: "judging stopped"})
+	}
+	return j, err
 }
 
 func cellOf(ch *proxy.Channel, j *testplans.Judgement) Cell {
@@ -151,11 +169,11 @@ func cellOf(ch *proxy.Channel, j *testplans.Judgement) Cell {
 	return cell
 }
 
-// PlaysTrack reports whether a channel is one of a plan's: its track is the plan's, in other letters or punctuation too. A
+// PlaysTrack reports whether a channel plays the plans of a track: its own is that one, in other letters or punctuation too. A
 // channel without a track, or with one that no plan has, may be playing any of them.
-func PlaysTrack(ch *proxy.Channel, p testplans.Plan, plans []testplans.Plan) bool {
+func PlaysTrack(ch *proxy.Channel, of string, plans []testplans.Plan) bool {
 	track := plainTrack(ch.Options.Track)
-	return track == "" || track == plainTrack(p.Track) ||
+	return track == "" || track == plainTrack(of) ||
 		!slices.ContainsFunc(plans, func(o testplans.Plan) bool { return plainTrack(o.Track) == track })
 }
 

@@ -62,7 +62,9 @@ func TestPlansAndMatrix(t *testing.T) {
 		}
 	}
 	plans.Err = errors.New("disk")
-	if w := call(t, r, "GET", "/matrix?plan=p2p", ""); w.Code != 500 {
-		t.Errorf("a judge that fails gives %d", w.Code)
+	plans.Failing = "c~a"
+	m = decode[api.Matrix](t, call(t, r, "GET", "/matrix?plan=p2p", ""))
+	if len(m.Cells) != 3 || m.Cells[0].Verdict != testplans.ToolError || m.Cells[0].Results[1].Verdict != testplans.ToolError || m.Cells[1].Verdict != testplans.NotShown {
+		t.Errorf("a pair that could not be judged: %+v", m.Cells)
 	}
 }

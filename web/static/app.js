@@ -271,6 +271,59 @@ const list = $("[data-list]") && (() => {
   return { click, move, close, release, selected };
 })();
 
+// --- parts that follow the traffic ---
+// The server renders the part; what is chosen, focused or scrolled stays. It is read at most every half second, and only put in
+// place when it says something else.
+const fresh = $("#fresh[data-fresh]");
+if (fresh) {
+  let busy = false, again = false, last = "", source;
+  const gap = 500;
+  const spot = (el) => !el || !fresh.contains(el) ? null : el.id ? "#" + CSS.escape(el.id) : el.matches("a[href]") ? `a[href="${CSS.escape(el.getAttribute("href"))}"]` : null;
+  async function read() {
+    if (busy) { again = true; return; }
+    busy = true;
+    try {
+      const answer = await fetch(fresh.dataset.fresh, { headers: { Accept: "text/html" } });
+      if (!answer.ok) throw new Error(String(answer.status));
+      const html = await answer.text();
+      if (html !== last) {
+        last = html;
+        const focused = spot(document.activeElement);
+        const wide = $(".mx", fresh)?.scrollLeft ?? 0;
+        const said = $("[data-say]", fresh)?.dataset.say;
+        const doc = parse(html);
+        fresh.replaceChildren(...[...doc.body.childNodes].map((n) => document.adoptNode(n)));
+        if (focused) $(focused, fresh)?.focus({ preventScroll: true });
+        if (wide) $(".mx", fresh).scrollLeft = wide;
+        const now = $("[data-say]", fresh)?.dataset.say;
+        if (now && now !== said) say(now);
+      }
+    } catch { again = true; }
+    setTimeout(() => { busy = false; if (again) { again = false; read(); } }, gap);
+  }
+  const connect = () => {
+    source = new EventSource("/api/v1/stream");
+    const light = (on) => { $("#light").classList.toggle("off", !on); $("#light-word").textContent = on ? "Recording" : "Reconnecting"; };
+    source.addEventListener("open", () => { light(true); read(); });
+    source.addEventListener("error", () => { light(false); if (source.readyState === EventSource.CLOSED) setTimeout(connect, 2000); });
+    for (const kind of ["exchange", "report"]) source.addEventListener(kind, read);
+  };
+  connect();
+  addEventListener("pagehide", () => source.close());
+  addEventListener("pageshow", (e) => { if (e.persisted) location.reload(); });
+}
+
+// Arrow keys move between the cells of the matrix; Tab and Enter work as everywhere.
+document.addEventListener("keydown", (e) => {
+  const by = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[e.key];
+  const cell = by && !e.ctrlKey && !e.metaKey && !e.altKey && e.target.closest("[data-matrix] .cell");
+  if (!cell) return;
+  const rows = $$("tbody tr", cell.closest("table")).map((tr) => $$(".cell", tr));
+  const y = rows.findIndex((r) => r.includes(cell));
+  const to = rows[y + by[0]]?.[rows[y].indexOf(cell) + by[1]];
+  if (to) { e.preventDefault(); to.focus(); }
+});
+
 // --- keys ---
 const keysOn = $("#keys-on");
 try { if (keysOn) keysOn.checked = localStorage.getItem("keys") !== "off"; } catch { /* storage is off: keys stay on */ }
@@ -294,7 +347,9 @@ document.addEventListener("keydown", (e) => {
   if (going && Date.now() - going < 1500) {
     going = 0;
     if (e.key === "l") location.href = "/";
-    if (e.key === "s") location.href = "/systems";
+    if (e.key === "s") location.href = "/scenarios";
+    if (e.key === "r") location.href = "/results";
+    if (e.key === "y") location.href = "/systems";
     return;
   }
   switch (e.key) {

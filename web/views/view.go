@@ -4,7 +4,7 @@ package views
 type Shell struct {
 	// Title is the page's name; the product's name is added.
 	Title string
-	// Screen is the current entry of the rail: "live" or "systems".
+	// Screen is the current entry of the rail: "live", "scenarios", "results" or "systems".
 	Screen string
 	// Theme is "light", "dark" or "" (as the system says).
 	Theme string

@@ -13,11 +13,13 @@ type Scenarios struct {
 	List []testplans.Plan
 	// Judgements are by channel; a channel without one was not tried.
 	Judgements map[string]testplans.Judgement
-	Err        error
+	// Err is the answer for the channel Failing.
+	Err     error
+	Failing string
 }
 
 // Plans is part of api.Scenarios.
-func (s *Scenarios) Plans(context.Context) ([]testplans.Plan, error) { return s.List, s.Err }
+func (s *Scenarios) Plans(context.Context) ([]testplans.Plan, error) { return s.List, nil }
 
 // Judge is part of api.Scenarios.
 func (s *Scenarios) Judge(_ context.Context, plan, channel string) (testplans.Judgement, error) {
@@ -25,8 +27,11 @@ func (s *Scenarios) Judge(_ context.Context, plan, channel string) (testplans.Ju
 	if i < 0 {
 		return testplans.Judgement{}, proxy.ErrNotFound
 	}
+	if channel == s.Failing && s.Err != nil {
+		return testplans.Judgement{}, s.Err
+	}
 	if j, ok := s.Judgements[channel]; ok && j.Plan == plan {
-		return j, s.Err
+		return j, nil
 	}
 	j := testplans.Judgement{Plan: plan, Channel: channel, Kind: testplans.Observed, State: testplans.NotTried, Results: []testplans.Result{{Plan: plan, Verdict: testplans.NotShown, Kind: testplans.Observed}}}
 	for _, st := range s.List[i].Steps {
@@ -35,5 +40,5 @@ func (s *Scenarios) Judge(_ context.Context, plan, channel string) (testplans.Ju
 			j.Results = append(j.Results, testplans.Result{Step: st.ID, Check: c.ID, Claim: c.Claim, Verdict: testplans.NotShown, Kind: testplans.Observed})
 		}
 	}
-	return j, s.Err
+	return j, nil
 }

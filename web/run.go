@@ -1,0 +1,302 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"fhirwire/proxy"
+	"fhirwire/testplans"
+	"fhirwire/web/api"
+	"fhirwire/web/views"
+)
+
+// run is a plan's checklist over one channel.
+func (s *Server) run(c *gin.Context) error {
+	ctx := c.Request.Context()
+	n, err := s.names(ctx)
+	if err != nil {
+		return err
+	}
+	plans, err := s.plans(ctx)
+	if err != nil {
+		return err
+	}
+	p, err := planOf(plans, c.Param("plan"))
+	if err != nil {
+		return err
+	}
+	name := c.Query("channel")
+	if name == "" {
+		return s.choosePair(c, n, p, plans)
+	}
+	if _, err := n.channel(name); err != nil {
+		return err
+	}
+	j, err := s.judgement(ctx, p, name)
+	if err != nil {
+		return err
+	}
+	part, err := s.runView(ctx, n, p, &j, c.Query("step"))
+	if err != nil {
+		return err
+	}
+	if isPart(c) {
+		return render(c, http.StatusOK, views.RunPart(part))
+	}
+	client, server := n.sides(name)
+	v := views.Run{
+		Shell: s.runShell(c, n, p, plans, name), Back: "/scenarios#p-" + p.ID, Track: p.Track, Title: p.Title,
+		Pair: client + " (client) to " + server + " (server)", Live: part,
+	}
+	return render(c, http.StatusOK, views.RunPage(v))
+}
+
+// runShell is the shell whose pair menu stays on the plan.
+func (s *Server) runShell(c *gin.Context, n *names, p *testplans.Plan, plans []testplans.Plan, channel string) views.Shell {
+	v := s.shell(c.Request.Context(), c, p.Title, "scenarios", n, channel)
+	v.Scopes = []views.Link{{Text: "All pairs", Href: resultsHref(p.ID), Current: channel == ""}}
+	for _, ch := range n.channels {
+		if ch.Name == channel || api.PlaysTrack(ch, p.Track, plans) {
+			v.Scopes = append(v.Scopes, views.Link{Text: n.label(ch.Name), Href: runHref(p.ID, ch.Name), Current: ch.Name == channel})
+		}
+	}
+	return v
+}
+
+func (s *Server) choosePair(c *gin.Context, n *names, p *testplans.Plan, plans []testplans.Plan) error {
+	v := views.Run{Shell: s.runShell(c, n, p, plans, ""), Back: "/scenarios#p-" + p.ID, Track: p.Track, Title: p.Title, Pair: p.Scenario}
+	v.Empty = &views.Empty{Title: "Choose a pair", Text: "The plan is judged over what one client and one server exchanged through their channel."}
+	for _, l := range v.Scopes[1:] {
+		v.Empty.Actions = append(v.Empty.Actions, views.Link{Text: l.Text, Href: l.Href})
+	}
+	if len(v.Empty.Actions) == 0 {
+		v.Empty = &views.Empty{
+			Title: "No pair in this track yet", Text: "Register a client and a server and connect them. The steps tick themselves as their traffic passes.",
+			Actions: []views.Link{{Text: "Connect two systems", Href: "/systems"}},
+		}
+	}
+	return render(c, http.StatusOK, views.RunPage(v))
+}
+
+// runView is the live part of the run page, with the step chosen or the first that needs somebody.
+func (s *Server) runView(ctx context.Context, n *names, p *testplans.Plan, j *testplans.Judgement, chosen string) (views.RunLive, error) {
+	whole := j.Whole()
+	if !slices.ContainsFunc(p.Steps, func(st testplans.Step) bool { return st.ID == chosen }) {
+		chosen = needsSomebody(p, j)
+	}
+	v := views.RunLive{
+		Self: runHref(p.ID, j.Channel, "step", chosen, "part", "1"), Verdict: planMark(whole.Verdict), Side: string(whole.Side), State: stateWord(j.State),
+		Moving: j.State == testplans.Evaluating, Steady: j.State == testplans.Recording, Evidence: evidenceView(j.Kind), Tally: tallyOf(j),
+		Window: views.Plural(j.Exchanges, "exchange", "exchanges"),
+	}
+	if j.Exchanges > 0 {
+		v.Window += ", last " + s.clock(j.Last)
+	}
+	v.Say = sayRun(j, v.Verdict.Word)
+	v.Notices = s.runNotices(n, j)
+	required := views.RunGroup{Name: "Required", Note: "decide the verdict"}
+	optional := views.RunGroup{Name: "Optional", Note: "never lower the verdict"}
+	for i := range p.Steps {
+		st := &p.Steps[i]
+		r, ok := j.Step(st.ID)
+		if !ok {
+			r = testplans.Result{Step: st.ID, Claim: st.Claim, Verdict: testplans.ToolError, Message: "not judged"}
+		}
+		step := views.RunStep{
+			ID: st.ID, Number: strconv.Itoa(i + 1), Title: st.Title, Verdict: planMark(r.Verdict), Why: whyStep(&r), Exchanges: numbersOf(r.Evidence, r.EvidenceCut),
+			Href: runHref(p.ID, j.Channel, "step", st.ID) + "#detail", Current: st.ID == chosen,
+		}
+		if r.Verdict == testplans.Fail && !st.Optional && v.Side != "" && !strings.Contains(v.Side, "step") {
+			v.Side += ", step " + step.Number
+		}
+		if st.Optional {
+			optional.Steps = append(optional.Steps, step)
+		} else {
+			required.Steps = append(required.Steps, step)
+		}
+		if step.Current {
+			detail, err := s.stepDetail(ctx, n, st, j, &r, step)
+			if err != nil {
+				return v, err
+			}
+			v.Detail = detail
+		}
+	}
+	for _, g := range []views.RunGroup{required, optional} {
+		if len(g.Steps) > 0 {
+			v.Groups = append(v.Groups, g)
+		}
+	}
+	return v, nil
+}
+
+// needsSomebody is the step shown unasked: the first required one that failed, else the first with evidence that is no pass,
+// else the first.
+func needsSomebody(p *testplans.Plan, j *testplans.Judgement) string {
+	first := func(want func(*testplans.Result) bool) string {
+		for _, st := range p.Steps {
+			if r, ok := j.Step(st.ID); ok && want(&r) {
+				return st.ID
+			}
+		}
+		return ""
+	}
+	start := ""
+	if len(p.Steps) > 0 {
+		start = p.Steps[0].ID
+	}
+	return cmp.Or(
+		first(func(r *testplans.Result) bool { return r.Verdict == testplans.Fail && !r.Optional }),
+		first(func(r *testplans.Result) bool { return len(r.Evidence) > 0 && r.Verdict != testplans.Pass }),
+		start,
+	)
+}
+
+// sayRun is the state for those who do not see the marks.
+func sayRun(j *testplans.Judgement, word string) string {
+	counts := required(j)
+	total := 0
+	for _, n := range counts {
+		total += n
+	}
+	text := word + ", " + strconv.Itoa(counts[testplans.Pass]+counts[testplans.PassNotes]) + " of " + views.Plural(total, "required step", "required steps") + " passed"
+	if k := counts[testplans.Fail]; k > 0 {
+		text += ", " + strconv.Itoa(k) + " failed"
+	}
+	return text
+}
+
+func (s *Server) runNotices(n *names, j *testplans.Judgement) []views.Notice {
+	var out []views.Notice
+	if r := j.Whole(); r.Verdict == testplans.ToolError {
+		text := "Our fault, and it counts for nobody. What was recorded is safe. The log says what happened."
+		out = append(out, views.Notice{Class: "v-error", Title: "Judging stopped", Text: text, Alert: true})
+	}
+	if j.State == testplans.NotTried {
+		if ch := n.byName[j.Channel]; ch != nil {
+			out = append(out, views.Notice{Class: "v-none", Title: "Nothing of this scenario was recorded yet", Text: "Send the client's requests to " + ch.ClientBase(s.opts.ProxyURL) + ". The steps tick themselves, in any order."})
+		}
+	}
+	if j.Waiting > 0 {
+		out = append(out, views.Notice{Class: "v-none", Title: views.Plural(j.Waiting, "exchange waits", "exchanges wait") + " for the check of its content", Text: "Verdicts may still change."})
+	}
+	if j.Older {
+		out = append(out, views.Notice{Class: "v-not-checked", Title: "Only the newest " + views.Count(j.Exchanges) + " exchanges were judged", Text: "The channel has more, recorded before. They count neither way."})
+	}
+	return out
+}
+
+// whyStep is the one line under a step's title.
+func whyStep(r *testplans.Result) string {
+	text := sentence(visible([]byte(clip(r.Message, 240))))
+	switch {
+	case r.Verdict == testplans.ToolError:
+		text = "Our fault, counts for nobody: " + cmp.Or(r.Message, "judging stopped")
+	case text == "":
+		return r.Claim
+	case r.Verdict == testplans.Fail && r.Side != "":
+		text = sentence(string(r.Side)) + ": " + text
+	}
+	return text
+}
+
+// stepDetail is what decided a step.
+func (s *Server) stepDetail(ctx context.Context, n *names, st *testplans.Step, j *testplans.Judgement, r *testplans.Result, step views.RunStep) (*views.StepDetail, error) {
+	d := &views.StepDetail{
+		Heading: "Step " + step.Number + ", " + st.Title, Verdict: step.Verdict, Side: string(r.Side), Claim: st.Claim, Require: requirementsOf(st),
+		Judged: "Rules " + strconv.Itoa(r.Context.Rules), Told: told(n, j.Channel, r),
+	}
+	for _, g := range r.Context.Guides {
+		d.Judged += ", " + strings.TrimPrefix(g, "hl7.fhir.us.")
+	}
+	counts := map[testplans.Verdict]int{}
+	for _, cr := range j.Checks(st.ID) {
+		counts[cr.Verdict]++
+		row := views.CheckRow{Claim: cr.Claim, Verdict: planMark(cr.Verdict), Strength: string(cr.Strength), Why: sentence(visible([]byte(clip(cr.Message, 600))))}
+		if cr.Verdict == testplans.Fail && cr.Side != "" {
+			row.Why += " (" + string(cr.Side) + ")"
+		}
+		if cr.Verdict != testplans.NotShown {
+			for _, e := range cr.Evidence {
+				row.Links = append(row.Links, views.Link{Text: strconv.FormatInt(e.Number, 10), Href: exchangeHref(e.Exchange)})
+			}
+		}
+		if !slices.Equal(cr.Requirements, r.Requirements) {
+			row.Require = cr.Requirements
+		}
+		d.Checks = append(d.Checks, row)
+	}
+	var words []string
+	for _, v := range verdictOrder {
+		if counts[v] > 0 {
+			words = append(words, strconv.Itoa(counts[v])+" "+strings.ToLower(verdictWord(v)))
+		}
+	}
+	d.Counts = strings.Join(words, ", ")
+	if r.EvidenceCut > 0 {
+		d.Cut = "And " + views.Plural(r.EvidenceCut, "exchange", "exchanges") + " more."
+	}
+	var err error
+	d.Evidence, err = s.evidenceRows(ctx, n, r.Evidence)
+	return d, err
+}
+
+// told says what happened, whose side and what to do, for all but a plain pass.
+func told(n *names, channel string, r *testplans.Result) *views.Notice {
+	t := &views.Notice{Class: "v-" + string(r.Verdict), Title: sentence(visible([]byte(clip(r.Message, 600))))}
+	switch r.Verdict {
+	case testplans.Fail:
+		t.Text = cmp.Or(n.who(channel, r.Side), "Neither side is named") + ". Each exchange below opens with its findings; send it again when it is mended, and the step is judged anew."
+	case testplans.NotShown:
+		t.Text = "Nobody is wrong. The step ticks itself when such traffic passes."
+	case testplans.NotChecked:
+		t.Text = "It happened and could not be judged. It counts neither way."
+	case testplans.ToolError:
+		t.Text = "Our fault, and it counts for nobody."
+	case testplans.NotApplicable:
+		t.Text = "It counts neither way."
+	case testplans.PassNotes, testplans.Pass:
+	}
+	if t.Title == "" && t.Text == "" {
+		return nil
+	}
+	t.Title = cmp.Or(t.Title, verdictWord(r.Verdict))
+	return t
+}
+
+func exchangeHref(id string) string { return "/exchanges/" + url.PathEscape(id) }
+
+// evidenceRows are exchanges with their own verdicts. One that is not stored any more keeps its number.
+func (s *Server) evidenceRows(ctx context.Context, n *names, evidence []testplans.Evidence) ([]views.EvidenceRow, error) {
+	ids := make([]string, len(evidence))
+	for i, e := range evidence {
+		ids[i] = e.Exchange
+	}
+	sums, err := s.deps.Reports.Summaries(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]views.EvidenceRow, 0, len(evidence))
+	for _, e := range evidence {
+		row := views.EvidenceRow{Number: strconv.FormatInt(e.Number, 10), Href: exchangeHref(e.Exchange), Request: "Not stored any more"}
+		ex, err := s.deps.Exchanges.Exchange(ctx, e.Exchange)
+		switch {
+		case err == nil:
+			r := s.row(n, ex, summaryOf(sums, ex.ID), false)
+			row.Time, row.Moment, row.Status, row.StatusClass, row.Verdict = r.Time, r.Moment, r.Status, r.StatusClass, r.Verdict
+			row.Request = strings.TrimSpace(r.What + " " + r.Context)
+		case !errors.Is(err, proxy.ErrNotFound):
+			return nil, err
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}

@@ -1,0 +1,183 @@
+package views
+
+// Scenarios is the page of test plans.
+type Scenarios struct {
+	Shell
+	Summary string
+	Tracks  []Track
+	Empty   *Empty
+}
+
+// Track is the plans of one track.
+type Track struct {
+	ID, Name string
+	Plans    []Plan
+}
+
+// Plan is a test plan in plain words.
+type Plan struct {
+	ID, Title, Scenario string
+	Guides              []string
+	Client, Server      string
+	Prepare             []string
+	Groups              []PlanGroup
+	StepCount           string
+	Requirements        []string
+	Results             string // the matrix
+	Runs                []RunLink
+	// NoRuns says why there are none.
+	NoRuns string
+}
+
+// PlanGroup is the required or the optional steps of a plan.
+type PlanGroup struct {
+	Name, Note string
+	Steps      []PlanStep
+}
+
+// PlanStep is a step in plain words.
+type PlanStep struct {
+	Number, Title, Claim string
+	Requirements         []string
+}
+
+// RunLink leads to a plan's run over a channel.
+type RunLink struct {
+	Pair, Href string
+	Verdict    Mark
+	Side       string
+	State      string
+	Evidence   Evidence
+	Tally      []Tally
+}
+
+// Tally is a number of parts with one verdict.
+type Tally struct {
+	Mark  Mark
+	Count string
+}
+
+// Run is a plan over a channel.
+type Run struct {
+	Shell
+	Back  string
+	Track string
+	Title string
+	Pair  string
+	Empty *Empty
+	Live  RunLive
+}
+
+// RunLive is the part of the run page that is read again while traffic arrives.
+type RunLive struct {
+	// Self is the URL of this part alone.
+	Self string
+	// Say is the state in one sentence, for readers.
+	Say      string
+	Verdict  Mark
+	Side     string
+	State    string
+	Moving   bool // work is going on
+	Steady   bool // recording: waiting for traffic
+	Evidence Evidence
+	Window   string
+	Tally    []Tally
+	Notices  []Notice
+	Groups   []RunGroup
+	Detail   *StepDetail
+}
+
+// RunGroup is a phase of the checklist.
+type RunGroup struct {
+	Name, Note string
+	Steps      []RunStep
+}
+
+// RunStep is a step of the checklist.
+type RunStep struct {
+	ID, Number, Title string
+	Verdict           Mark
+	Why               string
+	Exchanges         string // "121, 122"
+	Href              string
+	Current           bool
+}
+
+// StepDetail is the chosen step: what decided it.
+type StepDetail struct {
+	Heading  string
+	Verdict  Mark
+	Side     string
+	Claim    string
+	Told     *Notice
+	Judged   string
+	Evidence []EvidenceRow
+	// Cut says how many exchanges more there are.
+	Cut     string
+	Checks  []CheckRow
+	Counts  string
+	Require []string
+}
+
+// EvidenceRow is an exchange that decided something.
+type EvidenceRow struct {
+	Number, Href        string
+	Time, Moment        string
+	Request             string
+	Status, StatusClass string
+	Verdict             Mark
+}
+
+// CheckRow is a check's result.
+type CheckRow struct {
+	Claim    string
+	Verdict  Mark
+	Why      string
+	Strength string
+	Links    []Link
+	Require  []string
+}
+
+// Results is the matrix of a plan.
+type Results struct {
+	Shell
+	Tabs  []Link
+	Title string
+	Plan  string // its page
+	Empty *Empty
+	Live  Matrix
+}
+
+// Matrix is the part of the results page that is read again while traffic arrives.
+type Matrix struct {
+	Self    string
+	Say     string
+	Caption string
+	Counts  []Tally
+	Note    string
+	Servers []Party
+	Rows    []MatrixRow
+	Totals  [][]Tally
+	Legend  []Mark
+	Letters []string
+}
+
+// Party is a system at the edge of the matrix.
+type Party struct{ Name, Note string }
+
+// MatrixRow is a client with its cells and what was observed.
+type MatrixRow struct {
+	Client Party
+	Cells  []Cell
+	Total  []Tally
+}
+
+// Cell is a pair's result.
+type Cell struct {
+	Href, Label string
+	// Verdict has no class for a pair that was not tried.
+	Verdict Mark
+	Letter  string
+	Kind    string
+	Sub     string
+}
