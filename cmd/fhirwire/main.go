@@ -46,13 +46,16 @@ func commands() []command {
 		{"fhirpath", "[--context EXPR] EXPR [FILE|-]", "evaluates FHIRPath", runFHIRPath},
 		{"generate", "--members N --seed S --out DIR", "writes synthetic payer data as NDJSON", runGenerate},
 		{"postman", "export --track TRACK [flags]", "writes a track's requests as a Postman collection or .http file", runPostman},
+		{"plans", "list|show|check|coverage", "shows and checks test plans", runPlans},
+		{"judge", "PLAN --har FILE|--channel NAME", "judges recorded traffic by a test plan", runJudge},
+		{"har", "import|export", "HAR 1.2 in and out", runHAR},
 		{"packages", "list|show|add|remove", "shows and adds implementation guides", runPackages},
 		{"version", "", "prints version, commit and the built-in guides", runVersion},
 	}
 }
 
 // later are commands of the product that this version does not have yet.
-var later = []string{"run", "judge", "har", "directory", "ca", "plans"}
+var later = []string{"run", "directory", "ca"}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -34,7 +34,7 @@ func Judge(ctx context.Context, plan testplans.Plan, run testplans.Run, evidence
 			continue
 		}
 		for i := range plan.Steps {
-			if plainly(&plan.Steps[i].Select, it.Exchange) {
+			if !onlyAttests(&plan.Steps[i]) && plainly(&plan.Steps[i].Select, it.Exchange) {
 				candidates[i] = append(candidates[i], it)
 			}
 		}
@@ -193,6 +193,7 @@ func (j *judging) newCase(s *testplans.Step, c *testplans.Check, attempt checks.
 func (j *judging) perAttempt(ctx context.Context, s *testplans.Step, attempts []checks.Item, answers []answer) (best int, others []checks.Item, err error) {
 	best = -1
 	var bestVerdict testplans.Verdict
+	bestShort := 0 // checks of it that did not pass, which decides between equals
 	for n, at := range attempts {
 		mine := make([]answer, 0, len(s.Checks))
 		for i := range s.Checks {
@@ -217,10 +218,16 @@ func (j *judging) perAttempt(ctx context.Context, s *testplans.Step, attempts []
 		if v == testplans.Fail {
 			others = append(others, at)
 		}
-		if best >= 0 && rank(v) >= rank(bestVerdict) {
+		short := 0
+		for _, a := range mine {
+			if a.Verdict != testplans.Pass {
+				short++
+			}
+		}
+		if best >= 0 && (rank(v) > rank(bestVerdict) || v == bestVerdict && short >= bestShort) {
 			continue
 		}
-		best, bestVerdict = n, v
+		best, bestVerdict, bestShort = n, v, short
 		for _, a := range mine {
 			i := slices.IndexFunc(s.Checks, func(c testplans.Check) bool { return c.ID == a.check.ID })
 			answers[i] = a

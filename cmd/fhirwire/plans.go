@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"fhirwire/testplans"
+	"fhirwire/testplans/planfile"
+	"fhirwire/testplans/plans"
+	"fhirwire/validators/fhirpath"
+)
+
+const plansUsage = "say list, show PLAN, check FILE… , coverage or schema"
+
+func runPlans(_ context.Context, p *process, args []string) (int, error) {
+	fs := newFlags(p, "plans", "list | show PLAN | check FILE… | coverage | schema",
+		"Shows the test plans that are built in, checks plans in files (with the example traffic beside them, NAME.txtar), lists the requirements\n"+
+			"that the built-in plans cover as CSV, and prints the JSON Schema of the plan format. PLAN is a name from the list or a file.\n")
+	format := fs.String("format", "text", "text or json, for list and show")
+	data := fs.String("data", dataDir(p), "`DIR` that holds added packages")
+	rest, err := parseFlags(fs, args)
+	switch {
+	case err != nil:
+		return exitUsage, err
+	case len(rest) == 0:
+		return exitUsage, usagef(plansUsage)
+	case *format != "text" && *format != "json":
+		return exitUsage, usagef("--format: %q is neither text nor json", *format)
+	}
+	model, err := planModel(*data)
+	if err != nil {
+		return exitUsage, err
+	}
+	c := plansCommand{p: p, model: model, json: *format == "json"}
+	switch verb, names := rest[0], rest[1:]; {
+	case verb == "list" && len(names) == 0:
+		return exitFine, c.list()
+	case verb == "show" && len(names) == 1:
+		return exitFine, c.show(names[0])
+	case verb == "check" && len(names) > 0:
+		return c.check(names)
+	case verb == "coverage" && len(names) == 0:
+		return exitFine, c.coverage()
+	case verb == "schema" && len(names) == 0:
+		_, err := p.stdout.Write(planfile.Schema())
+		return exitFine, err
+	}
+	return exitUsage, usagef(plansUsage)
+}
+
+// planModel is the types that plans' expressions are compiled for.
+func planModel(data string) (fhirpath.Model, error) {
+	lib, err := loadLibrary(data)
+	if err != nil {
+		return nil, err
+	}
+	return lib.Set()
+}
+
+type plansCommand struct {
+	p     *process
+	model fhirpath.Model
+	json  bool
+}
+
+// builtinPlans reads the plans of this build.
+func builtinPlans(model fhirpath.Model) ([]testplans.Plan, error) {
+	files, err := plans.All()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]testplans.Plan, 0, len(files))
+	for _, f := range files {
+		plan, err := planfile.Parse(f.Path, f.Source, model)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, plan)
+	}
+	return out, nil
+}
+
+// findPlan is a built-in plan by its name, or one in a file.
+func findPlan(name string, model fhirpath.Model) (testplans.Plan, error) {
+	if strings.ContainsAny(name, `/\`) || slices.Contains([]string{".yaml", ".yml"}, filepath.Ext(name)) {
+		src, err := os.ReadFile(name)
+		if err != nil {
+			return testplans.Plan{}, fmt.Errorf("plan: %w", err)
+		}
+		return planfile.Parse(name, src, model)
+	}
+	all, err := builtinPlans(model)
+	if err != nil {
+		return testplans.Plan{}, err
+	}
+	names := make([]string, len(all))
+	for i, plan := range all {
+		if names[i] = plan.ID; plan.ID == name {
+			return plan, nil
+		}
+	}
+	return testplans.Plan{}, fmt.Errorf("plan %q is not known; there are %s, or name a .yaml file", name, strings.Join(names, ", "))
+}
+
+func (c plansCommand) writeJSON(v any) error {
+	enc := json.NewEncoder(c.p.stdout)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+func (c plansCommand) list() error {
+	all, err := builtinPlans(c.model)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.writeJSON(all)
+	}
+	w := tabwriter.NewWriter(c.p.stdout, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "PLAN\tTRACK\tSTEPS\tCHECKS\tTITLE") // the writer keeps its error for Flush
+	for _, plan := range all {
+		n := 0
+		for _, s := range plan.Steps {
+			n += len(s.Checks)
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\n", plan.ID, plan.Track, len(plan.Steps), n, plan.Title)
+	}
+	return w.Flush()
+}
+
+func (c plansCommand) show(name string) error {
+	plan, err := findPlan(name, c.model)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.writeJSON(plan)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n%s\n\ntrack   %s\n", plan.ID, plan.Title, plan.Track)
+	fmt.Fprintf(&b, "client  %s\nserver  %s\n", plan.Roles.Client, plan.Roles.Server)
+	for _, text := range plan.Preconditions {
+		fmt.Fprintf(&b, "before  %s\n", text)
+	}
+	for i := range plan.Steps {
+		s := &plan.Steps[i]
+		bonus := ""
+		if s.Optional {
+			bonus = " (optional)"
+		}
+		fmt.Fprintf(&b, "\n%s: %s%s\n  %s\n", s.ID, s.Title, bonus, s.Claim)
+		for k := range s.Checks {
+			check := &s.Checks[k]
+			fmt.Fprintf(&b, "  - %-24s %-6s %-6s %s [%s]\n", check.ID, check.Side, s.StrengthOf(check), check.Claim, strings.Join(s.RequirementsOf(check), " "))
+		}
+	}
+	_, err = fmt.Fprint(c.p.stdout, b.String())
+	return err
+}
+
+// check reads plans and the examples beside them, and says everything that is wrong, each with its place.
+func (c plansCommand) check(files []string) (int, error) {
+	code := exitFine
+	for _, file := range files {
+		src, err := os.ReadFile(file)
+		if err != nil {
+			return exitUsage, fmt.Errorf("plan: %w", err)
+		}
+		plan, err := planfile.Parse(file, src, c.model)
+		if err == nil {
+			err = checkExamples(file, src, plan)
+		}
+		if err != nil {
+			code = exitFindings
+			_, _ = fmt.Fprintln(c.p.stdout, err)
+			continue
+		}
+		_, _ = fmt.Fprintf(c.p.stdout, "%s: %s is well-formed: %d steps\n", file, plan.ID, len(plan.Steps))
+	}
+	return code, nil
+}
+
+func checkExamples(file string, src []byte, plan testplans.Plan) error {
+	name := plans.ExamplesPath(filepath.ToSlash(file))
+	text, err := os.ReadFile(filepath.FromSlash(name))
+	if errors.Is(err, os.ErrNotExist) {
+		return &planfile.Fault{File: file, Line: 1, Column: 1, Message: "no example traffic; expected it in " + name}
+	}
+	if err != nil {
+		return fmt.Errorf("examples: %w", err)
+	}
+	examples, err := planfile.Examples(name, text)
+	if err != nil {
+		return err
+	}
+	return planfile.VetExamples(file, src, plan, name, examples)
+}
+
+// coverage writes a line for each requirement and check that decides about it.
+func (c plansCommand) coverage() error {
+	all, err := builtinPlans(c.model)
+	if err != nil {
+		return err
+	}
+	w := csv.NewWriter(c.p.stdout)
+	rows := [][]string{}
+	for _, plan := range all {
+		for i := range plan.Steps {
+			s := &plan.Steps[i]
+			for k := range s.Checks {
+				check := &s.Checks[k]
+				how := "traffic"
+				if check.Attestation != nil {
+					how = "attestation"
+				}
+				for _, id := range s.RequirementsOf(check) {
+					rows = append(rows, []string{id, string(s.StrengthOf(check)), how, plan.ID, s.ID, check.ID, check.Claim})
+				}
+			}
+		}
+	}
+	slices.SortFunc(rows, slices.Compare[[]string])
+	return errors.Join(w.Write([]string{"requirement", "strength", "decided by", "plan", "step", "check", "claim"}), w.WriteAll(rows))
+}
