@@ -222,6 +222,13 @@ func (w *walk) codeExists(e, c *fhirjson.Node, b *plan, system string) {
 	display, a := w.v.terms.Code(system, c.Text())
 	switch a.Value {
 	case terminology.Unknown:
+		if fault := terminology.Shape(system, c.Text()); fault != "" {
+			w.add(finding{
+				rule: ruleCodeShape, node: c, prof: b.prof, found: quote(code{system: system, code: c.Text()}),
+				message: w.name(c) + " is not written as " + short(system) + " writes its codes: " + fault + ".", next: "Check the code for a mistyped digit.",
+			})
+			return
+		}
 		w.addOnce(system, finding{
 			rule: ruleCodeUnchecked, node: e, prof: b.prof, notChecked: true,
 			found:   system,

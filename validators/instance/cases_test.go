@@ -185,6 +185,7 @@ func runStep(t *testing.T, dir string, c *testCase, s *step, sc *score) {
 	opt.AllowComments = s.Options["allow-comments"] == true
 	opt.NoHTMLInMarkdown = s.Options["noHtmlInMarkdown"] == true
 	opt.ForbidExamples = s.Options["examples"] == false
+	opt.BundledOnly = s.Options["enforceAggregationOutsideBundles"] != false
 	opt.SkipContained = s.Options["validateContains"] == "IGNORE"
 	opt.MustResolve = s.Options["validateReference"] == "CHECK_EXISTS_AND_TYPE"
 	opt.Namespaces = []string{"http://hl7.org/fhir/us/", "http://hl7.org/fhir/uv/"} // the reference takes HL7's guides as known

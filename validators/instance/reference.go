@@ -295,7 +295,7 @@ func (w *walk) aggregation(e *fhirjson.Node, acts []*plan, l link, target *fhirj
 			where = "bundled"
 		}
 		allowed := p.targets.aggregation
-		if w.scope.bundle == nil && where == "referenced" && slices.Contains(allowed, "bundled") {
+		if w.scope.bundle == nil && where == "referenced" && slices.Contains(allowed, "bundled") && !w.v.opt.BundledOnly {
 			continue // the Bundle it may stand in is not here
 		}
 		if slices.Contains(allowed, where) || where == "bundled" && slices.Contains(allowed, "referenced") {

@@ -55,6 +55,7 @@ const (
 	ruleBindingUnchecked
 	ruleCodeUnknown
 	ruleCodeUnchecked
+	ruleCodeShape
 	ruleCodeDisplay
 	ruleSystemMissing
 	ruleSystemRelative
@@ -175,6 +176,7 @@ var rules = [numRules]validators.Rule{
 	ruleBindingUnchecked:    {ID: "binding-unchecked", Severity: info, Code: validators.CodeNotSupported, Title: "A value set is at hand to check codes against"},
 	ruleCodeUnknown:         {ID: "code-unknown", Severity: erro, Code: validators.CodeCodeInvalid, Title: "A code exists in its code system"},
 	ruleCodeUnchecked:       {ID: "code-unchecked", Severity: info, Code: validators.CodeNotSupported, Title: "A code system is at hand to check codes against"},
+	ruleCodeShape:           {ID: "code-shape", Severity: warn, Code: validators.CodeCodeInvalid, Title: "A code of a system without an offline copy has the form of its codes"},
 	ruleCodeDisplay:         {ID: "code-display", Severity: warn, Code: validators.CodeCodeInvalid, Title: "A display is the one of its code"},
 	ruleSystemMissing:       {ID: "code-system-missing", Severity: warn, Code: validators.CodeCodeInvalid, Title: "A Coding with a code names its system"},
 	ruleSystemRelative:      {ID: "code-system-relative", Severity: erro, Code: validators.CodeCodeInvalid, Title: "A code system is named by an absolute URI"},

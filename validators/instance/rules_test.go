@@ -165,6 +165,7 @@ var examples = []struct {
 	{"binding-no-code", observation, `"interpretation":[{"coding":[
 			{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation","code":"N","display":"Normal"}]}]`, `"interpretation":[{"text":"normal"}]`},
 	{"binding-unchecked", observation, `"note":`, `"method":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":"laboratory"}]},"note":`},
+	{"code-shape", observation, `"code":{"text":"weight"}`, `"code":{"coding":[{"system":"http://loinc.org","code":"29463-8"}],"text":"weight"}`},
 	{"code-unknown", observation, `"code":"laboratory","display":"Laboratory"`, `"code":"labor"`},
 	{"code-unchecked", observation, `"code":{"text":"weight"}`, `"code":{"coding":[{"system":"http://example.com/codes","code":"w"}]}`},
 	{"code-display", observation, `"display":"Laboratory"`, `"display":"Kitchen"`},

@@ -68,6 +68,9 @@ type Options struct {
 	ForbidExamples bool
 	// MustResolve makes a relative reference that leads nowhere, in the input or by the Resolver, an error.
 	MustResolve bool
+	// BundledOnly makes a reference that a profile wants within a Bundle an error in a resource that is in none. Otherwise the
+	// Bundle it may come from is given the benefit of the doubt.
+	BundledOnly bool
 	// SkipContained leaves contained resources unchecked.
 	SkipContained bool
 	// NoHTMLInMarkdown makes HTML tags in markdown an error.
