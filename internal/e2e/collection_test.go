@@ -1,0 +1,52 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"cmp"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// TestOwnCollections plays each track's collection with newman through the proxy: every request gets the answer it announces.
+func TestOwnCollections(t *testing.T) {
+	bin := cmp.Or(os.Getenv("FHIRWIRE_NEWMAN"), "newman")
+	p := start(t, "--demo")
+	// Groups come last, so the data are there when this one is.
+	for deadline := time.Now().Add(time.Minute); status(t, p.reference+"/Group/group-all-members") != http.StatusOK; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the demo's data do not come")
+		}
+	}
+	for _, track := range []string{"payer-to-payer", "provider-access", "formulary"} {
+		file := filepath.Join(t.TempDir(), track+".json")
+		out, err := exec.Command(binary, "postman", "export", "--track", track, "--base", p.proxy+"/demo-client~reference/fhir", "--out", file).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		// newman exits 1 when a test of the collection fails
+		if out, err = exec.Command(bin, "run", file, "--timeout-request", "20000", "--color", "off").CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", track, err, out)
+		}
+	}
+}
+
+func status(t *testing.T, url string) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := res.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode
+}
