@@ -19,6 +19,7 @@ import (
 	"fhirwire/internal/blobs"
 	"fhirwire/internal/live"
 	"fhirwire/internal/pipeline"
+	"fhirwire/internal/scenarios"
 	"fhirwire/internal/sqldb"
 	"fhirwire/internal/store"
 	"fhirwire/proxy/record"
@@ -80,6 +81,7 @@ type app struct {
 	recorder  *record.Recorder
 	payer     *reference.Server
 	page      *web.Server
+	scenarios *scenarios.Service
 	proxyURL  string
 	closers   []func() error
 }
@@ -225,6 +227,8 @@ func (a *app) run(ctx context.Context) error {
 	workers.Go(func() error { return a.pipeline.Run(work) })
 	recorders.Go(func() error { return a.recorder.Run(recording) })
 
+	workers.Go(func() error { a.scenarios.Run(work, a.hub); return nil })
+
 	servers, serving := errgroup.WithContext(ctx)
 	servers.Go(func() error { return a.dashboard.serve(serving, a.page.Handler(), a.logger, a.page.Close) })
 	servers.Go(func() error {
@@ -261,8 +265,12 @@ func (a *app) show(context.Context) error {
 	if err != nil {
 		return err
 	}
+	if a.scenarios, err = a.judgePlans(set); err != nil {
+		return err
+	}
 	deps := web.Deps{
 		Systems: a.store, Channels: a.store, Exchanges: a.store, Reports: a.store, Bodies: a.store, Live: a.hub, Judge: a.pipeline,
+		Scenarios: a.scenarios,
 		Validator: resourceValidator{instance.New(set, set.Terms(), instance.Options{Now: a.p.now})},
 	}
 	metrics := prometheus.NewRegistry()

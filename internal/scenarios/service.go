@@ -35,8 +35,13 @@ type Live interface {
 type Options struct {
 	// Limit bounds the exchanges of a channel that are judged, newest first; 0 means 100,000.
 	Limit int
-	// Terminology is what reports were computed with; empty means "offline".
-	Terminology string
+	// Context is what reports of a channel are computed with, which decides about steps for other versions of a guide; nil means the
+	// channel's own guides, offline.
+	Context func(*proxy.Channel) (validators.Context, error)
+}
+
+func contextOf(c *proxy.Channel) (validators.Context, error) {
+	return validators.Context{Guides: c.Options.Guides, Rules: validators.RulesVersion, Terminology: "offline"}, nil
 }
 
 // Service judges plans on demand. It is safe for concurrent use.
@@ -70,7 +75,9 @@ func New(plans []testplans.Plan, source Source, registry Registry, table checks.
 	if o.Limit <= 0 {
 		o.Limit = 100_000
 	}
-	o.Terminology = cmp.Or(o.Terminology, "offline")
+	if o.Context == nil {
+		o.Context = contextOf
+	}
 	s := &Service{plans: slices.Clone(plans), byID: map[string]int{}, source: source, registry: registry, table: table, opt: o, cache: map[key]entry{}, flying: map[key]int64{}}
 	slices.SortFunc(s.plans, func(a, b testplans.Plan) int {
 		return cmp.Or(strings.Compare(a.Track, b.Track), strings.Compare(a.Title, b.Title), strings.Compare(a.ID, b.ID))
@@ -196,9 +203,9 @@ func (s *Service) run(ctx context.Context, plan, channel string) (testplans.Run,
 	if err != nil {
 		return testplans.Run{}, fmt.Errorf("systems: %w", err)
 	}
-	run := testplans.Run{
-		Plan: plan, Channel: channel, Kind: testplans.Observed,
-		Context: validators.Context{Guides: channels[i].Options.Guides, Rules: validators.RulesVersion, Terminology: s.opt.Terminology},
+	run := testplans.Run{Plan: plan, Channel: channel, Kind: testplans.Observed}
+	if run.Context, err = s.opt.Context(channels[i]); err != nil {
+		return testplans.Run{}, fmt.Errorf("guides of channel %s: %w", channel, err)
 	}
 	for _, sys := range systems {
 		if sys.Simulated && (sys.ID == channels[i].ClientID || sys.ID == channels[i].ServerID) {

@@ -1,0 +1,25 @@
+package main
+
+import (
+	"fhirwire/internal/scenarios"
+	"fhirwire/proxy"
+	"fhirwire/testplans/checks"
+	"fhirwire/validators"
+	"fhirwire/validators/profile"
+)
+
+// judgePlans makes what judges the built-in plans over channels, in the context of which judge does the same.
+func (a *app) judgePlans(set *profile.Set) (*scenarios.Service, error) {
+	plans, err := builtinPlans(set)
+	if err != nil {
+		return nil, err
+	}
+	source := scenarios.Source{Exchanges: a.store, Reports: a.store, Bodies: a.store}
+	return scenarios.New(plans, source, a.store, checks.NewTable(set), scenarios.Options{Context: func(c *proxy.Channel) (validators.Context, error) {
+		of, err := a.lib.Set(c.Options.Guides...)
+		if err != nil {
+			return validators.Context{}, err
+		}
+		return validators.Context{Guides: of.Packages(), Rules: validators.RulesVersion, Terminology: "offline"}, nil
+	}})
+}
