@@ -14,7 +14,7 @@ import (
 func neighbours(t *testing.T) []string {
 	t.Helper()
 	var env []string
-	for name, h := range map[string]http.HandlerFunc{"TX": terminologyServer, "REGISTRY": packageRegistry} {
+	for name, h := range map[string]http.HandlerFunc{"TX": terminologyServer, "REGISTRY": packageRegistry, "DIRECTORY": endpointDirectory} {
 		s := httptest.NewServer(h)
 		t.Cleanup(s.Close)
 		env = append(env, name+"="+s.URL)
@@ -48,4 +48,20 @@ func packageRegistry(w http.ResponseWriter, r *http.Request) {
 	}
 	_ = tw.Close()
 	_ = zw.Close()
+}
+
+// endpointDirectory has one entry, and an index that leads elsewhere under /far.
+func endpointDirectory(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/directory/index.json":
+		_, _ = fmt.Fprint(w, `{"bundles":[{"file":"acme.json","url":"bundles/acme.json"}]}`)
+	case "/directory":
+		http.Redirect(w, r, "/directory/index.json", http.StatusMovedPermanently)
+	case "/directory/bundles/acme.json":
+		_, _ = fmt.Fprint(w, `{"resourceType":"Bundle","type":"collection","entry":[]}`)
+	case "/far/index.json":
+		_, _ = fmt.Fprint(w, `{"bundles":[{"file":"acme.json","url":"http://elsewhere.invalid/acme.json"}]}`)
+	default:
+		http.NotFound(w, r)
+	}
 }
