@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -314,11 +313,8 @@ func TestMatchesNeedTheirGuide(t *testing.T) {
 
 // TestGuideExamples: the guide's own requests are understood.
 func TestGuideExamples(t *testing.T) {
-	shared := os.Getenv("FHIRWIRE_SHARED")
-	if shared == "" {
-		shared = filepath.Join("..", "..", "shared")
-	}
-	found := examplesOf(t, filepath.Join(shared, "fhir-packages", "hl7.fhir.us.davinci-pdex-2.2.0.tgz"),
+
+	found := examplesOf(t, filepath.Join(sharedFolder(), "fhir-packages", "hl7.fhir.us.davinci-pdex-2.2.0.tgz"),
 		"Parameters-payer-multi-member-match-in.json", "Parameters-provider-member-match-request-001.json")
 	s, j := start(t, 0), newJudge(t)
 	for i, op := range []string{"$bulk-member-match", "$provider-member-match"} {

@@ -29,7 +29,8 @@ type newmanRun struct {
 				} `json:"url"`
 			} `json:"request"`
 			Response *struct {
-				Code int `json:"code"`
+				Code   int `json:"code"`
+				Header []struct{ Key, Value string }
 			} `json:"response"`
 		} `json:"executions"`
 	} `json:"run"`
