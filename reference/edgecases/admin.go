@@ -16,11 +16,12 @@ import (
 // AdminPath is where Admin serves.
 const AdminPath = "/admin/edges"
 
-// Admin serves the switches as JSON: GET AdminPath lists edges and switches, PUT AdminPath/{client} with a Switch turns on,
+// Admin serves the switches, to browsers as a page with forms and otherwise as JSON: GET AdminPath lists edges and switches, PUT AdminPath/{client} with a Switch turns on,
 // DELETE AdminPath/{client} turns off. It answers this machine only, and no page of another origin.
 func (s *Switches) Admin() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+AdminPath, s.list)
+	mux.HandleFunc("POST "+AdminPath, s.submit)
 	mux.HandleFunc("PUT "+AdminPath+"/{client}", s.put)
 	mux.HandleFunc("DELETE "+AdminPath+"/{client}", func(w http.ResponseWriter, r *http.Request) {
 		if !s.Clear(r.PathValue("client")) {
@@ -67,7 +68,12 @@ func local(hostport string) bool {
 	return err == nil && addr.IsLoopback()
 }
 
-func (s *Switches) list(w http.ResponseWriter, _ *http.Request) {
+func (s *Switches) list(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Vary", "Accept")
+	if wantsPage(r) {
+		s.show(w, http.StatusOK, "")
+		return
+	}
 	write(w, http.StatusOK, "application/json", struct {
 		Edges    []Description `json:"edges"`
 		Switches []Switch      `json:"switches"`

@@ -237,7 +237,7 @@ func TestAdmin(t *testing.T) {
 		{"DELETE", "/app-2", "", nil, 404, "Nothing"},
 		{"DELETE", "/app-1", "", nil, 204, ""},
 		{"GET", "", "", nil, 200, `"client":"*"`},
-		{"POST", "", "{}", nil, 405, ""},
+		{"PATCH", "", "{}", nil, 405, ""},
 	} {
 		status, body := do(tt.method, tt.path, tt.body, tt.header...)
 		if status != tt.status || !strings.Contains(body, tt.has) {
@@ -253,5 +253,61 @@ func TestAdmin(t *testing.T) {
 	w := httptest.NewRecorder()
 	if s.Admin().ServeHTTP(w, r); w.Code != 403 {
 		t.Errorf("from elsewhere: %d", w.Code)
+	}
+}
+
+func TestPage(t *testing.T) {
+	s := edgecases.New(edgecases.Options{Clock: time.Now})
+	hs := httptest.NewServer(s.Admin())
+	defer hs.Close()
+	do := func(method, form string, header ...string) (*http.Response, string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, hs.URL+edgecases.AdminPath, strings.NewReader(form))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept", "text/html,*/*;q=0.8")
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		res, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close() //nolint:errcheck // read below
+		b, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res, string(b)
+	}
+	res, body := do("GET", "")
+	if res.StatusCode != 200 || !strings.Contains(body, "Nothing.") || strings.Count(body, `type="checkbox"`) != 9 || !strings.Contains(res.Header.Get("Content-Security-Policy"), "default-src 'none'") {
+		t.Errorf("%d %v %s", res.StatusCode, res.Header, body)
+	}
+	const on = "client=%3Cb%3Eapp&edge=throttled&edge=slow-job&times=2&seconds=9"
+	if res, _ := do("POST", on, "Origin", hs.URL); res.StatusCode != 303 {
+		t.Errorf("turning on: %d", res.StatusCode)
+	}
+	if got := s.List(); len(got) != 1 || got[0].Client != "<b>app" || got[0].Times != 2 || got[0].Seconds != 9 || len(got[0].Edges) != 2 {
+		t.Errorf("on: %+v", got)
+	}
+	if _, body := do("GET", ""); !strings.Contains(body, "&lt;b&gt;app") || strings.Contains(body, "<b>app") {
+		t.Errorf("a client's name is markup: %s", body)
+	}
+	for form, status := range map[string]int{"client=a": 400, "client=a&edge=unheard-of": 400, "client=a&edge=throttled&times=x": 400} {
+		if res, body := do("POST", form, "Origin", hs.URL); res.StatusCode != status || !strings.Contains(body, "alert") {
+			t.Errorf("%s: %d", form, res.StatusCode)
+		}
+	}
+	for _, origin := range []string{"", "https://evil.example"} {
+		if res, _ := do("POST", on, "Origin", origin); res.StatusCode != 403 {
+			t.Errorf("from %q: %d", origin, res.StatusCode)
+		}
+	}
+	if res, _ := do("POST", "client=%3Cb%3Eapp&off=1", "Origin", hs.URL); res.StatusCode != 303 || len(s.List()) != 0 {
+		t.Errorf("turning off: %d, on: %v", res.StatusCode, s.List())
 	}
 }
