@@ -212,7 +212,7 @@ func whyStep(r *testplans.Result) string {
 func (s *Server) stepDetail(ctx context.Context, n *names, st *testplans.Step, j *testplans.Judgement, r *testplans.Result, step views.RunStep) (*views.StepDetail, error) {
 	d := &views.StepDetail{
 		Heading: "Step " + step.Number + ", " + st.Title, Verdict: step.Verdict, Side: string(r.Side), Claim: st.Claim, Require: requirementsOf(st),
-		Judged: "Rules " + strconv.Itoa(r.Context.Rules), Told: told(n, j.Channel, r),
+		Judged: "Rules " + strconv.Itoa(r.Context.Rules), Told: told(n, j.Channel, st, r),
 	}
 	for _, g := range r.Context.Guides {
 		d.Judged += ", " + strings.TrimPrefix(g, "hl7.fhir.us.")
@@ -250,13 +250,16 @@ func (s *Server) stepDetail(ctx context.Context, n *names, st *testplans.Step, j
 }
 
 // told says what happened, whose side and what to do, for all but a plain pass.
-func told(n *names, channel string, r *testplans.Result) *views.Notice {
+func told(n *names, channel string, st *testplans.Step, r *testplans.Result) *views.Notice {
 	t := &views.Notice{Class: "v-" + string(r.Verdict), Title: sentence(visible([]byte(clip(r.Message, 600))))}
 	switch r.Verdict {
 	case testplans.Fail:
 		t.Text = cmp.Or(n.who(channel, r.Side), "Neither side is named") + ". Each exchange below opens with its findings; send it again when it is mended, and the step is judged anew."
 	case testplans.NotShown:
 		t.Text = "Nobody is wrong. The step ticks itself when such traffic passes."
+		if attested(st) {
+			t.Text = "Nobody is wrong. Traffic cannot show it: a person who saw it has to say so, by name, with judge --attest."
+		}
 	case testplans.NotChecked:
 		t.Text = "It happened and could not be judged. It counts neither way."
 	case testplans.ToolError:
@@ -270,6 +273,11 @@ func told(n *names, channel string, r *testplans.Result) *views.Notice {
 	}
 	t.Title = cmp.Or(t.Title, verdictWord(r.Verdict))
 	return t
+}
+
+// attested reports whether a step has nothing but questions to people.
+func attested(st *testplans.Step) bool {
+	return !slices.ContainsFunc(st.Checks, func(c testplans.Check) bool { return c.Attestation == nil })
 }
 
 func exchangeHref(id string) string { return "/exchanges/" + url.PathEscape(id) }
