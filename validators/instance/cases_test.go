@@ -3,6 +3,7 @@ package instance_test
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -192,8 +193,18 @@ func runStep(t *testing.T, dir string, c *testCase, s *step, sc *score) {
 	if opt.ExtraProfiles, err = extraProfiles(dir, s); err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Resolvable) > 0 {
-		opt.Resolver = files{dir, c.Resolvable}
+	resolvable := maps.Clone(c.Resolvable)
+	for _, name := range s.Supporting {
+		var q struct{ ResourceType, URL string }
+		if b, err := os.ReadFile(filepath.Join(dir, name)); err == nil && json.Unmarshal(b, &q) == nil && q.ResourceType == "Questionnaire" {
+			if resolvable == nil {
+				resolvable = map[string]string{}
+			}
+			resolvable[q.URL] = name
+		}
+	}
+	if len(resolvable) > 0 {
+		opt.Resolver = files{dir, resolvable}
 	}
 	src, err := os.ReadFile(filepath.Join(dir, c.File))
 	if err != nil {

@@ -41,6 +41,10 @@ func (w *walk) whole(n *fhirjson.Node, typ string, base *plan) {
 	switch typ {
 	case "Bundle":
 		w.bundleRules(n, base)
+	case "Questionnaire":
+		w.questionnaireItems(n, base)
+	case "QuestionnaireResponse":
+		w.questionnaireResponse(n, base)
 	case "SearchParameter":
 		w.searchParameter(n, base)
 	case "CapabilityStatement":

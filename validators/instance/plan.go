@@ -117,7 +117,7 @@ func (v *Validator) newBase(def *profile.Profile, el *profile.Element, t profile
 	if p.shape == primitive {
 		p.prim = primKinds[t.Code]
 	}
-	if p.data == dataReference {
+	if p.data == dataReference || p.prim == primCanonical && el.Path != "Meta.profile" { // claims have checks of their own
 		p.targets = v.newTargets([]profile.Type{t})
 	}
 	p.invariants = v.invariants(nil, el, def)

@@ -2,6 +2,7 @@ package instance
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -223,6 +224,14 @@ func (w *walk) uri(e *fhirjson.Node, b *plan, s string) {
 			next: "Put the real URL in its place.",
 		})
 	}
+	if b.prim == primCanonical && b.targets != nil && len(b.targets.types) > 0 {
+		if typ := w.canonicalType(s); typ != "" && !slices.Contains(b.targets.types, typ) {
+			w.add(finding{
+				rule: ruleCanonicalTarget, node: e, prof: b.prof, expected: strings.Join(b.targets.types, ", "), found: typ,
+				message: w.name(e) + " names a " + typ + "; it takes a " + strings.Join(b.targets.types, " or ") + ".",
+			})
+		}
+	}
 	if s[0] == '#' {
 		w.local(s)
 		if b.prim == primCanonical && len(s) > 1 && !w.isContained(s[1:]) {
@@ -238,6 +247,30 @@ func (w *walk) uri(e *fhirjson.Node, b *plan, s string) {
 			message: w.name(e) + " is not an absolute URL.", expected: "an absolute URL or #id", found: brief(e),
 		})
 	}
+}
+
+// canonicalType is the type of what a canonical names, "" where it cannot be told.
+func (w *walk) canonicalType(s string) string {
+	if s[0] == '#' {
+		if t := w.contained(w.scope.root, s[1:]); t != nil {
+			return t.ResourceType()
+		}
+		return ""
+	}
+	if rest, ok := strings.CutPrefix(canonicalURL(s), "http://hl7.org/fhir/"); ok { // HL7 writes the type into its URLs
+		if i := strings.LastIndexByte(rest, '/'); i > 0 {
+			if typ := lastSegment(rest[:i]); w.v.concrete(typ) {
+				return typ
+			}
+		}
+	}
+	switch {
+	case w.v.family(s) != nil:
+		return "StructureDefinition"
+	case w.v.terms.Known(s):
+		return "ValueSet"
+	}
+	return ""
 }
 
 // exampleURL reports a URL on one of the hosts that examples use.

@@ -106,7 +106,27 @@ const (
 		"derivedFrom":"http://hl7.org/fhir/SearchParameter/individual-family","type":"string","expression":"Patient.name.family"}`
 	capabilities = `{"resourceType":"CapabilityStatement","status":"active","date":"2020-01-01","kind":"requirements","description":"x","fhirVersion":"4.0.1","format":["json"],"rest":[{"mode":"server",
 		"resource":[{"type":"Patient","searchParam":[{"name":"family","definition":"http://hl7.org/fhir/SearchParameter/individual-family","type":"string"}]}]}]}`
-	response  = `{"resourceType":"QuestionnaireResponse","questionnaire":"http://example.com/q","status":"completed"}`
+	questions = `[
+		{"linkId":"g","type":"group","item":[{"linkId":"s","type":"string","maxLength":5,"extension":[
+			{"url":"http://hl7.org/fhir/StructureDefinition/minLength","valueInteger":2},{"url":"http://hl7.org/fhir/StructureDefinition/regex","valueString":"[a-z]*"}],
+			"item":[{"linkId":"t","type":"boolean"}]}]},
+		{"linkId":"c","type":"choice","required":true,"repeats":true,"answerOption":[{"valueInteger":1},
+			{"valueInteger":2,"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/questionnaire-optionExclusive","valueBoolean":true}]}]},
+		{"linkId":"d","type":"integer"},
+		{"linkId":"e","type":"boolean","enableWhen":[{"question":"d","operator":"=","answerInteger":7}]},
+		{"linkId":"f","type":"display","text":"thanks"},
+		{"linkId":"n","type":"decimal","extension":[{"url":"http://hl7.org/fhir/StructureDefinition/maxDecimalPlaces","valueInteger":2},
+			{"url":"http://hl7.org/fhir/StructureDefinition/maxValue","valueDecimal":9}]},
+		{"linkId":"w","type":"quantity","extension":[{"url":"http://hl7.org/fhir/StructureDefinition/minValue",
+			"valueQuantity":{"value":1,"system":"http://unitsofmeasure.org","code":"kg"}}]}]`
+	questionnaire = `{"resourceType":"Questionnaire","status":"active","item":` + questions + `}`
+	answered      = `{"resourceType":"QuestionnaireResponse","contained":[{"resourceType":"Questionnaire","id":"q","status":"active","item":` + questions + `}],
+		"questionnaire":"#q","status":"completed","item":[
+		{"linkId":"g","item":[{"linkId":"s","answer":[{"valueString":"abc"}]}]},
+		{"linkId":"c","answer":[{"valueInteger":1}]},{"linkId":"d","answer":[{"valueInteger":7}]},{"linkId":"e","answer":[{"valueBoolean":true}]},
+		{"linkId":"n","answer":[{"valueDecimal":1.25}]},
+		{"linkId":"w","answer":[{"valueQuantity":{"value":70,"system":"http://unitsofmeasure.org","code":"kg"}}]}]}`
+	response  = `{"resourceType":"QuestionnaireResponse","status":"completed"}`
 	searchset = `{"resourceType":"Bundle","type":"searchset","total":2,"link":[{"relation":"self","url":"http://example.com/fhir/Coverage?x=y"}],"entry":[
 		{"fullUrl":"http://example.com/fhir/Patient/1","search":{"mode":"include"},"resource":{"resourceType":"Patient","id":"1"}},
 		{"fullUrl":"http://example.com/fhir/Organization/2","search":{"mode":"include"},"resource":{"resourceType":"Organization","id":"2","name":"P"}},
@@ -165,6 +185,31 @@ var examples = []struct {
 	{"binding-no-code", observation, `"interpretation":[{"coding":[
 			{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation","code":"N","display":"Normal"}]}]`, `"interpretation":[{"text":"normal"}]`},
 	{"binding-unchecked", observation, `"note":`, `"method":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":"laboratory"}]},"note":`},
+	{"canonical-target", response, `"status"`, `"questionnaire":"http://hl7.org/fhir/StructureDefinition/Patient","status"`},
+	{"questionnaire-unknown", response, `"status"`, `"questionnaire":"http://example.com/q","status"`},
+	{"questionnaire-item", answered, `{"linkId":"s","answer":[{"valueString":"abc"}]}`, `{"linkId":"s","answer":[{"valueString":"abc"}]},{"linkId":"zz"}`},
+	{"questionnaire-item", answered, `{"linkId":"c","answer":[{"valueInteger":1}]},{"linkId":"d","answer":[{"valueInteger":7}]}`,
+		`{"linkId":"d","answer":[{"valueInteger":7}]},{"linkId":"c","answer":[{"valueInteger":1}]}`},
+	{"questionnaire-item", answered, `"completed","item":[`, `"completed","item":[{"linkId":"s","answer":[{"valueString":"abc"}]},`},
+	{"questionnaire-required", answered, `{"linkId":"c","answer":[{"valueInteger":1}]}`, `{"linkId":"c"}`},
+	{"questionnaire-required", answered, `{"linkId":"c","answer":[{"valueInteger":1}]},{"linkId":"d","answer":[{"valueInteger":7}]}`, `{"linkId":"d","answer":[{"valueInteger":7}]}`},
+	{"questionnaire-repeats", answered, `{"valueString":"abc"}`, `{"valueString":"abc"},{"valueString":"abd"}`},
+	{"questionnaire-repeats", answered, `{"linkId":"s","answer":[{"valueString":"abc"}]}`, `{"linkId":"s","answer":[{"valueString":"abc"}]},{"linkId":"s","answer":[{"valueString":"abc"}]}`},
+	{"questionnaire-structure", answered, `{"linkId":"g","item":[{"linkId":"s","answer":[{"valueString":"abc"}]}]}`, `{"linkId":"g","answer":[{"valueBoolean":true}]}`},
+	{"questionnaire-structure", answered, `{"linkId":"s","answer":[{"valueString":"abc"}]}`, `{"linkId":"s","item":[{"linkId":"t"}]}`},
+	{"questionnaire-enabled", answered, `"valueInteger":7`, `"valueInteger":8`},
+	{"questionnaire-answer-type", answered, `"valueString":"abc"`, `"valueDate":"2020"`},
+	{"questionnaire-answer-option", answered, `"answer":[{"valueInteger":1}]`, `"answer":[{"valueInteger":3}]`},
+	{"questionnaire-answer-option", answered, `"answer":[{"valueInteger":1}]`, `"answer":[{"valueInteger":1},{"valueInteger":2}]`},
+	{"questionnaire-answer-limit", answered, `"valueString":"abc"`, `"valueString":"abcdefghij"`},
+	{"questionnaire-answer-limit", answered, `"valueString":"abc"`, `"valueString":"a"`},
+	{"questionnaire-answer-limit", answered, `"valueString":"abc"`, `"valueString":"ABC"`},
+	{"questionnaire-answer-limit", answered, `"valueQuantity":{"value":70,"system":"http://unitsofmeasure.org","code":"kg"}`, `"valueQuantity":{"value":70,"system":"http://unitsofmeasure.org","code":"g"}`},
+	{"questionnaire-answer-limit", answered, `"valueQuantity":{"value":70,"system":"http://unitsofmeasure.org","code":"kg"}`, `"valueQuantity":{"value":70,"system":"http://unitsofmeasure.org","code":"m"}`},
+	{"questionnaire-answer-limit", answered, `"valueDecimal":1.25`, `"valueDecimal":1.255`},
+	{"questionnaire-answer-limit", answered, `"valueDecimal":1.25`, `"valueDecimal":9.5`},
+	{"questionnaire-condition", questionnaire, `"question":"d","operator":"=","answerInteger":7`, `"question":"zz","operator":"=","answerInteger":7`},
+	{"questionnaire-condition", questionnaire, `"question":"d","operator":"=","answerInteger":7`, `"question":"e","operator":"=","answerInteger":7`},
 	{"code-shape", observation, `"code":{"text":"weight"}`, `"code":{"coding":[{"system":"http://loinc.org","code":"29463-8"}],"text":"weight"}`},
 	{"code-unknown", observation, `"code":"laboratory","display":"Laboratory"`, `"code":"labor"`},
 	{"code-unchecked", observation, `"code":{"text":"weight"}`, `"code":{"coding":[{"system":"http://example.com/codes","code":"w"}]}`},
@@ -198,8 +243,8 @@ var examples = []struct {
 	{"reference-ambiguous", searchset, `"entry":[`, `"entry":[{"fullUrl":"http://example.com/fhir/Patient/1","search":{"mode":"include"},"resource":{"resourceType":"Patient","id":"1",
 		"meta":{"versionId":"2"}}},`},
 	{"reference-apparent", searchset, `{"reference":"Patient/1"}`, `{"reference":"http://example.org/fhir/Patient/1"}`},
-	{"canonical-form", response, `"http://example.com/q"`, `"Questionnaire/q"`},
-	{"canonical-contained", response, `"http://example.com/q"`, `"#q"`},
+	{"canonical-form", response, `"status"`, `"questionnaire":"Questionnaire/q","status"`},
+	{"canonical-contained", response, `"status"`, `"questionnaire":"#q","status"`},
 	{"binding-max", observation, `"note":`, `"bodySite":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":"laboratory"}]},"note":`},
 	{"depth", patient, `"extension":[`, `"extension":[` + strings.Repeat(`{"url":"http://example.com/x","extension":[`, 70) + strings.Repeat(`]}`, 70) + `,`},
 	{"profile-fault", patient, `["http://example.com/p/patient"]`, `["http://example.com/p/patient","http://example.com/p/faulty"]`},
@@ -282,7 +327,7 @@ func messageIDs(r validators.Report) []string {
 
 func TestEveryRuleHasAnExample(t *testing.T) {
 	v := rulesValidator(t, instance.Options{})
-	for name, src := range map[string]string{"patient": patient, "observation": observation, "searchset": searchset, "response": response, "parameter": parameter, "capabilities": capabilities, "document": document} {
+	for name, src := range map[string]string{"patient": patient, "observation": observation, "searchset": searchset, "answered": answered, "questionnaire": questionnaire, "parameter": parameter, "capabilities": capabilities, "document": document} {
 		if !json.Valid([]byte(src)) {
 			t.Fatalf("%s is not JSON", name)
 		}
