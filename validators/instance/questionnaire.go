@@ -26,7 +26,7 @@ func (w *walk) questionnaireResponse(n *fhirjson.Node, base *plan) {
 		return
 	}
 	q := w.questionnaire(c)
-	if q == nil && !isAbsolute(c.Text()) {
+	if typ := w.canonicalType(c.Text()); q == nil && (!isAbsolute(c.Text()) || typ != "" && typ != "Questionnaire") {
 		return // said of the canonical
 	}
 	if q == nil {
