@@ -97,13 +97,17 @@ func (s *Server) runView(ctx context.Context, n *names, p *testplans.Plan, j *te
 		Moving: j.State == testplans.Evaluating, Steady: j.State == testplans.Recording, Evidence: evidenceView(j.Kind), Tally: tallyOf(j),
 		Window: views.Plural(j.Exchanges, "exchange", "exchanges"),
 	}
-	if j.Exchanges > 0 {
+	switch {
+	case whole.Verdict == testplans.ToolError && j.Exchanges == 0:
+		v.Window = "" // not read to the end
+	case j.Exchanges > 0:
 		v.Window += ", last " + s.clock(j.Last)
+	}
+	if j.Waiting > 0 {
+		v.Window += ", " + views.Count(j.Waiting) + " to check"
 	}
 	v.Say = sayRun(j, v.Verdict.Word)
 	v.Notices = s.runNotices(n, j)
-	required := views.RunGroup{Name: "Required", Note: "decide the verdict"}
-	optional := views.RunGroup{Name: "Optional", Note: "never lower the verdict"}
 	for i := range p.Steps {
 		st := &p.Steps[i]
 		r, ok := j.Step(st.ID)
@@ -111,32 +115,38 @@ func (s *Server) runView(ctx context.Context, n *names, p *testplans.Plan, j *te
 			r = testplans.Result{Step: st.ID, Claim: st.Claim, Verdict: testplans.ToolError, Message: "not judged"}
 		}
 		step := views.RunStep{
-			ID: st.ID, Number: strconv.Itoa(i + 1), Title: st.Title, Verdict: planMark(r.Verdict), Why: whyStep(&r), Exchanges: numbersOf(r.Evidence, r.EvidenceCut),
+			ID: st.ID, Number: strconv.Itoa(i + 1), Title: st.Title, Verdict: planMark(r.Verdict), Why: whyStep(st, &r), Exchanges: numbersOf(r.Evidence, r.EvidenceCut),
 			Href: runHref(p.ID, j.Channel, "step", st.ID) + "#detail", Current: st.ID == chosen,
 		}
 		if r.Verdict == testplans.Fail && !st.Optional && v.Side != "" && !strings.Contains(v.Side, "step") {
 			v.Side += ", step " + step.Number
 		}
-		if st.Optional {
-			optional.Steps = append(optional.Steps, step)
-		} else {
-			required.Steps = append(required.Steps, step)
+		group := phase(st)
+		if k := len(v.Groups); k == 0 || v.Groups[k-1].Name != group {
+			v.Groups = append(v.Groups, views.RunGroup{Name: group, Note: phaseNotes[group]})
 		}
+		last := &v.Groups[len(v.Groups)-1]
+		last.Steps = append(last.Steps, step)
 		if step.Current {
-			detail, err := s.stepDetail(ctx, n, st, j, &r, step)
+			detail, err := s.stepDetail(ctx, n, p, j, st, &r, step)
 			if err != nil {
 				return v, err
 			}
 			v.Detail = detail
 		}
 	}
-	for _, g := range []views.RunGroup{required, optional} {
-		if len(g.Steps) > 0 {
-			v.Groups = append(v.Groups, g)
-		}
-	}
 	return v, nil
 }
+
+// phase is the heading that a step stands under; steps stay in the plan's order.
+func phase(st *testplans.Step) string {
+	if st.Optional {
+		return "Optional"
+	}
+	return "Required"
+}
+
+var phaseNotes = map[string]string{"Required": "decides the verdict", "Optional": "never lowers the verdict"}
 
 // needsSomebody is the step shown unasked: the first required one that failed, else the first with evidence that is no pass,
 // else the first.
@@ -185,37 +195,53 @@ func (s *Server) runNotices(n *names, j *testplans.Judgement) []views.Notice {
 			out = append(out, views.Notice{Class: "v-none", Title: "Nothing of this scenario was recorded yet", Text: "Send the client's requests to " + ch.ClientBase(s.opts.ProxyURL) + ". The steps tick themselves, in any order."})
 		}
 	}
-	if j.Waiting > 0 {
-		out = append(out, views.Notice{Class: "v-none", Title: views.Plural(j.Waiting, "exchange waits", "exchanges wait") + " for the check of its content", Text: "Verdicts may still change."})
-	}
 	if j.Older {
 		out = append(out, views.Notice{Class: "v-not-checked", Title: "Only the newest " + views.Count(j.Exchanges) + " exchanges were judged", Text: "The channel has more, recorded before. They count neither way."})
 	}
 	return out
 }
 
+// message is why a step stands as it does, without the id of the check that decided.
+func message(st *testplans.Step, r *testplans.Result, most int) string {
+	text := r.Message
+	for i := range st.Checks {
+		if rest, ok := strings.CutPrefix(text, st.Checks[i].ID+": "); ok {
+			text = rest
+			break
+		}
+	}
+	return visible([]byte(clip(text, most)))
+}
+
 // whyStep is the one line under a step's title.
-func whyStep(r *testplans.Result) string {
-	text := sentence(visible([]byte(clip(r.Message, 240))))
+func whyStep(st *testplans.Step, r *testplans.Result) string {
+	text := message(st, r, 240)
 	switch {
 	case r.Verdict == testplans.ToolError:
 		text = "Our fault, counts for nobody: " + cmp.Or(r.Message, "judging stopped")
 	case text == "":
 		return r.Claim
 	case r.Verdict == testplans.Fail && r.Side != "":
-		text = sentence(string(r.Side)) + ": " + text
+		return sentence(string(r.Side)) + ": " + strings.TrimSuffix(text, ".")
 	}
-	return text
+	return sentence(text)
 }
 
 // stepDetail is what decided a step.
-func (s *Server) stepDetail(ctx context.Context, n *names, st *testplans.Step, j *testplans.Judgement, r *testplans.Result, step views.RunStep) (*views.StepDetail, error) {
+func (s *Server) stepDetail(ctx context.Context, n *names, p *testplans.Plan, j *testplans.Judgement, st *testplans.Step, r *testplans.Result, step views.RunStep) (*views.StepDetail, error) {
 	d := &views.StepDetail{
 		Heading: "Step " + step.Number + ", " + st.Title, Verdict: step.Verdict, Side: string(r.Side), Claim: st.Claim, Require: requirementsOf(st),
-		Judged: "Rules " + strconv.Itoa(r.Context.Rules), Told: told(n, j.Channel, st, r),
+		Told: told(n, j.Channel, st, r),
 	}
-	for _, g := range r.Context.Guides {
-		d.Judged += ", " + strings.TrimPrefix(g, "hl7.fhir.us.")
+	if r.Context.Rules > 0 {
+		d.Judged = "Rules " + strconv.Itoa(r.Context.Rules)
+	}
+	for _, g := range r.Context.Guides { // those that the plan is about: many more may be active
+		if name, version, _ := strings.Cut(g, "#"); p.Guides[name] != "" {
+			if in, err := testplans.InRange(version, p.Guides[name]); err == nil && in {
+				d.Judged += ", " + strings.TrimPrefix(name, "hl7.fhir.us.") + " " + version
+			}
+		}
 	}
 	counts := map[testplans.Verdict]int{}
 	for _, cr := range j.Checks(st.ID) {
@@ -251,7 +277,7 @@ func (s *Server) stepDetail(ctx context.Context, n *names, st *testplans.Step, j
 
 // told says what happened, whose side and what to do, for all but a plain pass.
 func told(n *names, channel string, st *testplans.Step, r *testplans.Result) *views.Notice {
-	t := &views.Notice{Class: "v-" + string(r.Verdict), Title: sentence(visible([]byte(clip(r.Message, 600))))}
+	t := &views.Notice{Class: "v-" + string(r.Verdict), Title: sentence(message(st, r, 600))}
 	switch r.Verdict {
 	case testplans.Fail:
 		t.Text = cmp.Or(n.who(channel, r.Side), "Neither side is named") + ". Each exchange below opens with its findings; send it again when it is mended, and the step is judged anew."
@@ -294,10 +320,11 @@ func (s *Server) evidenceRows(ctx context.Context, n *names, evidence []testplan
 	}
 	rows := make([]views.EvidenceRow, 0, len(evidence))
 	for _, e := range evidence {
-		row := views.EvidenceRow{Number: strconv.FormatInt(e.Number, 10), Href: exchangeHref(e.Exchange), Request: "Not stored any more"}
+		row := views.EvidenceRow{Number: strconv.FormatInt(e.Number, 10), Request: "Not stored any more"}
 		ex, err := s.deps.Exchanges.Exchange(ctx, e.Exchange)
 		switch {
 		case err == nil:
+			row.Href = exchangeHref(ex.ID)
 			r := s.row(n, ex, summaryOf(sums, ex.ID), false)
 			row.Time, row.Moment, row.Status, row.StatusClass, row.Verdict = r.Time, r.Moment, r.Status, r.StatusClass, r.Verdict
 			row.Request = strings.TrimSpace(r.What + " " + r.Context)

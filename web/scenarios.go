@@ -91,24 +91,20 @@ func planView(p *testplans.Plan) views.Plan {
 		ID: p.ID, Title: p.Title, Scenario: p.Scenario, Guides: guideRanges(p.Guides), Client: sentence(p.Roles.Client), Server: sentence(p.Roles.Server),
 		Prepare: p.Preconditions, Results: resultsHref(p.ID),
 	}
-	required := views.PlanGroup{Name: "Required"}
-	optional := views.PlanGroup{Name: "Optional", Note: "never lowers the verdict"}
-	for i, st := range p.Steps {
-		step := views.PlanStep{Number: strconv.Itoa(i + 1), Title: st.Title, Claim: st.Claim, Requirements: requirementsOf(&st)}
-		if st.Optional {
-			optional.Steps = append(optional.Steps, step)
-		} else {
-			required.Steps = append(required.Steps, step)
+	counts := map[string]int{}
+	for i := range p.Steps {
+		st := &p.Steps[i]
+		group := phase(st)
+		if k := len(v.Groups); k == 0 || v.Groups[k-1].Name != group {
+			v.Groups = append(v.Groups, views.PlanGroup{Name: group, Note: phaseNotes[group]})
 		}
+		last := &v.Groups[len(v.Groups)-1]
+		last.Steps = append(last.Steps, views.PlanStep{Number: strconv.Itoa(i + 1), Title: st.Title, Claim: st.Claim, Requirements: requirementsOf(st)})
+		counts[group]++
 	}
-	v.StepCount = views.Plural(len(required.Steps), "required step", "required steps")
-	if k := len(optional.Steps); k > 0 {
+	v.StepCount = views.Plural(counts["Required"], "required step", "required steps")
+	if k := counts["Optional"]; k > 0 {
 		v.StepCount += ", " + views.Count(k) + " optional"
-	}
-	for _, g := range []views.PlanGroup{required, optional} {
-		if len(g.Steps) > 0 {
-			v.Groups = append(v.Groups, g)
-		}
 	}
 	return v
 }

@@ -151,7 +151,7 @@ func TestHostileContentStaysText(t *testing.T) {
 	}
 
 	ctx := browser(t)
-	pages := []string{"/", "/systems", "/?filter=" + url.QueryEscape(script)}
+	pages := []string{"/", "/systems", "/scenarios", "/results", scenario + "?channel=demo-client~reference", "/?filter=" + url.QueryEscape(script)}
 	for _, e := range got[:3] {
 		for _, tab := range []string{"", "/request", "/response", "/findings", "/connection", "/changes"} {
 			pages = append(pages, "/exchanges/"+e.ID+tab)

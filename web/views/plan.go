@@ -121,7 +121,8 @@ type StepDetail struct {
 
 // EvidenceRow is an exchange that decided something.
 type EvidenceRow struct {
-	Number, Href        string
+	Number              string
+	Href                string // empty when it is not stored any more
 	Time, Moment        string
 	Request             string
 	Status, StatusClass string
