@@ -242,6 +242,11 @@ func TestGroupDiscovery(t *testing.T) {
 			t.Errorf("%s: %d, %v, want %d", query, r.status, r.ids("match"), want)
 		}
 	}
+	for _, path := range []string{allMembers, allMembers + "/_history/1", "/Group?_id=group-all-members"} {
+		if r := s.get(path); strings.Contains(r.raw, "Patient/pt-70001") || !strings.Contains(r.raw, "Patient/pt-70002") {
+			t.Errorf("ATR-03: %s shows a member who opted out", path)
+		}
+	}
 	r := s.get("/Group?identifier=7&_summary=true")
 	if strings.Contains(r.raw, `"member"`) || !strings.Contains(r.raw, "SUBSETTED") || !strings.Contains(r.raw, `"quantity":1`) {
 		t.Errorf("ATR-49: %s", r.raw)

@@ -108,6 +108,7 @@ func New(ctx context.Context, db *sqldb.DB, set *profile.Set, o Options) (*Serve
 		BulkMatcher: many.served(set),
 		Matcher:     matcher{membermatch.New(lookup{store, reg}, o.Clock, o.Match), s.auth},
 		Lists:       attribution.New(store, lookup{store, reg}, attribution.Options{Clock: o.Clock, OptedOut: optOuts.OptedOut}),
+		OptedOut:    func(ctx context.Context) (map[string]bool, error) { return optOuts.Recent(ctx, o.Clock()) },
 		Owners:      owners,
 		Client:      clientOf,
 		Member:      memberOf, Security: s.security(o.Auth),

@@ -28,15 +28,38 @@ type OptOuts struct {
 	mu   sync.Mutex
 	upTo time.Time         // what was changed until then is in by
 	by   map[string]string // Consent id to patient id
+	out  map[string]bool   // the patients of by; replaced, never changed
+	read time.Time         // when
 }
 
 // NewOptOuts makes an OptOuts that has read nothing yet.
 func NewOptOuts(src Consents) *OptOuts { return &OptOuts{src: src, by: map[string]string{}} }
 
-// Current gives the patients who are opted out now. The caller owns the set.
+// Current gives the patients who are opted out now. The set is shared: do not change it.
 func (o *OptOuts) Current(ctx context.Context) (map[string]bool, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	return o.refresh(ctx)
+}
+
+// recent is how old a set may be that only shapes what is shown.
+const recent = time.Second
+
+// Recent is Current, or what that was less than a second ago: for reads of lists, of which there may be many.
+func (o *OptOuts) Recent(ctx context.Context, now time.Time) (map[string]bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if age := now.Sub(o.read); o.out != nil && age >= 0 && age < recent {
+		return o.out, nil
+	}
+	out, err := o.refresh(ctx)
+	if err == nil {
+		o.read = now
+	}
+	return out, err
+}
+
+func (o *OptOuts) refresh(ctx context.Context) (map[string]bool, error) {
 	now := o.src.Settled()
 	f := resources.Filter{Type: "Consent", Since: o.upTo}
 	next := maps.Clone(o.by)
@@ -63,6 +86,7 @@ func (o *OptOuts) Current(ctx context.Context) (map[string]bool, error) {
 	for _, p := range next {
 		out[p] = true
 	}
+	o.out = out
 	return out, nil
 }
 

@@ -40,6 +40,8 @@ type Options struct {
 	// Lists answers the operations on attribution lists; nil: not served. Owners tells which Groups are whose; nil: all are open.
 	Lists  *attribution.Lists
 	Owners *attribution.Owners
+	// OptedOut gives the patients that no Group shows; nil: all are shown.
+	OptedOut func(context.Context) (map[string]bool, error)
 	// Client tells who makes a request, "" for nobody in particular. Nil: nobody is known.
 	Client func(context.Context) string
 	// Member tells which one patient a request's token is for, "" for any; $export is limited to that one. Nil: any.

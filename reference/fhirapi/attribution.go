@@ -152,6 +152,21 @@ func (a *API) ownJobs(c *gin.Context) {
 	c.Abort()
 }
 
+// shown leaves out of Groups the members who opted out: they are on no list that a provider sees (ATR-03).
+func (a *API) shown(ctx context.Context, found []resources.Resource) error {
+	if a.o.OptedOut == nil || len(found) == 0 || found[0].Type != "Group" {
+		return nil
+	}
+	out, err := a.o.OptedOut(ctx)
+	if err != nil || len(out) == 0 {
+		return err
+	}
+	for i := range found {
+		found[i].Body, _ = attribution.WithoutOptedOut(found[i].Body, func(patient string) bool { return out[patient] })
+	}
+	return nil
+}
+
 // withoutHidden takes from a search for Groups those that the client may not see (ATR-45).
 func (a *API) withoutHidden(ctx context.Context, q *search.Query) error {
 	if a.o.Owners == nil || q.Type != "Group" {

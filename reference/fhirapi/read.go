@@ -74,7 +74,11 @@ func (a *API) sendResource(c *gin.Context, r resources.Resource) error {
 		c.Writer.WriteHeaderNow()
 		return nil
 	}
-	body, err := a.shape(c, r)
+	one := []resources.Resource{r}
+	if err := a.shown(c.Request.Context(), one); err != nil {
+		return err
+	}
+	body, err := a.shape(c, one[0])
 	if err != nil {
 		return err
 	}

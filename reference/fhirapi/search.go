@@ -139,6 +139,9 @@ func (a *API) search(c *gin.Context, pairs []search.Pair) error {
 	if res.Next != nil {
 		b.link("next", self+sep+cursorParam+"="+place{Cursor: *res.Next, Total: b.total + 1}.encode())
 	}
+	if err := a.shown(ctx, res.Resources); err != nil {
+		return err
+	}
 	for i := range res.Resources {
 		body, err := a.subset(res.Resources[i], &q)
 		if err != nil {
