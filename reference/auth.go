@@ -70,6 +70,7 @@ func (s *Server) security(mode smartauth.Mode) func(*http.Request) fhirapi.Secur
 		return nil
 	case smartauth.Required:
 		description = "Every request needs a token, save those for discovery and for formularies."
+	case smartauth.Optional: // as above, and the default
 	}
 	return func(r *http.Request) fhirapi.Security {
 		at := s.auth.Endpoints(r)

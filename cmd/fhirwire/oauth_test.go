@@ -18,7 +18,7 @@ import (
 
 // TestTokenURLs: an assertion may name the token endpoint behind each channel to the reference payer, and no other channel's.
 func TestTokenURLs(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // of a test
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
