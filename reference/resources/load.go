@@ -45,8 +45,10 @@ type LoadOptions struct {
 }
 
 const (
-	loadChunk  = 256  // resources prepared together
-	loadCommit = 2048 // resources in a transaction
+	loadChunk = 256 // resources prepared together
+	// loadCommit is how many resources make a transaction. Their index rows are spread over the whole index, so the more there
+	// are, the fewer times each of its pages is written.
+	loadCommit = 8192
 )
 
 // prepared is a chunk on its way from the workers to the writer, in input order.

@@ -2,6 +2,7 @@ package resources
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -64,15 +65,12 @@ func (s *Store) streamRows(ctx context.Context, f Filter, patients []string, yie
 	if !f.Since.IsZero() {
 		since = " AND r.updated > ?"
 	}
-	pass := func(sql string, args []any) bool {
-		for last := int64(0); ; {
-			rs, err := s.query(ctx, s.db.Read, sql, append(slices.Clone(args), last, streamRows)...)
-			if err != nil {
-				yield(Resource{}, fmt.Errorf("read %s: %w", f.Type, err))
-				return false
-			}
+	give := func(deleted bool) func([]Resource) bool {
+		return func(rs []Resource) bool {
 			for _, r := range rs {
-				last = r.rid
+				if r.Deleted != deleted {
+					continue // changed since its number was read: for the other pass
+				}
 				at, err := s.at(ctx, r, f)
 				if err != nil {
 					yield(Resource{}, err)
@@ -82,27 +80,69 @@ func (s *Store) streamRows(ctx context.Context, f Filter, patients []string, yie
 					return false
 				}
 			}
-			if len(rs) < streamRows {
-				return true
-			}
+			return true
 		}
 	}
-	page := " AND r.rid > ? ORDER BY r.rid LIMIT ?"
-	if patients != nil {
-		page = " AND +r.rid > ? ORDER BY +r.rid LIMIT ?" // as in newPlan
-	}
-	sql, current := "SELECT "+columns+" FROM ref_resource r WHERE "+where, slices.Clone(args)
+	current := slices.Clone(args)
 	if since != "" {
 		current = append(current, f.Since.UnixMilli())
 	}
-	if !pass(sql+" AND r.deleted = 0"+since+page, current) {
-		return false
+	pass := s.pages
+	if patients != nil {
+		pass = s.listed
 	}
-	if f.Until.IsZero() {
-		return true
+	err := pass(ctx, where+" AND r.deleted = 0"+since, current, give(false))
+	if err == nil && !f.Until.IsZero() {
+		// what was there at Until and is deleted now; a pass of its own, so that both have an index
+		err = pass(ctx, where+" AND r.deleted = 1 AND r.updated > ?", append(args, f.Until.UnixMilli()), give(true))
 	}
-	// what was there at Until and is deleted now; a pass of its own, so that both have an index
-	return pass(sql+" AND r.deleted = 1 AND r.updated > ?"+page, append(args, f.Until.UnixMilli()))
+	if err != nil && !errors.Is(err, errEnough) {
+		yield(Resource{}, fmt.Errorf("read %s: %w", f.Type, err))
+	}
+	return err == nil
+}
+
+// errEnough ends a pass whose reader wants no more.
+var errEnough = errors.New("enough")
+
+// pages reads the rows of where in the order of creation, each page from where the last ended.
+func (s *Store) pages(ctx context.Context, where string, args []any, give func([]Resource) bool) error {
+	for last := int64(0); ; {
+		rs, err := s.query(ctx, s.db.Read, "SELECT "+columns+" FROM ref_resource r WHERE "+where+" AND r.rid > ? ORDER BY r.rid LIMIT ?", append(slices.Clone(args), last, streamRows)...)
+		if err != nil {
+			return err
+		}
+		if !give(rs) {
+			return errEnough
+		}
+		if len(rs) < streamRows {
+			return nil
+		}
+		last = rs[len(rs)-1].rid
+	}
+}
+
+// listed reads the rows of where by their numbers, which are found first: the index of patients has no order to page by, and a
+// page by number would look at all rows of the patients each time.
+func (s *Store) listed(ctx context.Context, where string, args []any, give func([]Resource) bool) error {
+	var rids []int64
+	if err := s.db.Read.WithContext(ctx).Raw("SELECT r.rid FROM ref_resource r WHERE "+where, args...).Scan(&rids).Error; err != nil {
+		return err
+	}
+	slices.Sort(rids)
+	for part := range slices.Chunk(rids, streamRows) {
+		for len(part) > 16 && len(part) < streamRows { // few statement shapes
+			part = append(slices.Clip(part), part[0])
+		}
+		rs, err := s.query(ctx, s.db.Read, "SELECT "+columns+" FROM ref_resource r WHERE r.rid IN ? ORDER BY r.rid", part)
+		if err != nil {
+			return err
+		}
+		if !give(rs) {
+			return errEnough
+		}
+	}
+	return nil
 }
 
 // at is the version of r that f asks for, nil for none.
