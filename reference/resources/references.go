@@ -28,8 +28,8 @@ func (s *Store) References(ctx context.Context, f Filter, types []string) iter.S
 				sql += " AND updated <= ?"
 				args = append(args, f.Until.UnixMilli())
 			}
-			var refs []Reference
-			if err := s.db.Read.WithContext(ctx).Raw(sql+" ORDER BY patient, type, rid", args...).Scan(&refs).Error; err != nil {
+			refs, err := s.scanReferences(ctx, sql+" ORDER BY patient, type, rid", args)
+			if err != nil {
 				yield(Reference{}, fmt.Errorf("references: %w", err))
 				return
 			}
@@ -40,4 +40,23 @@ func (s *Store) References(ctx context.Context, f Filter, types []string) iter.S
 			}
 		}
 	}
+}
+
+// scanReferences reads all rows before the first is used, so that no query stays open while the caller writes. gorm's own Scan would
+// cost more than the query.
+func (s *Store) scanReferences(ctx context.Context, sql string, args []any) ([]Reference, error) {
+	rows, err := s.db.Read.WithContext(ctx).Raw(sql, args...).Rows()
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err below tells what Close would
+	var out []Reference
+	for rows.Next() {
+		var r Reference
+		if err := rows.Scan(&r.Patient, &r.Type, &r.ID); err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, rows.Err()
 }
