@@ -64,6 +64,8 @@ type Select struct {
 	// Follows are relations to exchanges of earlier steps, all of which must hold, those to one step with one exchange; never by
 	// time alone.
 	Follows []Follows `yaml:"follows" json:"follows,omitempty"`
+	// Unless are relations that rule an exchange out where they all hold with one exchange of a step: a poll after a cancellation.
+	Unless []Follows `yaml:"unless" json:"unless,omitempty"`
 }
 
 // Relation is how an exchange belongs to an earlier one.

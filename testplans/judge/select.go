@@ -66,6 +66,12 @@ func (j *judging) isAttempt(ctx context.Context, s *testplans.Select, it checks.
 			return false, why, err
 		}
 	}
+	if len(s.Unless) > 0 {
+		ruledOut, why, err := j.isRelated(ctx, s.Unless, it)
+		if ruledOut || err != nil || why != "" {
+			return false, why, err
+		}
+	}
 	return j.isRelated(ctx, s.Follows, it)
 }
 

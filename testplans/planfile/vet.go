@@ -58,10 +58,15 @@ func (v *vetter) selection(at string, s *testplans.Select, attested bool) {
 	}
 	v.expr(at+"/request", s.Request)
 	v.expr(at+"/response", s.Response)
-	for i := range s.Follows {
-		f, here := &s.Follows[i], fmt.Sprintf("%s/follows/%d", at, i)
+	v.relations(at+"/follows", s.Follows)
+	v.relations(at+"/unless", s.Unless)
+}
+
+func (v *vetter) relations(at string, list []testplans.Follows) {
+	for i := range list {
+		f, here := &list[i], fmt.Sprintf("%s/%d", at, i)
 		v.follows(here, f)
-		if f.By == testplans.ByOrder && !slices.ContainsFunc(s.Follows, func(o testplans.Follows) bool { return o.Step == f.Step && o.By != testplans.ByOrder }) {
+		if f.By == testplans.ByOrder && !slices.ContainsFunc(list, func(o testplans.Follows) bool { return o.Step == f.Step && o.By != testplans.ByOrder }) {
 			v.add(v.at(here+"/by", "time alone selects nothing; expected another relation to %s as well", f.Step))
 		}
 	}
