@@ -1,7 +1,6 @@
 package bulk
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -158,7 +157,11 @@ func (r *run) unit(ctx context.Context, n int) ([]fileRow, error) {
 }
 
 func (r *run) exportType(ctx context.Context, typ string) ([]fileRow, error) {
-	seq, err := r.source(ctx, typ)
+	known, err := r.referred(ctx)
+	if err != nil {
+		return nil, err
+	}
+	seq, err := r.source(ctx, typ, known)
 	if err != nil {
 		return nil, err
 	}
@@ -167,6 +170,9 @@ func (r *run) exportType(ctx context.Context, typ string) ([]fileRow, error) {
 	var left []string
 	w := newWriter(r.dir, typ, typ, listOutput, r.m.o.LinesPerFile)
 	defer w.abandon()
+	if !slices.Contains(contextTypes, typ) { // a context type grows by what is written of it
+		seq = ahead(seq)
+	}
 	for res, err := range seq {
 		if err != nil {
 			return nil, err
@@ -184,10 +190,14 @@ func (r *run) exportType(ctx context.Context, typ string) ([]fileRow, error) {
 				return nil, fmt.Errorf("%s/%s: %w", res.Type, res.ID, err)
 			}
 		}
+		if known != nil {
+			known.add(body)
+		}
 		if err := w.line(body); err != nil {
 			return nil, err
 		}
 	}
+	r.keep(known)
 	if len(left) > 0 || len(r.held) > 0 {
 		if err := r.writeLeftOut(typ, append(left, r.held...)); err != nil {
 			return nil, err
@@ -197,7 +207,7 @@ func (r *run) exportType(ctx context.Context, typ string) ([]fileRow, error) {
 }
 
 // source is what the export holds of a type, section 2.5 of the requirements: restrict to members, then to patient, type, time and filter.
-func (r *run) source(ctx context.Context, typ string) (iter.Seq2[resources.Resource, error], error) {
+func (r *run) source(ctx context.Context, typ string, known *referred) (iter.Seq2[resources.Resource, error], error) {
 	m, o := r.m, r.order
 	f := resources.Filter{Type: typ, Since: o.Since, Until: r.until}
 	if !o.Until.IsZero() && o.Until.Before(r.until) {
@@ -229,7 +239,7 @@ func (r *run) source(ctx context.Context, typ string) (iter.Seq2[resources.Resou
 		f.Patients = patients
 		return m.store.ReferringTo(ctx, param, f), nil
 	case slices.Contains(contextTypes, typ):
-		return r.context(ctx, f), nil
+		return r.context(ctx, f, known), nil
 	case all:
 		f.InCompartment = true
 	default:
@@ -373,65 +383,6 @@ func (r *run) filtered(ctx context.Context, f resources.Filter) iter.Seq2[resour
 					page.After = *res.Next
 				}
 			}
-		}
-	}
-}
-
-// context finds the resources of a context type that the files written so far refer to, and those that these refer to in turn
-// (an Organization's parent). Reading the files again needs no state, so it works behind a checkpoint too.
-func (r *run) context(ctx context.Context, f resources.Filter) iter.Seq2[resources.Resource, error] {
-	return func(yield func(resources.Resource, error) bool) {
-		found := map[string]bool{}
-		var todo []string
-		collect := func(body []byte) {
-			eachReference(body, f.Type, func(id string) {
-				if !found[id] {
-					id = strings.Clone(id)
-					found[id] = true
-					todo = append(todo, id)
-				}
-			})
-		}
-		if err := r.eachWritten(ctx, collect); err != nil {
-			yield(resources.Resource{}, err)
-			return
-		}
-		for len(todo) > 0 {
-			slices.Sort(todo)
-			batch := todo
-			todo = nil
-			for part := range slices.Chunk(batch, 200) {
-				rs, err := r.m.store.Fetch(ctx, f.Type, part)
-				if err != nil {
-					yield(resources.Resource{}, err)
-					return
-				}
-				for _, res := range rs {
-					collect(res.Body)
-					if !f.Since.IsZero() && !res.Updated.After(f.Since) || res.Updated.After(f.Until) {
-						continue
-					}
-					if !yield(res, nil) {
-						return
-					}
-				}
-			}
-		}
-	}
-}
-
-// eachReference finds literal references to a type in JSON text. It looks at bytes: a parse of a million resources for five
-// kinds of reference would cost more than the export.
-func eachReference(body []byte, typ string, found func(id string)) {
-	mark := []byte(`"reference":"` + typ + `/`)
-	for {
-		i := bytes.Index(body, mark)
-		if i < 0 {
-			return
-		}
-		body = body[i+len(mark):]
-		if end := bytes.IndexAny(body, `"/`); end > 0 {
-			found(string(body[:end]))
 		}
 	}
 }

@@ -85,6 +85,8 @@ type Manager struct {
 	mu      sync.Mutex
 	turn    []string                      // jobs waiting for a worker, guarded by mu
 	running map[string]context.CancelFunc // guarded by mu
+	// referred is what running jobs remember between units, guarded by mu.
+	referred map[string]*referred
 }
 
 const maxAttempts = 3
@@ -147,7 +149,7 @@ func New(ctx context.Context, db *sqldb.DB, store *resources.Store, reg *search.
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("folder of exports: %w", err)
 	}
-	return &Manager{db: db, store: store, reg: reg, o: o, wake: make(chan struct{}, 1), running: map[string]context.CancelFunc{}}, nil
+	return &Manager{db: db, store: store, reg: reg, o: o, wake: make(chan struct{}, 1), running: map[string]context.CancelFunc{}, referred: map[string]*referred{}}, nil
 }
 
 // Kickoff accepts an export and returns the job's id; the job is stored when it returns (OPS-01). A refusal is a
@@ -466,6 +468,9 @@ func (m *Manager) Cancel(ctx context.Context, id string) error {
 }
 
 func (m *Manager) remove(ctx context.Context, id string) error {
+	m.mu.Lock()
+	delete(m.referred, id)
+	m.mu.Unlock()
 	err := m.db.Write.WithContext(ctx).Exec("DELETE FROM ref_export_file WHERE job = ?", id).Error
 	return errors.Join(err, os.RemoveAll(filepath.Join(m.o.Dir, id)))
 }
