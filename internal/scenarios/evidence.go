@@ -50,7 +50,6 @@ const page = 500
 // it saw is in tally once the sequence ended. Exchanges that no step asks for are counted and not loaded.
 func (s Source) Evidence(ctx context.Context, plan testplans.Plan, channel string, limit int, tally *Tally) iter.Seq2[checks.Item, error] {
 	filter := proxy.Filter{Terms: []proxy.Term{{Key: proxy.KeyChannel, Op: proxy.OpEq, Values: []string{channel}}}}
-	reports := usesFindings(plan)
 	return func(yield func(checks.Item, error) bool) {
 		before := int64(0)
 		for tally.Exchanges < limit {
@@ -73,10 +72,11 @@ func (s Source) Evidence(ctx context.Context, plan testplans.Plan, channel strin
 				if !done {
 					tally.Waiting++
 				}
-				if !asked(plan, brief) {
+				wanted, report := asked(plan, brief)
+				if !wanted {
 					continue
 				}
-				item, err := s.item(ctx, brief.ID, reports && done)
+				item, err := s.item(ctx, brief.ID, report && done)
 				if !yield(item, err) || err != nil {
 					return
 				}
@@ -122,20 +122,17 @@ func (s Source) item(ctx context.Context, id string, report bool) (checks.Item, 
 	return item, nil
 }
 
-// usesFindings reports whether a check asks for reports, which are large.
-func usesFindings(plan testplans.Plan) bool {
-	for _, s := range plan.Steps {
-		if slices.ContainsFunc(s.Checks, func(c testplans.Check) bool { return c.Findings != nil }) {
-			return true
-		}
-	}
-	return false
-}
-
-// asked reports whether a step may select e. The judge decides; this only keeps what cannot matter from being loaded.
-func asked(plan testplans.Plan, e *proxy.Exchange) bool {
+// asked reports whether a step may select e, and whether one with a check of findings may: reports are large. The judge decides;
+// this only keeps what cannot matter from being loaded.
+func asked(plan testplans.Plan, e *proxy.Exchange) (wanted, report bool) {
 	one := func(list []string, v string) bool { return len(list) == 0 || slices.Contains(list, v) }
-	return slices.ContainsFunc(plan.Steps, func(s testplans.Step) bool {
-		return one(s.Select.Kind, string(e.Interaction.Kind)) && one(s.Select.Operation, e.Interaction.Operation) && one(s.Select.Method, e.Request.Method)
-	})
+	for i := range plan.Steps {
+		s := &plan.Steps[i]
+		if !one(s.Select.Kind, string(e.Interaction.Kind)) || !one(s.Select.Operation, e.Interaction.Operation) || !one(s.Select.Method, e.Request.Method) {
+			continue
+		}
+		wanted = true
+		report = report || slices.ContainsFunc(s.Checks, func(c testplans.Check) bool { return c.Findings != nil })
+	}
+	return wanted, report
 }
