@@ -8,7 +8,7 @@ import (
 	"fhirwire/validators"
 )
 
-// Document is a parsed input. It is not safe for concurrent use while Tag is written; reading is.
+// Document is a parsed input. Reading it is safe for concurrent use once a Position was asked for.
 type Document struct {
 	src      []byte
 	root     *Node
@@ -16,9 +16,10 @@ type Document struct {
 	base     validators.Position
 	lines    []int32
 	arena    [][]Node
-	used     int    // nodes handed out of the last chunk in use
-	chunk    int    // index of the chunk in use
-	typeName string // of the root, which every expression starts with
+	used     int     // nodes handed out of the last chunk in use
+	chunk    int     // index of the chunk in use
+	last     []*Node // the scanner's, kept for its memory
+	typeName string  // of the root, which every expression starts with
 }
 
 // Problem is a fault of form that Parse met.
@@ -137,6 +138,6 @@ func (d *Document) Release() {
 	if cap(d.lines) > 1<<14 {
 		d.lines = nil
 	}
-	*d = Document{arena: d.arena, problems: d.problems[:0], lines: d.lines[:0]}
+	*d = Document{arena: d.arena, last: d.last[:0], problems: d.problems[:0], lines: d.lines[:0]}
 	pool.Put(d)
 }

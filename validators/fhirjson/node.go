@@ -26,20 +26,16 @@ func (k Kind) String() string {
 	return [...]string{"null", "boolean", "number", "string", "array", "object"}[k]
 }
 
-// Node is one JSON value in a Document. Nodes are read-only but for Tag and live as long as their Document.
+// Node is one JSON value in a Document. Nodes are read-only and live as long as their Document.
 type Node struct {
 	doc                       *Document
-	parent, first, last, next *Node
-	twin                      *Node
+	parent, first, next, twin *Node
 	key                       string
 	start, end                int32
 	keyStart                  int32
 	index, count              int32
 	kind                      Kind
 	escaped, quoted, repeated bool
-
-	// Tag is scratch space for the one engine that walks the tree: an index into its own tables. Zero after Parse.
-	Tag int32
 }
 
 // Doc is the document the node is in.

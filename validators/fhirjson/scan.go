@@ -38,7 +38,10 @@ func ParseAt(src []byte, base validators.Position, limits Limits) *Document {
 		s.fatal(ProblemSize, 0, "the input is larger than 2 GiB")
 		return d
 	}
+	s.last = append(d.last[:0], nil)
 	s.document()
+	clear(s.last)
+	d.last = s.last
 	return d
 }
 
@@ -50,6 +53,7 @@ type scanner struct {
 	nodes  int
 	failed bool
 	limits Limits
+	last   []*Node                    // the last child so far of each open object and array
 	wide   map[*Node]map[string]*Node // objects with too many members to compare each with each
 }
 
@@ -148,12 +152,12 @@ func (s *scanner) node(parent *Node, key string, keyStart int) *Node {
 	if parent != nil {
 		n.index = parent.count
 		parent.count++
-		if parent.last == nil {
+		if last := s.last[s.depth]; last == nil {
 			parent.first = n
 		} else {
-			parent.last.next = n
+			last.next = n
 		}
-		parent.last = n
+		s.last[s.depth] = n
 	}
 	return n
 }
@@ -181,6 +185,11 @@ func (s *scanner) enter() bool {
 	if s.depth++; s.depth > s.limits.Depth {
 		s.fatal(ProblemDepth, s.pos, "nested more than %d levels deep", s.limits.Depth)
 		return false
+	}
+	if s.depth < len(s.last) {
+		s.last[s.depth] = nil
+	} else {
+		s.last = append(s.last, nil)
 	}
 	return true
 }
