@@ -90,7 +90,7 @@ func TestBulkMemberMatch(t *testing.T) {
 	s, j := start(t, 0), newJudge(t)
 	far := "2099-01-01"
 	body := bundles(odalys.bundle(hrexConsent("regular", far)), stranger.bundle(hrexConsent("regular", far)), pell.bundle(hrexConsent("regular", "2021-01-01")),
-		lucian.bundle(hrexConsent("sensitive", far)))
+		lucian.bundle(hrexConsent("sensitive", far)), teodora.bundle(hrexConsent("regular", far)))
 	kick := s.do(http.MethodPost, "/Group/$bulk-member-match", body, "Content-Type", "application/fhir+json", "Prefer", "respond-async")
 	if kick.status != 202 {
 		t.Fatalf("%d %s", kick.status, kick.raw)
@@ -107,7 +107,7 @@ func TestBulkMemberMatch(t *testing.T) {
 		}
 	}
 	groups := s.matchGroups(m)
-	for code, want := range map[string]string{"match": "#m1=Patient/pt-90417", "nomatch": "#m2=#m2", "consentconstraint": "#m4=#m4 #m5=#m5"} {
+	for code, want := range map[string]string{"match": "#m1=Patient/pt-90417", "nomatch": "#m2=#m2", "consentconstraint": "#m3=#m3 #m4=#m4 #m5=#m5"} {
 		if got := who(groups[code]); got != want {
 			t.Errorf("%s: %s, want %s", code, got, want)
 		}
@@ -313,7 +313,6 @@ func TestMatchesNeedTheirGuide(t *testing.T) {
 
 // TestGuideExamples: the guide's own requests are understood.
 func TestGuideExamples(t *testing.T) {
-
 	found := examplesOf(t, filepath.Join(sharedFolder(), "fhir-packages", "hl7.fhir.us.davinci-pdex-2.2.0.tgz"),
 		"Parameters-payer-multi-member-match-in.json", "Parameters-provider-member-match-request-001.json")
 	s, j := start(t, 0), newJudge(t)

@@ -63,6 +63,8 @@ func (s *shelf) Search(_ context.Context, typ, param, value string) ([][]byte, e
 	if !ok {
 		number = value
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var out [][]byte
 	for key, r := range s.current {
 		needle := `"value":"` + number + `"`
@@ -115,7 +117,11 @@ func fill(t *testing.T) (*shelf, *Lists) {
 	s.put(t, "Coverage", "c1", `,"status":"active","identifier":[{"value":"card1"}],"beneficiary":{"reference":"Patient/p1"}`)
 	s.put(t, "Practitioner", "d1", `,"identifier":[{"value":"npi1"}]`)
 	s.put(t, "Group", "g", `,"x":[1,2],"extension":[{"url":"urn:other","valueCode":"k"},{"url":"`+extContract+`","valuePeriod":{"start":"2026-01-01","end":"2026-12-31"}}],"member":[{"entity":{"reference":"Patient/p2"},"period":{"start":"2025-01-01"}}]`)
-	return s, New(s, s, Options{Clock: func() time.Time { return s.at }})
+	return s, New(s, s, Options{Clock: func() time.Time {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.at
+	}})
 }
 
 // TestEditKeepsTheRest: what an operation does not concern is as it was, byte for byte.
@@ -260,7 +266,7 @@ func TestOwners(t *testing.T) {
 	status := func(group, client string) int {
 		t.Helper()
 		err := o.Check(t.Context(), group, client)
-		if r, ok := errors.AsType[*Refusal](err); ok {
+		if r, ok := errors.AsType[*RefusedError](err); ok {
 			return r.Status
 		}
 		if err != nil {
@@ -298,7 +304,7 @@ func FuzzReadInput(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		in, err := readInput(body, "http://x", addParams)
 		if err != nil {
-			if _, ok := errors.AsType[*Refusal](err); !ok {
+			if _, ok := errors.AsType[*RefusedError](err); !ok {
 				t.Fatalf("no refusal: %v", err)
 			}
 			return

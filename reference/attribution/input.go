@@ -45,7 +45,7 @@ type input struct {
 }
 
 func bad(status int, code, expression, format string, args ...any) error {
-	return &Refusal{Status: status, Code: code, Text: fmt.Sprintf(format, args...), Expression: expression}
+	return &RefusedError{Status: status, Code: code, Text: fmt.Sprintf(format, args...), Expression: expression}
 }
 
 // readInput reads a body. What is no Parameters is 400; a parameter of the right name that holds nothing of use is 422. Others

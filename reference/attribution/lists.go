@@ -48,18 +48,18 @@ func New(store Store, lookup Lookup, o Options) *Lists {
 	return &Lists{store: store, lookup: lookup, o: o}
 }
 
-// Refusal is an answer that is no success. Code is from FHIR's IssueType.
-type Refusal struct {
+// RefusedError is an answer that is no success. Code is from FHIR's IssueType.
+type RefusedError struct {
 	Status     int
 	Code       string
 	Text       string
 	Expression string
 }
 
-func (r *Refusal) Error() string { return r.Text }
+func (r *RefusedError) Error() string { return r.Text }
 
 func refuse(status int, code, format string, args ...any) error {
-	return &Refusal{Status: status, Code: code, Text: fmt.Sprintf(format, args...)}
+	return &RefusedError{Status: status, Code: code, Text: fmt.Sprintf(format, args...)}
 }
 
 // Done tells about an edit.

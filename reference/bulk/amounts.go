@@ -2,6 +2,7 @@ package bulk
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"fhirwire/validators/fhirjson"
@@ -71,15 +72,7 @@ func appendPlain(b []byte, o *fhirjson.Node, drop ...string) []byte {
 	return closeObject(b)
 }
 
-func named(key string, drop []string) bool {
-	key = strings.TrimPrefix(key, "_")
-	for _, d := range drop {
-		if key == d {
-			return true
-		}
-	}
-	return false
-}
+func named(key string, drop []string) bool { return slices.Contains(drop, strings.TrimPrefix(key, "_")) }
 
 // appendObject writes a member that is an object; one that is empty then is left out, as FHIR has no empty objects.
 func appendObject(b []byte, m *fhirjson.Node, drop ...string) []byte {

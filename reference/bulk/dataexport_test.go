@@ -141,15 +141,23 @@ func TestTooManyJobsOfAClient(t *testing.T) {
 func TestWithoutAmounts(t *testing.T) {
 	for _, tt := range []struct{ name, in, want string }{
 		{"nothing to do", `{"resourceType":"ExplanationOfBenefit","id":"1","use":"claim"}`, `{"resourceType":"ExplanationOfBenefit","id":"1","use":"claim"}`},
-		{"top", `{"id":"1","total":[{"amount":{"value":1}}],"_total":[null],"payment":{"type":{"text":"x"},"amount":{"value":1}},"benefitBalance":[{"category":{"text":"c"},"financial":[{"allowedMoney":{}}]},{"financial":[]}]}`,
-			`{"id":"1","payment":{"type":{"text":"x"}},"benefitBalance":[{"category":{"text":"c"}}]}`},
+		{
+			"top", `{"id":"1","total":[{"amount":{"value":1}}],"_total":[null],"payment":{"type":{"text":"x"},"amount":{"value":1}},"benefitBalance":[{"category":{"text":"c"},"financial":[{"allowedMoney":{}}]},{"financial":[]}]}`,
+			`{"id":"1","payment":{"type":{"text":"x"}},"benefitBalance":[{"category":{"text":"c"}}]}`,
+		},
 		{"what is empty goes", `{"id":"1","payment":{"amount":{"value":1}},"adjudication":[{"category":{"text":"a"},"amount":{"value":1}}]}`, `{"id":"1"}`},
-		{"adjudication", `{"adjudication":[{"category":{"text":"a"},"amount":{"value":1},"reason":{"text":"r"}},{"category":{"text":"b"},"value":3}]}`,
-			`{"adjudication":[{"category":{"text":"a"},"reason":{"text":"r"}},{"category":{"text":"b"},"value":3}]}`},
-		{"items to any depth", `{"item":[{"sequence":1,"unitPrice":{},"net":{},"adjudication":[{"category":{},"amount":{}}],"detail":[{"sequence":2,"net":{},"subDetail":[{"sequence":3,"unitPrice":{},"adjudication":[{"amount":{}}]}]}]}],"addItem":[{"net":{},"quantity":{"value":1}}]}`,
-			`{"item":[{"sequence":1,"detail":[{"sequence":2,"subDetail":[{"sequence":3}]}]}],"addItem":[{"quantity":{"value":1}}]}`},
-		{"profiles", `{"meta":{"versionId":"1","profile":["` + carin + `Pharmacy|2.0.0","http://x/y","` + carin + `Oral-Basis"]}}`,
-			`{"meta":{"versionId":"1","profile":["` + carin + `Pharmacy-Basis","http://x/y","` + carin + `Oral-Basis"]}}`},
+		{
+			"adjudication", `{"adjudication":[{"category":{"text":"a"},"amount":{"value":1},"reason":{"text":"r"}},{"category":{"text":"b"},"value":3}]}`,
+			`{"adjudication":[{"category":{"text":"a"},"reason":{"text":"r"}},{"category":{"text":"b"},"value":3}]}`,
+		},
+		{
+			"items to any depth", `{"item":[{"sequence":1,"unitPrice":{},"net":{},"adjudication":[{"category":{},"amount":{}}],"detail":[{"sequence":2,"net":{},"subDetail":[{"sequence":3,"unitPrice":{},"adjudication":[{"amount":{}}]}]}]}],"addItem":[{"net":{},"quantity":{"value":1}}]}`,
+			`{"item":[{"sequence":1,"detail":[{"sequence":2,"subDetail":[{"sequence":3}]}]}],"addItem":[{"quantity":{"value":1}}]}`,
+		},
+		{
+			"profiles", `{"meta":{"versionId":"1","profile":["` + carin + `Pharmacy|2.0.0","http://x/y","` + carin + `Oral-Basis"]}}`,
+			`{"meta":{"versionId":"1","profile":["` + carin + `Pharmacy-Basis","http://x/y","` + carin + `Oral-Basis"]}}`,
+		},
 	} {
 		doc := fhirjson.Parse([]byte(tt.in))
 		if got := string(withoutAmounts(doc.Root())); got != tt.want {

@@ -35,7 +35,7 @@ func (a *API) listOperations() map[string]func(*gin.Context) error {
 
 // refused turns what the attribution lists refuse into an answer.
 func refused(err error) error {
-	if r, ok := errors.AsType[*attribution.Refusal](err); ok {
+	if r, ok := errors.AsType[*attribution.RefusedError](err); ok {
 		return &failure{status: r.Status, code: r.Code, text: r.Text, expression: r.Expression}
 	}
 	return err
