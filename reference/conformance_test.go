@@ -201,10 +201,10 @@ func TestThreeMethodsGiveTheSame(t *testing.T) {
 	patients, targets := 0, map[string]bool{}
 	for id, res := range everything {
 		typ, _, _ := strings.Cut(id, "/")
-		switch {
-		case typ == "Patient":
+		switch typ {
+		case "Patient":
 			patients++
-		case typ == "Provenance":
+		case "Provenance":
 			agents := string(mustJSON(t, res["agent"]))
 			if !strings.Contains(agents, `"transmitter"`) || !strings.Contains(agents, `"Organization/`+synth.PayerID+`"`) {
 				t.Errorf("%s names no transmitter: %s", id, agents)

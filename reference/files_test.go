@@ -53,8 +53,13 @@ func TestFiles(t *testing.T) {
 		has  string
 	}
 	want := []place{
-		{"a.ndjson", 1, "", `"a"`}, {"a.ndjson", 3, "", `"b"`}, {"b.json", 3, "", `"c"`}, {"c.json", 2, "", `"d"`},
-		{"c.json", 3, "2", `"Organization/d"`}, {"f.json", 1, "", "broken"}, {"e.jsonl", 1, "", `"e"`},
+		{"a.ndjson", 1, "", `"a"`},
+		{"a.ndjson", 3, "", `"b"`},
+		{"b.json", 3, "", `"c"`},
+		{"c.json", 2, "", `"d"`},
+		{"c.json", 3, "2", `"Organization/d"`},
+		{"f.json", 1, "", "broken"},
+		{"e.jsonl", 1, "", `"e"`},
 	}
 	var got []resources.Incoming
 	for in, err := range reference.Files([]string{dir}) {
@@ -72,7 +77,10 @@ func TestFiles(t *testing.T) {
 			t.Errorf("%d: %s:%d id %q %s, want %+v", i, g.Source, g.Line, g.ID, g.Body, w)
 		}
 	}
-	for range reference.Files([]string{dir}) {
+	for _, err := range reference.Files([]string{dir}) {
+		if err != nil {
+			t.Error(err)
+		}
 		break // stopping early is fine
 	}
 	if err := reference.CheckFiles([]string{dir, filepath.Join(dir, "nowhere"), t.TempDir()}); err == nil ||

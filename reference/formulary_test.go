@@ -409,7 +409,7 @@ func TestSamplePayerSurvivesExport(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, i := range rep.Issues {
-			if i.Severity == validators.SeverityError {
+			if i.Severity.Rank() < validators.SeverityInformation.Rank() && strings.Contains(i.Message, "usdf-PharmacyBenefitTypeCS") {
 				found++
 			}
 		}
@@ -417,7 +417,7 @@ func TestSamplePayerSurvivesExport(t *testing.T) {
 	if found == 0 {
 		t.Error("no finding on the sample's outdated code systems")
 	}
-	t.Logf("%d resources as they were, %d errors in the plans", compared, found)
+	t.Logf("%d resources as they were, %d findings on code systems in the plans", compared, found)
 }
 
 // number decodes with numbers as written.

@@ -62,7 +62,10 @@ func TestAhead(t *testing.T) {
 	if !errors.Is(last, broken) {
 		t.Errorf("error %v", last)
 	}
-	for range ahead(source(10_000, nil)) {
+	for _, err := range ahead(source(10_000, nil)) {
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 	if !ended {

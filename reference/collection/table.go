@@ -99,8 +99,8 @@ func refused(r Request, status int) Request {
 	return r
 }
 
-func post(folder, name, path, body string, status int, headers ...Header) Request {
-	return Request{Folder: folder, Name: name, Method: "POST", Path: path, Body: body, Status: status, Headers: append([]Header{sends}, headers...)}
+func post(folder, name, path, body string, status int) Request {
+	return Request{Folder: folder, Name: name, Method: "POST", Path: path, Body: body, Status: status, Headers: []Header{sends}}
 }
 
 // export is a kick-off with what follows it: polls, the first file, and the end.
@@ -124,11 +124,11 @@ func payerToPayer() []Request {
 	matchPath := "/Patient/$member-match"
 	out := []Request{
 		get("Discovery", "Capability statement", "/metadata"),
-		post(match, "One member matches", matchPath, memberMatch("Brannigan-Reyes", "Odalys", "female", "1979-04-18", "CM-778812", "regular"), 200),
-		post(match, "Nobody matches", matchPath, memberMatch("Vossberg", "Imre", "male", "1963-07-30", "CM-000000", "regular"), 422),
-		post(match, "Several match", matchPath, memberMatch("Castellane", "R", "male", "1988-11-02", "CM-640020", "regular"), 422),
-		post(match, "The consent cannot be kept", matchPath, memberMatch("Quillfeather", "Teodora", "female", "1991-01-25", "CM-515151", "regular"), 422),
-		post(match, "The member has opted out", matchPath, memberMatch("Ashdown", "Lucian", "male", "1969-09-09", "CM-700010", "regular"), 422),
+		post(match, "One member matches", matchPath, memberMatch("Brannigan-Reyes", "Odalys", "female", "1979-04-18", "CM-778812"), 200),
+		post(match, "Nobody matches", matchPath, memberMatch("Vossberg", "Imre", "male", "1963-07-30", "CM-000000"), 422),
+		post(match, "Several match", matchPath, memberMatch("Castellane", "R", "male", "1988-11-02", "CM-640020"), 422),
+		post(match, "The consent cannot be kept", matchPath, memberMatch("Quillfeather", "Teodora", "female", "1991-01-25", "CM-515151"), 422),
+		post(match, "The member has opted out", matchPath, memberMatch("Ashdown", "Lucian", "male", "1969-09-09", "CM-700010"), 422),
 		post(match, "Nothing to match", matchPath, `{"resourceType":"Parameters"}`, 422),
 		post(match, "No resource at all", matchPath, `{`, 400),
 		get("Discovery", "Patient by the identifier of the match", "/Patient?identifier="+synth.UMBSystem+"%7Ccmu-90417"),
@@ -150,7 +150,7 @@ func payerToPayer() []Request {
 }
 
 // memberMatch is a $member-match request. Its consent permits the whole year of every demo.
-func memberMatch(family, given, gender, born, subscriber, policy string) string {
+func memberMatch(family, given, gender, born, subscriber string) string {
 	return fmt.Sprintf(`{
   "resourceType": "Parameters",
   "parameter": [
@@ -166,7 +166,7 @@ func memberMatch(family, given, gender, born, subscriber, policy string) string 
       "patient": {"reference": "Patient/member"},
       "performer": [{"reference": "Patient/member"}],
       "sourceReference": {"reference": "http://newplan.example/DocumentReference/consent"},
-      "policy": [{"uri": "http://hl7.org/fhir/us/davinci-hrex/StructureDefinition-hrex-consent.html#%s"}],
+      "policy": [{"uri": "http://hl7.org/fhir/us/davinci-hrex/StructureDefinition-hrex-consent.html#regular"}],
       "provision": {
         "type": "permit", "period": {"start": "2022-01-01", "end": "2099-12-31"},
         "actor": [
@@ -187,7 +187,7 @@ func memberMatch(family, given, gender, born, subscriber, policy string) string 
       "payor": [{"display": "New plan"}]
     }}
   ]
-}`, family, given, gender, born, policy, synth.PayerNPI, subscriber, synth.PayerName)
+}`, family, given, gender, born, synth.PayerNPI, subscriber, synth.PayerName)
 }
 
 func providerAccess() []Request {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -12,6 +13,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,13 +26,16 @@ func main() {
 	run := flag.Bool("run", false, "run the tests and print the table with their results")
 	root := flag.String("root", ".", "folder of the module")
 	flag.Parse()
-	if err := work(*root, *check, *run, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, err) //nolint:forbidigo // a command's own error
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt) //nolint:forbidigo // a command's own context
+	err := work(ctx, *root, *check, *run, os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func work(root string, check, run bool, out io.Writer) error {
+func work(ctx context.Context, root string, check, run bool, out io.Writer) error {
 	shared := cmp.Or(os.Getenv("FHIRWIRE_SHARED"), filepath.Join(root, "..", "shared")) //nolint:forbidigo // a command's own environment
 	dir := filepath.Join(shared, "spec")
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
@@ -51,7 +56,7 @@ func work(root string, check, run bool, out io.Writer) error {
 	}
 	t := build(all, cited, rules)
 	if run {
-		results, err := runTests(root, t.tests())
+		results, err := runTests(ctx, root, t.tests())
 		if err != nil {
 			return err
 		}
@@ -184,7 +189,7 @@ func (r *row) cell(results map[citation]string) string {
 }
 
 // runTests runs the packages of the tests and gives each test's result.
-func runTests(root string, tests []citation) (map[citation]string, error) {
+func runTests(ctx context.Context, root string, tests []citation) (map[citation]string, error) {
 	var pkgs []string
 	byPath := map[string]string{}
 	for _, t := range tests {
@@ -193,7 +198,7 @@ func runTests(root string, tests []citation) (map[citation]string, error) {
 			byPath["fhirwire/"+strings.TrimPrefix(t.pkg, "./")] = t.pkg
 		}
 	}
-	cmd := exec.Command("go", append([]string{"test", "-json"}, pkgs...)...)
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, pkgs...)...)
 	cmd.Dir = root
 	cmd.Stderr = os.Stderr
 	stdout, err := cmd.StdoutPipe()

@@ -234,7 +234,7 @@ func TestHealthHistoryProfiles(t *testing.T) {
 		"us-core-practitioner", "us-core-practitionerrole", "us-core-procedure", "us-core-implantable-device", "pdex-device",
 		"us-core-diagnosticreport-lab", "us-core-diagnosticreport-note", "us-core-documentreference", "pdex-medicationdispense",
 		"us-core-observation-lab", "us-core-smokingstatus", "us-core-pulse-oximetry", "pediatric-bmi-for-age", "pediatric-weight-for-height",
-		"head-occipital-frontal-circumference-percentile", "bp", "bodyweight", "bodyheight", "heartrate", "hrex-coverage", "pdex-priorauthorization",
+		"head-occipital-frontal-circumference-percentile", "bp", "bodyweight", "heartrate", "hrex-coverage", "pdex-priorauthorization",
 		"pdex-provenance", "usdf-PayerInsurancePlan", "usdf-Formulary", "usdf-FormularyItem", "usdf-FormularyDrug", "usdf-InsurancePlanLocation",
 	} {
 		if !claimed[p] {
