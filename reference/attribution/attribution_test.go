@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -247,7 +249,45 @@ func TestOptOuts(t *testing.T) {
 }
 
 func TestOwners(t *testing.T) {
-	db, err := sqldb.Open(t.Context(), sqldb.SQLiteDSN(filepath.Join(t.TempDir(), "x.db")), sqldb.Options{Synchronous: "off"})
+	t.Run("sqlite", func(t *testing.T) { owners(t, sqldb.SQLiteDSN(filepath.Join(t.TempDir(), "x.db"))) })
+	t.Run("postgres", func(t *testing.T) {
+		dsn := os.Getenv("FHIRWIRE_TEST_POSTGRES")
+		if dsn == "" {
+			t.Skip("FHIRWIRE_TEST_POSTGRES names no database (postgres://…)")
+		}
+		owners(t, schema(t, dsn))
+	})
+}
+
+// schema makes a schema for the test and gives a DSN that works in it.
+func schema(t *testing.T, dsn string) string {
+	t.Helper()
+	admin, err := sqldb.Open(t.Context(), dsn, sqldb.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := fmt.Sprintf("attribution_%d", time.Now().UnixNano())
+	if err := admin.Write.Exec("CREATE SCHEMA " + name).Error; err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(admin.Write.Exec("DROP SCHEMA "+name+" CASCADE").Error, admin.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	q.Set("search_path", name)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+func owners(t *testing.T, dsn string) {
+	t.Helper()
+	db, err := sqldb.Open(t.Context(), dsn, sqldb.Options{Synchronous: "off"})
 	if err != nil {
 		t.Fatal(err)
 	}
