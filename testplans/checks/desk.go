@@ -36,6 +36,15 @@ type Desk struct {
 
 	bodies map[bodyKey]*Body
 	kept   int
+	// asked and gives are the keys of URLs by exchange id: each is compared with many others.
+	asked map[string][2]string
+	gives map[string]given
+}
+
+// given are the keys of the URLs that a response names.
+type given struct {
+	keys map[string]bool
+	why  string
 }
 
 type compiled struct{ typed, plain *fhirpath.Expr }
@@ -47,7 +56,7 @@ type bodyKey struct {
 
 // NewDesk returns an empty desk over the types of model, which may be nil.
 func NewDesk(model fhirpath.Model) *Desk {
-	return &Desk{model: model, vars: map[string][]string{}, exprs: map[string]compiled{}, bodies: map[bodyKey]*Body{}}
+	return &Desk{model: model, vars: map[string][]string{}, exprs: map[string]compiled{}, bodies: map[bodyKey]*Body{}, asked: map[string][2]string{}, gives: map[string]given{}}
 }
 
 // Set gives a captured variable its values.

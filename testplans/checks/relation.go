@@ -20,7 +20,7 @@ func (d *Desk) Related(ctx context.Context, f *testplans.Follows, it, earlier It
 	case testplans.ByURL:
 		return d.namedBy(ctx, it, earlier)
 	case testplans.BySame:
-		mine, theirs := requested(it.Exchange), requested(earlier.Exchange)
+		mine, theirs := d.requested(it.Exchange), d.requested(earlier.Exchange)
 		return mine[0] == theirs[0] || mine[1] == theirs[1], "", nil
 	case testplans.ByToken:
 		token := bearer(it.Exchange)
@@ -73,8 +73,13 @@ func urlKey(raw string, base *url.URL) string {
 }
 
 // requested are the keys of the URL that was asked for, as the client and as the server saw it.
-func requested(ex *proxy.Exchange) []string {
-	return []string{urlKey(target(ex), nil), urlKey(ex.Request.URL, nil)}
+func (d *Desk) requested(ex *proxy.Exchange) [2]string {
+	keys, ok := d.asked[ex.ID]
+	if !ok {
+		keys = [2]string{urlKey(target(ex), nil), urlKey(ex.Request.URL, nil)}
+		d.asked[ex.ID] = keys
+	}
+	return keys
 }
 
 // namedBy reports whether the earlier response names the URL of it.
@@ -82,16 +87,24 @@ func (d *Desk) namedBy(ctx context.Context, it, earlier Item) (bool, string, err
 	if earlier.Exchange.Response == nil {
 		return false, "", nil
 	}
-	named, why, err := d.named(ctx, earlier)
-	if err != nil {
-		return false, "", err
+	g, ok := d.gives[earlier.Exchange.ID]
+	if !ok {
+		keys, why, err := d.named(ctx, earlier)
+		if err != nil {
+			return false, "", err
+		}
+		g = given{keys: make(map[string]bool, len(keys)), why: why}
+		for _, key := range keys {
+			g.keys[key] = true
+		}
+		d.gives[earlier.Exchange.ID] = g
 	}
-	for _, key := range requested(it.Exchange) {
-		if slices.Contains(named, key) {
+	for _, key := range d.requested(it.Exchange) {
+		if g.keys[key] {
 			return true, "", nil
 		}
 	}
-	return false, why, nil
+	return false, g.why, nil
 }
 
 // named are the keys of the URLs in a response that a client is to ask for next.

@@ -145,7 +145,7 @@ func (c *Case) compareFile(listed *entry, body *Body, from Item) (Outcome, error
 
 // listed finds the attempt's file in the manifests of a step.
 func (c *Case) listed(ctx context.Context, step string) (found *entry, from Item, why string, err error) {
-	keys := requested(c.Attempt.Exchange)
+	keys := c.Desk.requested(c.Attempt.Exchange)
 	for _, m := range c.Steps[step] {
 		files, doubt, err := c.Desk.manifest(ctx, m)
 		if err != nil {
@@ -155,7 +155,7 @@ func (c *Case) listed(ctx context.Context, step string) (found *entry, from Item
 			why = doubt
 		}
 		for _, f := range files {
-			if f.key != "" && slices.Contains(keys, f.key) {
+			if f.key != "" && slices.Contains(keys[:], f.key) {
 				return &f, m, "", nil
 			}
 		}
@@ -168,7 +168,7 @@ func fetched(ctx context.Context, c *Case) (Outcome, error) {
 	have := map[string]bool{}
 	for _, a := range c.Attempts {
 		if a.Exchange.Status() == http.StatusOK {
-			for _, key := range requested(a.Exchange) {
+			for _, key := range c.Desk.requested(a.Exchange) {
 				have[key] = true
 			}
 		}
@@ -215,7 +215,7 @@ func retryAfter(_ context.Context, c *Case) (Outcome, error) {
 	last := map[string]Item{}
 	compared := 0
 	for _, it := range c.Attempts {
-		key := requested(it.Exchange)[0]
+		key := c.Desk.requested(it.Exchange)[0]
 		before, seen := last[key]
 		last[key] = it
 		if !seen || before.Exchange.Response == nil {

@@ -252,7 +252,7 @@ func worse(a, b answer) answer {
 	case a.check == nil || a.Verdict != b.Verdict && testplans.RollUp([]testplans.Part{{Verdict: a.Verdict}, {Verdict: b.Verdict}}) == b.Verdict:
 		return b
 	case a.Verdict == b.Verdict:
-		a.Items = append(slices.Clip(a.Items), b.Items...)
+		a.Items = append(a.Items, b.Items...) // each attempt's list is its own
 	}
 	return a
 }
@@ -299,7 +299,7 @@ func (j *judging) results(s *testplans.Step, answers []answer, others []checks.I
 			r.Kind = testplans.Attested
 		}
 		j.cite(&r, a.Items)
-		if a.Verdict == whole.Verdict {
+		if a.Verdict == whole.Verdict && (a.Verdict != testplans.Fail || r.Strength == validators.Shall) {
 			deciding = append(deciding, a.Items...)
 			if message == "" && a.Message != "" {
 				message = a.check.ID + ": " + a.Message
