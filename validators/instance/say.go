@@ -56,10 +56,14 @@ func shorts(canonicals []string) string {
 
 // sayWhy is why codes of a system could not be checked.
 func sayWhy(why, system string) string {
-	if strings.Contains(why, system) && strings.Contains(why, "at hand") {
-		return "no offline copy"
+	offline, online, asked := strings.Cut(why, "; ") // what a terminology server had to say stands behind
+	if strings.Contains(offline, system) && strings.Contains(offline, "at hand") {
+		offline = "no offline copy"
 	}
-	return inWords(why)
+	if asked {
+		offline += "; " + online
+	}
+	return inWords(offline)
 }
 
 // inWords shortens the URLs in a sentence.
