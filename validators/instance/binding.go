@@ -95,7 +95,7 @@ func (w *walk) bindTo(e *fhirjson.Node, p *plan, valueSet string, strength profi
 		w.noCode(e, p, valueSet, strength)
 	case worst == terminology.Yes || refused && r == ruleBindingExtensible:
 	case worst == terminology.Unknown:
-		if !unheld {
+		if !unheld && !w.fold(ruleBindingUnchecked, valueSet) {
 			w.addOnce(valueSet, finding{
 				rule: ruleBindingUnchecked, node: e, prof: p.prof, notChecked: true,
 				expected: "a code from " + valueSet,
@@ -227,6 +227,9 @@ func (w *walk) codeExists(e, c *fhirjson.Node, b *plan, system string) {
 				rule: ruleCodeShape, node: c, prof: b.prof, found: quote(code{system: system, code: c.Text()}),
 				message: w.name(c) + " is not written as " + short(system) + " writes its codes: " + fault + ".", next: "Check the code for a mistyped digit.",
 			})
+			return
+		}
+		if w.fold(ruleCodeUnchecked, system) {
 			return
 		}
 		w.addOnce(system, finding{

@@ -75,22 +75,30 @@ type uncheckedKey struct {
 
 // addOnce adds a finding about something that cannot be checked, folding repetitions of it in this report into one.
 func (w *walk) addOnce(about string, f finding) {
-	if w.trial > 0 {
-		return
-	}
-	key := uncheckedKey{f.rule, about}
-	if at, ok := w.uncheckeds[key]; ok {
-		w.findings[at].count++
-		w.folded = append(w.folded, at)
+	if w.fold(f.rule, about) {
 		return
 	}
 	if len(w.findings) < maxFindings {
 		if w.uncheckeds == nil {
 			w.uncheckeds = map[uncheckedKey]int{}
 		}
-		w.uncheckeds[key] = len(w.findings)
+		w.uncheckeds[uncheckedKey{f.rule, about}] = len(w.findings)
 	}
 	w.add(f)
+}
+
+// fold reports that what cannot be checked is known already, or that nobody wants to know, and counts it: then there is no
+// need to put it into words.
+func (w *walk) fold(r rule, about string) bool {
+	if w.trial > 0 {
+		return true
+	}
+	at, ok := w.uncheckeds[uncheckedKey{r, about}]
+	if ok {
+		w.findings[at].count++
+		w.folded = append(w.folded, at)
+	}
+	return ok
 }
 
 // issues spells the findings out: sorted, without repetitions, capped. The summary counts all.
