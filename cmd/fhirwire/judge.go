@@ -30,7 +30,7 @@ func runJudge(ctx context.Context, p *process, args []string) (int, error) {
 	database := fs.String("database", p.getenv(envName("database")), "postgres://… where serve has its evidence there")
 	since := fs.String("since", "", "judge what began at this `TIME` or later: RFC 3339, a date, 15:04 or an age such as 2h")
 	until := fs.String("until", "", "judge what began before this `TIME`")
-	format := fs.String("format", "text", "text, json or junit")
+	format := fs.String("format", "text", "text, json, junit or testreport (FHIR R4)")
 	var attested list
 	fs.Var(&attested, "attest", "`STEP/CHECK=NAME`: this person says that the check passes; may be given again")
 	rest, err := parseFlags(fs, args)
@@ -44,7 +44,7 @@ func runJudge(ctx context.Context, p *process, args []string) (int, error) {
 	}
 	write, ok := judgeFormats[*format]
 	if !ok {
-		return exitUsage, usagef("--format: %q is none of text, json, junit", *format)
+		return exitUsage, usagef("--format: %q is none of text, json, junit, testreport", *format)
 	}
 	run := testplans.Run{State: testplans.Evaluating, Channel: *channel}
 	if run.Since, err = moment("since", *since, p.now()); err == nil {
@@ -221,7 +221,7 @@ func (j *judgement) judge(ctx context.Context, evidence iter.Seq2[checks.Item, e
 	return err
 }
 
-var judgeFormats = map[string]func(io.Writer, *judgement) error{"text": judgedText, "json": judgedJSON, "junit": judgedJUnit}
+var judgeFormats = map[string]func(io.Writer, *judgement) error{"text": judgedText, "json": judgedJSON, "junit": judgedJUnit, "testreport": judgedTestReport}
 
 func judgedText(w io.Writer, j *judgement) error {
 	var b strings.Builder
@@ -340,4 +340,13 @@ func judgedJUnit(w io.Writer, j *judgement) error {
 	}
 	_, err := io.WriteString(w, "\n")
 	return err
+}
+
+func judgedTestReport(w io.Writer, j *judgement) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(testplans.NewTestReport(&j.plan, j.results, testplans.ReportOptions{
+		Issued: j.p.now(), Exchange: func(id string) string { return "urn:uuid:" + id },
+	}))
 }
