@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -202,7 +203,7 @@ func (b memoryBodies) OpenBody(_ context.Context, d proxy.Digest) (io.ReadCloser
 	if !ok {
 		return nil, fmt.Errorf("body %s: %w", d, proxy.ErrNoBody)
 	}
-	return io.NopCloser(newReader(text)), nil
+	return io.NopCloser(bytes.NewReader(text)), nil
 }
 
 // heldBodies are those of the exchange that is being inspected.

@@ -16,8 +16,6 @@ import (
 	"fhirwire/proxy/record"
 )
 
-func newReader(b []byte) io.Reader { return bytes.NewReader(b) }
-
 // masker replaces the secrets of exchanges that other tools recorded, by passing them through the recorder: what counts as a secret is
 // decided in one place.
 type masker struct {
