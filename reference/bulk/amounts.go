@@ -72,7 +72,9 @@ func appendPlain(b []byte, o *fhirjson.Node, drop ...string) []byte {
 	return closeObject(b)
 }
 
-func named(key string, drop []string) bool { return slices.Contains(drop, strings.TrimPrefix(key, "_")) }
+func named(key string, drop []string) bool {
+	return slices.Contains(drop, strings.TrimPrefix(key, "_"))
+}
 
 // appendObject writes a member that is an object; one that is empty then is left out, as FHIR has no empty objects.
 func appendObject(b []byte, m *fhirjson.Node, drop ...string) []byte {

@@ -188,8 +188,10 @@ var examples = []struct {
 	{"canonical-target", response, `"status"`, `"questionnaire":"http://hl7.org/fhir/StructureDefinition/Patient","status"`},
 	{"questionnaire-unknown", response, `"status"`, `"questionnaire":"http://example.com/q","status"`},
 	{"questionnaire-item", answered, `{"linkId":"s","answer":[{"valueString":"abc"}]}`, `{"linkId":"s","answer":[{"valueString":"abc"}]},{"linkId":"zz"}`},
-	{"questionnaire-item", answered, `{"linkId":"c","answer":[{"valueInteger":1}]},{"linkId":"d","answer":[{"valueInteger":7}]}`,
-		`{"linkId":"d","answer":[{"valueInteger":7}]},{"linkId":"c","answer":[{"valueInteger":1}]}`},
+	{
+		"questionnaire-item", answered, `{"linkId":"c","answer":[{"valueInteger":1}]},{"linkId":"d","answer":[{"valueInteger":7}]}`,
+		`{"linkId":"d","answer":[{"valueInteger":7}]},{"linkId":"c","answer":[{"valueInteger":1}]}`,
+	},
 	{"questionnaire-item", answered, `"completed","item":[`, `"completed","item":[{"linkId":"s","answer":[{"valueString":"abc"}]},`},
 	{"questionnaire-required", answered, `{"linkId":"c","answer":[{"valueInteger":1}]}`, `{"linkId":"c"}`},
 	{"questionnaire-required", answered, `{"linkId":"c","answer":[{"valueInteger":1}]},{"linkId":"d","answer":[{"valueInteger":7}]}`, `{"linkId":"d","answer":[{"valueInteger":7}]}`},
