@@ -19,13 +19,19 @@ import (
 )
 
 // MaxSize bounds a plan's file, in bytes.
-const MaxSize = 1 << 20
+const MaxSize = 256 << 10
+
+// maxDepth bounds how deep a plan nests: the YAML parser takes time that grows with the square of it. A plan needs less than ten.
+const maxDepth = 64
 
 // Parse reads and vets a plan. file is its name in the faults; model, which may be nil, is what FHIRPath expressions are compiled
 // for. The error joins every *Fault, in the order of the file.
 func Parse(file string, src []byte, model fhirpath.Model) (testplans.Plan, error) {
 	if len(src) > MaxSize {
 		return testplans.Plan{}, &Fault{File: file, Line: 1, Column: 1, Message: fmt.Sprintf("the file has more than %d bytes", MaxSize)}
+	}
+	if line := deepAt(src); line > 0 {
+		return testplans.Plan{}, &Fault{File: file, Line: line, Column: 1, Message: fmt.Sprintf("more than %d levels of nesting", maxDepth)}
 	}
 	root, err := rootOf(file, src)
 	if err != nil {
@@ -53,6 +59,31 @@ func Parse(file string, src []byte, model fhirpath.Model) (testplans.Plan, error
 	v := vetter{places: p, plan: &plan, model: model}
 	v.vet()
 	return plan, joined(v.faults)
+}
+
+// deepAt is the line at which brackets, list markers or indentation pass maxDepth, 0 for none. Brackets in texts count as well, which is
+// on the safe side.
+func deepAt(src []byte) int {
+	open, number := 0, 0
+	for line := range strings.Lines(string(src)) {
+		number++
+		text := strings.TrimLeft(line, " -?:&!|\t")
+		if (len(line)-len(text))/2 > maxDepth {
+			return number
+		}
+		for _, c := range text {
+			switch c {
+			case '[', '{':
+				open++
+			case ']', '}':
+				open = max(0, open-1)
+			}
+			if open > maxDepth {
+				return number
+			}
+		}
+	}
+	return 0
 }
 
 func rootOf(file string, src []byte) (ast.Node, error) {

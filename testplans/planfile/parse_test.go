@@ -93,6 +93,11 @@ func TestFaults(t *testing.T) {
 			}
 		})
 	}
+	for _, deep := range []string{strings.Repeat("[", 20_000), strings.Repeat("- ", 100_000), strings.Repeat("a: {", 5000)} {
+		if _, err := planfile.Parse("p.yaml", []byte(deep), nil); err == nil || !strings.Contains(err.Error(), "p.yaml:1:1: more than 64 levels of nesting") {
+			t.Errorf("%.10s…: %v", deep, err)
+		}
+	}
 	for _, src := range []string{"", "---\n", "[]", "plan: x", "a: &a [*a]", "plan: x\n---\nplan: y"} {
 		if _, err := planfile.Parse("p.yaml", []byte(src), nil); err == nil {
 			t.Errorf("%q accepted", src)
