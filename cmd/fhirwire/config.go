@@ -22,6 +22,8 @@ type config struct {
 	Listen          string `yaml:"listen"`
 	ProxyListen     string `yaml:"proxy-listen"`
 	ReferenceListen string `yaml:"reference-listen"`
+	// ReferenceGuides is the era the reference server follows: a key of eras.
+	ReferenceGuides string `yaml:"reference-guides"`
 	// ReferenceAuth is whether the reference server asks for tokens: off, optional or required.
 	ReferenceAuth string `yaml:"reference-auth"`
 	ForwardListen string `yaml:"forward-listen"`
@@ -52,6 +54,7 @@ func (c *config) settings() []setting {
 		{"listen", "address of the dashboard and the JSON API", &c.Listen},
 		{"proxy-listen", "address of the peer-to-peer proxy", &c.ProxyListen},
 		{"reference-listen", "address of the built-in reference payer server; \"off\" for none", &c.ReferenceListen},
+		{"reference-guides", "guides the reference server follows: stu2 (PDex 2.0.0, US Core 3.1.1) or 2.2 (PDex 2.2.0, US Core 6.1.0)", &c.ReferenceGuides},
 		{"reference-auth", "whether the reference server asks for tokens: off, optional (its own are honoured, foreign ones ignored) or required", &c.ReferenceAuth},
 		{"forward-listen", "address of the forward proxy (not part of this version)", &c.ForwardListen},
 		{"tls-listen", "address of the TLS listener (not part of this version)", &c.TLSListen},
@@ -71,7 +74,7 @@ func (c *config) settings() []setting {
 func defaultConfig() config {
 	return config{
 		Listen: "127.0.0.1:8080", ProxyListen: "127.0.0.1:8081", ReferenceListen: "127.0.0.1:8083",
-		ReferenceAuth: string(smartauth.Optional), Data: "./fhirwire-data",
+		ReferenceGuides: "stu2", ReferenceAuth: string(smartauth.Optional), Data: "./fhirwire-data",
 		MaxBody: 64 << 20, LogLevel: "info",
 	}
 }
@@ -213,6 +216,9 @@ func (c *config) check() []error {
 	}
 	if err := reference.CheckFiles(c.Load); err != nil {
 		errs = append(errs, fmt.Errorf("load: %w", err))
+	}
+	if eras[c.ReferenceGuides] == nil {
+		errs = append(errs, fmt.Errorf("reference-guides: %q is none of stu2, 2.2", c.ReferenceGuides))
 	}
 	switch smartauth.Mode(c.ReferenceAuth) {
 	case smartauth.Off, smartauth.Optional, smartauth.Required:

@@ -171,10 +171,16 @@ func (a *app) judge(context.Context) error {
 	return nil
 }
 
-// stu2 are the guides the reference payer follows: those of the 2022 tracks.
-var stu2 = []string{
-	"hl7.fhir.us.davinci-pdex#2.0.0", "hl7.fhir.us.core#3.1.1", "hl7.fhir.us.davinci-hrex#1.0.0", "hl7.fhir.us.davinci-drug-formulary#2.0.1",
-	"hl7.fhir.us.davinci-atr#2.1.0", "hl7.fhir.us.carin-bb#2.0.0",
+// eras are the guides the reference payer can follow: those of the 2022 tracks, and those with matches of many members.
+var eras = map[string][]string{
+	"stu2": {
+		"hl7.fhir.us.davinci-pdex#2.0.0", "hl7.fhir.us.core#3.1.1", "hl7.fhir.us.davinci-hrex#1.0.0", "hl7.fhir.us.davinci-drug-formulary#2.0.1",
+		"hl7.fhir.us.davinci-atr#2.1.0", "hl7.fhir.us.carin-bb#2.0.0",
+	},
+	"2.2": {
+		"hl7.fhir.us.davinci-pdex#2.2.0", "hl7.fhir.us.core#6.1.0", "hl7.fhir.us.davinci-hrex#1.0.0", "hl7.fhir.us.davinci-drug-formulary#2.0.1",
+		"hl7.fhir.us.davinci-atr#2.1.0", "hl7.fhir.us.carin-bb#2.0.0",
+	},
 }
 
 // simulate makes the reference payer.
@@ -187,7 +193,7 @@ func (a *app) simulate(ctx context.Context) error {
 		return err
 	}
 	a.closers = append(a.closers, a.refDB.Close)
-	set, err := a.lib.Set(stu2...)
+	set, err := a.lib.Set(eras[a.cfg.ReferenceGuides]...)
 	if err != nil {
 		return err
 	}
