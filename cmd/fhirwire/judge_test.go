@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -58,8 +59,8 @@ func TestJudgeOfHARIsThatOfTheStore(t *testing.T) {
 
 	runCommand(t, exitFine, "har", "export", "--data", data, "--filter", "channel:demo-client~reference", "--out", file)
 	attest := []string{"--attest", "mtls/connected=Track lead", "--format", "json", "--data", data}
-	live := judged(t, append([]string{"judge", "payer-to-payer-stu2", "--channel", "demo-client~reference"}, attest...))
-	offline := judged(t, append([]string{"judge", "payer-to-payer-stu2", "--har", file}, attest...))
+	live := judged(t, exitFine, append([]string{"judge", "payer-to-payer-stu2", "--channel", "demo-client~reference"}, attest...))
+	offline := judged(t, exitFine, append([]string{"judge", "payer-to-payer-stu2", "--har", file}, attest...))
 	if len(live) != len(offline) {
 		t.Fatalf("%d results live, %d offline", len(live), len(offline))
 	}
@@ -81,7 +82,41 @@ func TestJudgeOfHARIsThatOfTheStore(t *testing.T) {
 	if passes < 30 {
 		t.Errorf("only %d parts pass: the demo shows more", passes)
 	}
+	importing(t, dir, data, file)
 }
+
+// importing brings the export back, which changes nothing, and another tool's HAR, whose secrets must not arrive.
+func importing(t *testing.T, dir, data, exported string) {
+	t.Helper()
+	const channel = "newman~reference"
+	if out := runCommand(t, exitFine, "har", "import", exported, "--channel", channel, "--data", data); !strings.HasPrefix(out, "0 exchanges imported") {
+		t.Errorf("the store's own exchanges were imported again: %s", out)
+	}
+	other := filepath.Join(dir, "other.har")
+	if err := os.WriteFile(other, []byte(otherHAR), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"2 exchanges imported into newman~reference, 0 were there already", "0 exchanges imported into newman~reference, 2 were there already"} {
+		if out := runCommand(t, exitFine, "har", "import", other, "--channel", channel, "--data", data); strings.TrimSpace(out) != want {
+			t.Errorf("%s, want %s", out, want)
+		}
+	}
+	text := runCommand(t, exitFine, "har", "export", "--data", data, "--filter", "channel:"+channel)
+	if strings.Contains(text, "s3cr3t") || strings.Count(text, `"id":"01946`) != 2 {
+		t.Errorf("the imported exchanges are not as they should be: %s", text)
+	}
+	for _, r := range judged(t, exitFindings, []string{"judge", "payer-to-payer-stu2", "--channel", channel, "--data", data, "--format", "json"}) {
+		if r.Step == "token" && r.Check == "access-token" && (r.Verdict != testplans.Pass || len(r.Evidence) != 1) {
+			t.Errorf("the imported token request is judged %s: %s", r.Verdict, r.Message)
+		}
+	}
+	runCommand(t, exitUsage, "har", "import", other, "--channel", "nobody~nothing", "--data", data)
+}
+
+const otherHAR = `{"log":{"version":"1.2","creator":{"name":"x","version":"1"},"entries":[
+{"startedDateTime":"2025-01-15T12:00:00Z","time":5,"request":{"method":"POST","url":"https://payer.example/oauth/token","httpVersion":"HTTP/1.1","headers":[{"name":"Content-Type","value":"application/x-www-form-urlencoded"}],"postData":{"mimeType":"application/x-www-form-urlencoded","text":"grant_type=client_credentials&client_id=a&client_secret=s3cr3t-a"}},"response":{"status":200,"headers":[{"name":"Content-Type","value":"application/json"}],"content":{"text":"{\"access_token\":\"s3cr3t-b\",\"token_type\":\"bearer\"}"}}},
+{"startedDateTime":"2025-01-15T12:00:01Z","time":5,"request":{"method":"GET","url":"https://payer.example/fhir/Patient?name=x","httpVersion":"HTTP/1.1","headers":[{"name":"Authorization","value":"Bearer s3cr3t-b"},{"name":"Cookie","value":"session=s3cr3t-c"}]},"response":{"status":200,"headers":[{"name":"Content-Type","value":"application/fhir+json"}],"content":{"text":"{}"}}}
+]}}`
 
 func runCommand(t *testing.T, want int, args ...string) string {
 	t.Helper()
@@ -93,10 +128,10 @@ func runCommand(t *testing.T, want int, args ...string) string {
 	return out.String()
 }
 
-func judged(t *testing.T, args []string) []testplans.Result {
+func judged(t *testing.T, want int, args []string) []testplans.Result {
 	t.Helper()
 	var answer struct{ Results []testplans.Result }
-	if err := json.Unmarshal([]byte(runCommand(t, exitFine, args...)), &answer); err != nil {
+	if err := json.Unmarshal([]byte(runCommand(t, want, args...)), &answer); err != nil {
 		t.Fatal(err)
 	}
 	return answer.Results
