@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"iter"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -250,8 +251,6 @@ func (k *knownURLs) BulkURL(_ context.Context, url string) (proxy.Kind, error) {
 }
 
 func (k *knownURLs) LearnBulkURLs(_ context.Context, urls map[string]proxy.Kind) error {
-	for u, kind := range urls {
-		k.urls[u] = kind
-	}
+	maps.Copy(k.urls, urls)
 	return nil
 }

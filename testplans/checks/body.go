@@ -241,7 +241,7 @@ func findings(_ context.Context, c *Case) (Outcome, error) {
 	case r.IssuesCut > 0 && r.Summary.Errors > 0:
 		return notChecked(fmt.Sprintf("%d findings were cut from the report", r.IssuesCut)), nil
 	case warned+open > 0:
-		return noted(fmt.Sprintf("%d warnings, %d things that could not be checked", warned, open)), nil
+		return noted(notes(warned, open)), nil
 	}
 	return passed, nil
 }
@@ -272,4 +272,19 @@ func (t Table) Ask(ctx context.Context, c *Case) (Outcome, error) {
 		return Outcome{}, fmt.Errorf("check %s: %w", c.Check.ID, errNoKind)
 	}
 	return k.Eval(ctx, c)
+}
+
+// notes says what a pass has beside it.
+func notes(warned, open int) string {
+	var parts []string
+	switch {
+	case warned == 1:
+		parts = append(parts, "1 warning")
+	case warned > 1:
+		parts = append(parts, fmt.Sprintf("%d warnings", warned))
+	}
+	if open > 0 {
+		parts = append(parts, fmt.Sprintf("%d not checked", open))
+	}
+	return strings.Join(parts, ", ")
 }

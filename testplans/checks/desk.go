@@ -10,6 +10,7 @@ import (
 	"io"
 	"mime"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
@@ -154,10 +155,10 @@ func readBody(ctx context.Context, it Item, half testplans.Half) (*Body, error) 
 // decode undoes content codings (RFC 9110, 8.4), last applied first.
 func decode(raw []byte, codings string) ([]byte, error) {
 	names := strings.Split(codings, ",")
-	for i := len(names) - 1; i >= 0; i-- {
+	for _, coding := range slices.Backward(names) {
 		var r io.Reader
 		var err error
-		switch name := strings.ToLower(strings.TrimSpace(names[i])); name {
+		switch name := strings.ToLower(strings.TrimSpace(coding)); name {
 		case "", "identity":
 			continue
 		case "gzip", "x-gzip":

@@ -88,13 +88,13 @@ func (t Table) Find(c *testplans.Check) (kind Kind, n int) {
 	return kind, n
 }
 
-var (
-	passed = Outcome{Verdict: testplans.Pass}
-)
+var passed = Outcome{Verdict: testplans.Pass}
 
-func failed(message string) Outcome   { return Outcome{Verdict: testplans.Fail, Message: message} }
-func noted(message string) Outcome    { return Outcome{Verdict: testplans.PassNotes, Message: message} }
+func failed(message string) Outcome { return Outcome{Verdict: testplans.Fail, Message: message} }
+func noted(message string) Outcome  { return Outcome{Verdict: testplans.PassNotes, Message: message} }
+
 func notShown(message string) Outcome { return Outcome{Verdict: testplans.NotShown, Message: message} }
+
 func notChecked(message string) Outcome {
 	return Outcome{Verdict: testplans.NotChecked, Message: message}
 }

@@ -309,7 +309,11 @@ func (j *judging) results(s *testplans.Step, answers []answer, others []checks.I
 	}
 	if len(others) > 0 && (whole.Verdict == testplans.Pass || whole.Verdict == testplans.PassNotes) {
 		whole.Verdict = testplans.PassNotes
-		message = strings.TrimPrefix(fmt.Sprintf("%s; %d other attempts did not pass", message, len(others)), "; ")
+		attempts := "attempts"
+		if len(others) == 1 {
+			attempts = "attempt"
+		}
+		message = strings.TrimPrefix(fmt.Sprintf("%s; %d other %s did not pass", message, len(others), attempts), "; ")
 	}
 	whole.Message = message
 	j.cite(&whole, deciding)

@@ -12,7 +12,7 @@ import (
 )
 
 // Fault is one thing wrong with a plan, and where. Line and Column are 1-based.
-type Fault struct {
+type Fault struct { //nolint:errname // a fault in a plan is what people call it, and what a list of them shows
 	File         string
 	Line, Column int
 	Message      string
