@@ -36,12 +36,12 @@ const (
 	demoSubscriber = "CM-778812"
 )
 
-// play runs the scenario once. It goes on after an answer it did not expect: what happened is recorded either way.
-func (d *demoClient) play(ctx context.Context) error {
+// payerToPayer plays the payer-to-payer scenario once. It goes on after an answer it did not expect: what happened is recorded either way.
+func (d *demoClient) payerToPayer(ctx context.Context) error {
 	if _, err := d.get(ctx, "/metadata", nil); err != nil {
 		return err
 	}
-	login, err := d.enrol(ctx)
+	login, err := d.enrol(ctx, smartauth.MemberMatch+" patient/*.rs")
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,59 @@ func (d *demoClient) play(ctx context.Context) error {
 	if err := d.everything(ctx); err != nil {
 		return err
 	}
-	return d.export(ctx)
+	return d.export(ctx, "/Patient/$export?_type=Patient,Coverage,Condition,Immunization")
+}
+
+// providerAccess plays a provider that exports its group: whole, what changed since, and once with a change of mind.
+func (d *demoClient) providerAccess(ctx context.Context) error {
+	if err := d.system(ctx); err != nil {
+		return err
+	}
+	if _, err := d.get(ctx, "/Group/"+synth.AllMembersGroup, nil); err != nil {
+		return err
+	}
+	group := "/Group/" + synth.AllMembersGroup + "/$export?_type=Patient,Coverage,Encounter,Condition,Procedure"
+	if err := d.export(ctx, group); err != nil {
+		return err
+	}
+	since := d.now().UTC().AddDate(-1, 0, 0).Truncate(time.Second).Format(time.RFC3339)
+	if err := d.export(ctx, group+"&_since="+url.QueryEscape(since)); err != nil {
+		return err
+	}
+	status, err := d.kickOff(ctx, group)
+	if err != nil {
+		return err
+	}
+	if _, err := d.do(ctx, http.MethodDelete, status, nil, http.Header{"Accept": {fhirMedia}}); err != nil {
+		return err
+	}
+	_, err = d.do(ctx, http.MethodGet, status, nil, http.Header{"Accept": {"application/json"}})
+	return err
+}
+
+// formulary plays an app that looks at a payer's formularies and downloads them.
+func (d *demoClient) formulary(ctx context.Context) error {
+	if err := d.system(ctx); err != nil {
+		return err
+	}
+	for _, search := range []string{"/InsurancePlan?type=DRUGPOL", "/Basic?code=formulary-item&_count=5", "/MedicationKnowledge?_count=5"} {
+		if _, err := d.get(ctx, search, nil); err != nil {
+			return err
+		}
+	}
+	return d.export(ctx, "/InsurancePlan/$export")
+}
+
+// system opens a scenario of one system with another: metadata, and a token of its own where tokens are asked for.
+func (d *demoClient) system(ctx context.Context) error {
+	if _, err := d.get(ctx, "/metadata", nil); err != nil {
+		return err
+	}
+	login, err := d.enrol(ctx, "system/*.rs")
+	if err != nil {
+		return err
+	}
+	return d.authorize(ctx, login, "system/*.rs", "")
 }
 
 func (d *demoClient) everything(ctx context.Context) error {
@@ -106,16 +158,24 @@ func (d *demoClient) everything(ctx context.Context) error {
 	return nil
 }
 
-func (d *demoClient) export(ctx context.Context) error {
-	res, err := d.get(ctx, "/Patient/$export?_type=Patient,Coverage,Condition,Immunization", http.Header{
-		"Accept": {fhirMedia}, "Prefer": {"respond-async"},
-	})
+// kickOff starts an export and gives the URL of its status.
+func (d *demoClient) kickOff(ctx context.Context, path string) (string, error) {
+	res, err := d.get(ctx, path, http.Header{"Accept": {fhirMedia}, "Prefer": {"respond-async"}})
 	if err != nil {
-		return err
+		return "", err
 	}
 	status := res.header.Get("Content-Location")
 	if status == "" {
-		return fmt.Errorf("export: status %d without a Content-Location", res.status)
+		return "", fmt.Errorf("export: status %d without a Content-Location", res.status)
+	}
+	return status, nil
+}
+
+// export kicks off, polls as often as it is asked to, and downloads every file.
+func (d *demoClient) export(ctx context.Context, path string) error {
+	status, err := d.kickOff(ctx, path)
+	if err != nil {
+		return err
 	}
 	for {
 		res, err := d.do(ctx, http.MethodGet, status, nil, http.Header{"Accept": {"application/json"}})

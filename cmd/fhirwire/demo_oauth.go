@@ -15,8 +15,8 @@ type demoLogin struct {
 	tokenURL, id, secret string
 }
 
-// enrol discovers the authorization server and registers the client.
-func (d *demoClient) enrol(ctx context.Context) (*demoLogin, error) {
+// enrol discovers the authorization server and registers the client for some scopes.
+func (d *demoClient) enrol(ctx context.Context, scope string) (*demoLogin, error) {
 	if !d.tokens {
 		return nil, nil
 	}
@@ -33,7 +33,7 @@ func (d *demoClient) enrol(ctx context.Context) (*demoLogin, error) {
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
 	body, err := json.Marshal(smartauth.Metadata{
-		ClientName: "fhirwire demo client", AuthMethod: "client_secret_basic", GrantTypes: []string{"client_credentials"}, Scope: smartauth.MemberMatch + " patient/*.rs",
+		ClientName: "fhirwire demo client", AuthMethod: "client_secret_basic", GrantTypes: []string{"client_credentials"}, Scope: scope,
 	})
 	if err != nil {
 		return nil, err

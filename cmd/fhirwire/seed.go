@@ -19,6 +19,18 @@ const (
 	demoMembers = 20
 )
 
+// demoStories are the tracks' scenarios with the client that plays each. Payer to payer goes by tokens wherever the server looks
+// at them; the others show the same without OAuth, unless it is required.
+var demoStories = []struct {
+	slug, name, track string
+	tokens            map[smartauth.Mode]bool
+	play              func(*demoClient, context.Context) error
+}{
+	{"demo-client", "Demo client", "Payer to payer", map[smartauth.Mode]bool{smartauth.Optional: true, smartauth.Required: true}, (*demoClient).payerToPayer},
+	{"demo-provider", "Demo provider", "Payer to provider", map[smartauth.Mode]bool{smartauth.Required: true}, (*demoClient).providerAccess},
+	{"demo-app", "Demo app", "Formulary", map[smartauth.Mode]bool{smartauth.Required: true}, (*demoClient).formulary},
+}
+
 // demo seeds the reference server, registers the demo systems and plays the client. A failure to play is logged and ends
 // nothing: the dashboard is there to show it.
 func (a *app) demo(ctx context.Context) error {
@@ -28,17 +40,19 @@ func (a *app) demo(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("demo data: %w", err)
 	}
-	channel, err := a.registerDemo(ctx)
+	channels, err := a.registerDemo(ctx)
 	if err != nil {
 		return fmt.Errorf("demo systems: %w", err)
 	}
-	d := demoClient{
-		base: channel.ClientBase(a.proxyURL), origin: a.proxyURL + "/" + channel.Name, tokens: a.cfg.ReferenceAuth != string(smartauth.Off),
-		http: &http.Client{Timeout: time.Minute}, now: a.p.now, logger: a.logger,
-	}
-	if err := d.play(ctx); err != nil && ctx.Err() == nil {
-		a.logger.ErrorContext(ctx, "the demo client stopped", "error", err)
-		return nil
+	for i, story := range demoStories {
+		d := demoClient{
+			base: channels[i].ClientBase(a.proxyURL), origin: a.proxyURL + "/" + channels[i].Name, tokens: story.tokens[smartauth.Mode(a.cfg.ReferenceAuth)],
+			http: &http.Client{Timeout: time.Minute}, now: a.p.now, logger: a.logger,
+		}
+		if err := story.play(&d, ctx); err != nil && ctx.Err() == nil {
+			a.logger.ErrorContext(ctx, "a demo client stopped", "client", story.slug, "error", err)
+			return nil
+		}
 	}
 	if ctx.Err() == nil {
 		_, _ = fmt.Fprintf(a.p.stdout, "Demo played in %s over %d resources. Open %s\n", a.p.now().Sub(start).Round(100*time.Millisecond), loaded.Created+loaded.Updated+loaded.Unchanged, a.dashboard.url())
@@ -46,15 +60,11 @@ func (a *app) demo(ctx context.Context) error {
 	return nil
 }
 
-// registerDemo registers the demo systems and channels that are not there yet, and returns the demo client's channel.
-func (a *app) registerDemo(ctx context.Context) (*proxy.Channel, error) {
+// registerDemo registers the demo systems and channels that are not there yet, and returns the channels of demoStories.
+func (a *app) registerDemo(ctx context.Context) ([]*proxy.Channel, error) {
 	server, err := a.demoSystem(ctx, proxy.System{
 		Slug: "reference", Name: "Reference payer", Roles: []proxy.Role{proxy.RoleServer}, BaseURL: a.reference.url() + "/fhir", Simulated: true,
 	})
-	if err != nil {
-		return nil, err
-	}
-	client, err := a.demoSystem(ctx, proxy.System{Slug: "demo-client", Name: "Demo client", Roles: []proxy.Role{proxy.RoleClient}, Simulated: true})
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +76,19 @@ func (a *app) registerDemo(ctx context.Context) (*proxy.Channel, error) {
 	if _, err := a.demoChannel(ctx, newman, server, proxy.ChannelOptions{Track: "Payer to payer", BasePath: "/custom/pdex_payer_client/fhir"}); err != nil {
 		return nil, err
 	}
-	return a.demoChannel(ctx, client, server, proxy.ChannelOptions{Track: "Payer to payer"})
+	var channels []*proxy.Channel
+	for _, story := range demoStories {
+		client, err := a.demoSystem(ctx, proxy.System{Slug: story.slug, Name: story.name, Roles: []proxy.Role{proxy.RoleClient}, Simulated: true})
+		if err != nil {
+			return nil, err
+		}
+		ch, err := a.demoChannel(ctx, client, server, proxy.ChannelOptions{Track: story.track})
+		if err != nil {
+			return nil, err
+		}
+		channels = append(channels, ch)
+	}
+	return channels, nil
 }
 
 func (a *app) demoSystem(ctx context.Context, want proxy.System) (*proxy.System, error) {

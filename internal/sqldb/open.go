@@ -137,10 +137,21 @@ func newLogger(l *slog.Logger) logger.Interface {
 	if l == nil {
 		return logger.Discard
 	}
-	return logger.NewSlogLogger(l, logger.Config{
+	return patient{logger.NewSlogLogger(l, logger.Config{
 		SlowThreshold:             500 * time.Millisecond,
 		LogLevel:                  logger.Warn,
 		IgnoreRecordNotFoundError: true,
 		ParameterizedQueries:      true,
-	})
+	})}
+}
+
+// patient keeps quiet about statements that were called off: nobody has to act on those.
+type patient struct{ logger.Interface }
+
+func (p patient) LogMode(l logger.LogLevel) logger.Interface { return patient{p.Interface.LogMode(l)} }
+
+func (p patient) Trace(ctx context.Context, begin time.Time, fc func() (string, int64), err error) {
+	if !errors.Is(err, context.Canceled) {
+		p.Interface.Trace(ctx, begin, fc, err)
+	}
 }

@@ -326,13 +326,24 @@ func (m *Manager) work(ctx context.Context) {
 		}
 		again, err := m.step(ctx, id)
 		if err != nil && ctx.Err() == nil {
-			m.o.Logger.ErrorContext(ctx, "export unit failed", "job", id, "error", err)
+			level := slog.LevelError
+			if m.calledOff(ctx, id) {
+				level = slog.LevelDebug
+			}
+			m.o.Logger.Log(ctx, level, "export unit failed", "job", id, "error", err)
 			again = m.failed(ctx, id)
 		}
 		if again {
 			m.enqueue(id)
 		}
 	}
+}
+
+// calledOff reports whether a job was cancelled while a unit of it was at work: what failed then is nobody's concern.
+func (m *Manager) calledOff(ctx context.Context, id string) bool {
+	var state string
+	err := m.db.Read.WithContext(ctx).Raw("SELECT state FROM ref_export WHERE id = ?", id).Scan(&state).Error
+	return err == nil && state != "running"
 }
 
 // failed counts an attempt and reports whether there is another.
