@@ -15,7 +15,10 @@ type Exchange struct {
 	Matched string
 	Mode    Mode
 	// ClientAddr is the client's IP address and port.
-	ClientAddr  string
+	ClientAddr string
+	// ClientLeg and ServerLeg are the connections on either side; nil where nothing is known (imported traffic, no connection).
+	ClientLeg   *Leg
+	ServerLeg   *Leg
 	Interaction Interaction
 	Request     Request
 	// Response is nil when no response headers arrived from the server; Failure then says why.
@@ -35,6 +38,10 @@ const (
 	ModeReverse  Mode = "reverse"
 	ModeForward  Mode = "forward"
 	ModeImported Mode = "imported"
+	// ModeTunnel is a TLS connection passed on unread by its server name: times and sizes only.
+	ModeTunnel Mode = "tunnel"
+	// ModePlayed is a request that the runner sent itself.
+	ModePlayed Mode = "played"
 )
 
 // Message is what requests and responses have in common.
@@ -85,6 +92,7 @@ const (
 	ReasonUpstreamReset   Reason = "upstream-reset"   // broke off before the response was complete
 	ReasonUpstreamInvalid Reason = "upstream-invalid" // answered, but not in HTTP that can be passed on
 	ReasonClientGone      Reason = "client-gone"      // client hung up before it had the whole response
+	ReasonClientTLS       Reason = "client-tls"       // the client's handshake or certificate failed
 	ReasonNoChannel       Reason = "no-channel"       // the URL names no channel
 	ReasonRefused         Reason = "refused"          // the proxy does not forward this
 	ReasonProxy           Reason = "proxy-error"      // our fault

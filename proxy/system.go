@@ -22,8 +22,30 @@ type System struct {
 	BaseURL string
 	// Simulated marks a system that is part of fhirwire (the reference payer, the demo client).
 	Simulated bool
+	Options   SystemOptions
 	Created   time.Time
 }
+
+// SystemOptions are a system's settings.
+type SystemOptions struct {
+	// Auxiliary are other servers of this server system that its clients are sent to: an authorization server, a file store.
+	Auxiliary []Auxiliary `json:"auxiliary,omitempty"`
+	// CA are PEM certificates of CAs that the server's certificate may come from, besides the machine's.
+	CA string `json:"ca,omitempty"`
+	// InsecureUntil switches verification of the server's certificate off until then; every exchange says so.
+	InsecureUntil time.Time `json:"insecure_until,omitzero"`
+	// ClientPins are SHA-256 fingerprints of certificates that a client system presents.
+	ClientPins []string `json:"client_pins,omitempty"`
+}
+
+// Auxiliary is one more server of a server system, behind a channel at /{channel}/@{name}/….
+type Auxiliary struct {
+	Name string `json:"name"` // lower-case letters, digits and hyphens: "auth"
+	URL  string `json:"url"`  // without a trailing slash: "https://auth.example/oauth2"
+}
+
+// AuxiliaryMark stands before an auxiliary server's name in a channel's paths.
+const AuxiliaryMark = "@"
 
 // Role is what a system does in exchanges.
 type Role string
@@ -75,7 +97,7 @@ func (s *System) Validate() error {
 			errs = append(errs, &FieldError{"base_url", err.Error()})
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.Options.Validate())...)
 }
 
 // ValidateBaseURL says what is wrong with a FHIR base URL, nil when nothing is.
@@ -107,9 +129,24 @@ type Channel struct {
 	ServerID string // System.ID
 	// ServerURL is the server system's base URL, copied by the store when a channel is read.
 	ServerURL string
-	Options   ChannelOptions
-	Created   time.Time
+	// Server is the server system's options, copied like ServerURL.
+	Server  SystemOptions
+	Options ChannelOptions
+	Created time.Time
 }
+
+// Discovery is what a channel does with discovery documents: the CapabilityStatement, the SMART configuration, UDAP metadata.
+type Discovery string
+
+// The discovery modes. In all of them the original is the evidence.
+const (
+	// DiscoveryRewrite makes every URL in them name the proxy. It is the default (the empty string means it too).
+	DiscoveryRewrite Discovery = "rewrite"
+	// DiscoveryKeepToken is DiscoveryRewrite without the token endpoint, so that assertions signed for it keep their audience.
+	DiscoveryKeepToken Discovery = "rewrite-except-token"
+	// DiscoveryPass leaves them as they are.
+	DiscoveryPass Discovery = "pass"
+)
 
 // ChannelOptions are a channel's settings.
 type ChannelOptions struct {
@@ -123,6 +160,14 @@ type ChannelOptions struct {
 	Guides []string `json:"guides,omitempty"`
 	// Profiles adds a profile per resource type to what resources claim: {"Patient": "http://…/us-core-patient"}.
 	Profiles map[string]string `json:"profiles,omitempty"`
+	// Discovery is the discovery mode; empty is DiscoveryRewrite.
+	Discovery Discovery `json:"discovery,omitempty"`
+	// ClientCert names the certificate of the local CA's store that the proxy presents to the server on this channel.
+	ClientCert string `json:"client_cert,omitempty"`
+	// RequireClientCert refuses requests that come without an accepted client certificate.
+	RequireClientCert bool `json:"require_client_cert,omitempty"`
+	// Passthrough passes TLS connections for the server's name on unread; only metadata is recorded.
+	Passthrough bool `json:"passthrough,omitempty"`
 }
 
 // ChannelName is the readable name for a pair.
@@ -133,8 +178,41 @@ func (o ChannelOptions) Validate() error {
 	if o.BasePath != "" && (!strings.HasPrefix(o.BasePath, "/") || strings.HasSuffix(o.BasePath, "/") || strings.Contains(o.BasePath, "..")) {
 		return &FieldError{"base_path", "start with / and end without one, for example /r4"}
 	}
-	return nil
+	switch o.Discovery {
+	case "", DiscoveryRewrite, DiscoveryKeepToken, DiscoveryPass:
+		return nil
+	default:
+		return &FieldError{"discovery", fmt.Sprintf("%q is no mode; use rewrite, rewrite-except-token or pass", o.Discovery)}
+	}
 }
+
+// Validate reports what is not acceptable in the options.
+func (o SystemOptions) Validate() error {
+	var errs []error
+	seen := map[string]bool{}
+	for _, a := range o.Auxiliary {
+		if !slugForm.MatchString(a.Name) || len(a.Name) > 40 || seen[a.Name] {
+			errs = append(errs, &FieldError{"auxiliary", "name each auxiliary server once, in lower-case letters, digits and hyphens, for example auth"})
+		}
+		seen[a.Name] = true
+		if err := ValidateBaseURL(a.URL); err != nil {
+			errs = append(errs, &FieldError{"auxiliary", a.Name + ": " + err.Error()})
+		}
+	}
+	if o.CA != "" {
+		if _, err := CertificatesFromPEM(o.CA); err != nil {
+			errs = append(errs, &FieldError{"ca", err.Error()})
+		}
+	}
+	for _, pin := range o.ClientPins {
+		if !pinForm.MatchString(pin) {
+			errs = append(errs, &FieldError{"client_pins", fmt.Sprintf("%q is no SHA-256 fingerprint; type 64 hexadecimal digits", pin)})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+var pinForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // ToServer maps the path of a client's request (without the channel segment) to the path on the server.
 func (c *Channel) ToServer(path string) string {

@@ -19,7 +19,7 @@ var (
 		"validators/fhirpath/parse", "validators/fhirjson", "validators/fhirpath/value", "validators/fhirpath", "validators/ig",
 		"validators/terminology", "validators/profile", "validators/guides", "validators/coverage", "validators/instance",
 	}
-	judgement = []string{"validators/interaction", "validators/httprules", "validators/directory", "validators/inspect"}
+	judgement = []string{"validators/interaction", "validators/httprules", "validators/directory", "validators/inspect", "validators/tokens"}
 	pure      = []string{"net/http", "github.com/gin-gonic/gin", "gorm.io/gorm"}
 )
 
@@ -37,7 +37,7 @@ var layers = []group{
 	{name: "3 judgement: rewrite", packages: []string{"proxy/rewrite"}, uses: slices.Concat(layer1, kernel)},
 	{
 		name:     "4 edges: traffic",
-		packages: []string{"proxy/record", "proxy/localca", "proxy/reverse", "proxy/forward", "testplans/play"},
+		packages: []string{"proxy/record", "proxy/localca", "proxy/peers", "proxy/upstream", "proxy/reverse", "proxy/forward", "proxy/selfcheck", "testplans/play"},
 		uses:     slices.Concat(layer1, []string{"proxy/rewrite"}),
 	},
 	{name: "4 edges: har", packages: []string{"proxy/har"}, uses: slices.Concat(layer1, []string{"proxy/rewrite"})},

@@ -17,6 +17,7 @@ type systemRow struct {
 	Roles     string // comma-separated
 	BaseURL   string
 	Simulated bool
+	Options   string // JSON
 	CreatedUS int64
 }
 
@@ -103,6 +104,8 @@ type detail struct {
 	Forwarded  *body        `json:"forwarded,omitempty"`
 	Edits      []proxy.Edit `json:"edits,omitempty"`
 	Times      times        `json:"times"`
+	ClientLeg  *proxy.Leg   `json:"clientLeg,omitempty"`
+	ServerLeg  *proxy.Leg   `json:"serverLeg,omitempty"`
 	// Raw holds column values that are not text (invalid UTF-8), by column.
 	Raw map[string][]byte `json:"raw,omitempty"`
 }
@@ -179,8 +182,9 @@ func rowOf(e *proxy.Exchange) (exchangeRow, []byte, error) {
 	}
 	d := detail{
 		Matched: e.Matched, ClientAddr: e.ClientAddr, Request: messageOf(&e.Request.Message), Edits: e.Edits,
-		Times: times{micros(e.Timing.RequestDone), micros(e.Timing.Connected), e.Timing.ReusedUpConn},
-		Raw:   make(map[string][]byte),
+		Times:     times{micros(e.Timing.RequestDone), micros(e.Timing.Connected), e.Timing.ReusedUpConn},
+		ClientLeg: e.ClientLeg, ServerLeg: e.ServerLeg,
+		Raw: make(map[string][]byte),
 	}
 	if e.Response != nil {
 		m := messageOf(&e.Response.Message)
@@ -295,6 +299,7 @@ func (r *exchangeRow) full(raw []byte) (*proxy.Exchange, error) {
 	}
 	e := r.brief()
 	e.Matched, e.ClientAddr, e.Edits = d.Matched, d.ClientAddr, d.Edits
+	e.ClientLeg, e.ServerLeg = d.ClientLeg, d.ServerLeg
 	e.Request.Message = d.Request.word()
 	if e.Response != nil && d.Response != nil {
 		e.Response.Message = d.Response.word()

@@ -29,13 +29,17 @@ func (s *Store) SaveSystem(ctx context.Context, sys *proxy.System) error {
 	for i, r := range sys.Roles {
 		roles[i] = string(r)
 	}
+	options, err := json.Marshal(sys.Options)
+	if err != nil {
+		return fmt.Errorf("system %s: options: %w", sys.Slug, err)
+	}
 	row := systemRow{
 		ID: sys.ID, Slug: sys.Slug, Name: sys.Name, Roles: strings.Join(roles, ","), BaseURL: strings.TrimRight(sys.BaseURL, "/"),
-		Simulated: sys.Simulated, CreatedUS: micros(sys.Created),
+		Simulated: sys.Simulated, Options: string(options), CreatedUS: micros(sys.Created),
 	}
-	err := s.write(ctx).Clauses(clause.OnConflict{
+	err = s.write(ctx).Clauses(clause.OnConflict{
 		Columns:   []clause.Column{{Name: "id"}},
-		DoUpdates: clause.AssignmentColumns([]string{"slug", "name", "roles", "base_url", "simulated"}),
+		DoUpdates: clause.AssignmentColumns([]string{"slug", "name", "roles", "base_url", "simulated", "options"}),
 	}).Create(&row).Error
 	s.forget()
 	if errors.Is(err, gorm.ErrDuplicatedKey) {
@@ -63,7 +67,7 @@ func (s *Store) system(ctx context.Context, column, value string) (*proxy.System
 	if err != nil {
 		return nil, fmt.Errorf("system %s: %w", value, absent(err))
 	}
-	return row.word(), nil
+	return row.word()
 }
 
 // Systems reads all systems by name.
@@ -74,19 +78,26 @@ func (s *Store) Systems(ctx context.Context) ([]*proxy.System, error) {
 	}
 	out := make([]*proxy.System, len(rows))
 	for i := range rows {
-		out[i] = rows[i].word()
+		sys, err := rows[i].word()
+		if err != nil {
+			return nil, err
+		}
+		out[i] = sys
 	}
 	return out, nil
 }
 
-func (r *systemRow) word() *proxy.System {
+func (r *systemRow) word() (*proxy.System, error) {
 	sys := &proxy.System{
 		ID: r.ID, Slug: r.Slug, Name: r.Name, BaseURL: r.BaseURL, Simulated: r.Simulated, Created: fromMicros(r.CreatedUS),
 	}
 	for role := range strings.SplitSeq(r.Roles, ",") {
 		sys.Roles = append(sys.Roles, proxy.Role(role))
 	}
-	return sys
+	if err := json.Unmarshal([]byte(r.Options), &sys.Options); err != nil {
+		return nil, fmt.Errorf("system %s: stored options: %w", r.Slug, err)
+	}
+	return sys, nil
 }
 
 // DeleteSystem deletes the system and its channels. What was recorded over them stays, under the channels' names. The
@@ -133,7 +144,7 @@ func (s *Store) SaveChannel(ctx context.Context, ch *proxy.Channel) error {
 	if ch.Created.IsZero() {
 		ch.Created = s.opt.Clock()
 	}
-	ch.ServerURL = server.BaseURL
+	ch.ServerURL, ch.Server = server.BaseURL, server.Options
 	options, err := json.Marshal(ch.Options)
 	if err != nil {
 		return fmt.Errorf("channel %s: options: %w", ch.Name, err)
@@ -172,12 +183,13 @@ func (s *Store) party(ctx context.Context, field, id string, role proxy.Role) (*
 
 // channelWithURL is a channel joined with its server's base URL.
 type channelWithURL struct {
-	Row       channelRow `gorm:"embedded"`
-	ServerURL string
+	Row           channelRow `gorm:"embedded"`
+	ServerURL     string
+	ServerOptions string
 }
 
 func (s *Store) channelQuery(ctx context.Context) *gorm.DB {
-	return s.read(ctx).Table("channels").Select("channels.*, systems.base_url AS server_url").
+	return s.read(ctx).Table("channels").Select("channels.*, systems.base_url AS server_url, systems.options AS server_options").
 		Joins("JOIN systems ON systems.id = channels.server_id")
 }
 
@@ -187,6 +199,9 @@ func (r *channelWithURL) word() (*proxy.Channel, error) {
 	}
 	if err := json.Unmarshal([]byte(r.Row.Options), &ch.Options); err != nil {
 		return nil, fmt.Errorf("channel %s: stored options: %w", r.Row.Name, err)
+	}
+	if err := json.Unmarshal([]byte(r.ServerOptions), &ch.Server); err != nil {
+		return nil, fmt.Errorf("channel %s: stored options of its server: %w", r.Row.Name, err)
 	}
 	return ch, nil
 }

@@ -15,6 +15,10 @@ func systems(t *testing.T, s Store) (client, server *proxy.System) {
 	server = &proxy.System{
 		ID: "s1", Slug: "diamond-payer", Name: "Diamond payer", Roles: []proxy.Role{proxy.RoleClient, proxy.RoleServer},
 		BaseURL: "http://payer.example/fhir", Simulated: true, Created: Epoch,
+		Options: proxy.SystemOptions{
+			Auxiliary: []proxy.Auxiliary{{Name: "auth", URL: "https://auth.example/oauth2"}}, InsecureUntil: Epoch,
+			ClientPins: []string{"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"},
+		},
 	}
 	fatal(t, s.SaveSystem(t.Context(), client))
 	fatal(t, s.SaveSystem(t.Context(), server))
@@ -73,6 +77,9 @@ func testChannels(t *testing.T, s Store) {
 		Track: "Payer to payer", BasePath: "/custom/fhir", Guides: []string{"g#1"}, Profiles: map[string]string{"Patient": "http://x"},
 	}}
 	fatal(t, s.SaveChannel(t.Context(), ch))
+	if len(ch.Server.Auxiliary) != 1 {
+		t.Errorf("the channel has no options of its server: %+v", ch.Server)
+	}
 	if ch.ID == "" || ch.Name != "acme-ehr~diamond-payer" || ch.ServerURL != "http://payer.example/fhir" || ch.Created.IsZero() {
 		t.Errorf("saved as %+v", ch)
 	}

@@ -1,0 +1,1 @@
+ALTER TABLE systems ADD COLUMN options TEXT NOT NULL DEFAULT '{}';
