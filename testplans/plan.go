@@ -16,6 +16,8 @@ type Plan struct {
 	// Preconditions are for people: what to set up before.
 	Preconditions []string `yaml:"preconditions" json:"preconditions,omitempty"`
 	Steps         []Step   `yaml:"steps" json:"steps"`
+	// Play says how the runner plays the client's side; nil for a plan that cannot be run.
+	Play *Play `yaml:"play" json:"play,omitempty"`
 	// Digest is the lower-case hexadecimal SHA-256 of the file; the reader sets it.
 	Digest string `yaml:"-" json:"digest,omitempty"`
 }

@@ -39,6 +39,7 @@ func (v *vetter) vet() {
 		v.captures(at, s)
 		v.steps = append(v.steps, s.ID)
 	}
+	v.play()
 }
 
 func (v *vetter) guides(at string, ranges map[string]string) {
