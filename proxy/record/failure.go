@@ -37,6 +37,19 @@ type RefusedError struct{ Text string }
 
 func (e *RefusedError) Error() string { return e.Text }
 
+// FailedError is an error whose explanation is known where it arose, as in a TLS handshake; Classify tells it as it is.
+type FailedError struct {
+	Failure proxy.Failure
+	// Leg is what was seen of the connection to the server; nil when nothing was.
+	Leg *proxy.Leg
+	Err error
+}
+
+func (e *FailedError) Error() string { return e.Failure.Detail }
+
+// Unwrap gives the error that was met.
+func (e *FailedError) Unwrap() error { return e.Err }
+
 // Classify says why the exchange broke off, from the error that forwarding or reading met.
 func (p *Pending) Classify(err error) proxy.Failure {
 	p.mu.Lock()
@@ -57,11 +70,14 @@ func classify(err error, ph phase) proxy.Failure {
 	server := func(r proxy.Reason, detail string) proxy.Failure {
 		return proxy.Failure{Reason: r, Side: sideServer, Detail: detail}
 	}
+	var known *FailedError
 	var refused *RefusedError
 	var dns *net.DNSError
 	var timeout interface{ Timeout() bool }
 	late := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
 	switch {
+	case errors.As(err, &known):
+		return known.Failure
 	case errors.As(err, &refused):
 		return proxy.Failure{Reason: proxy.ReasonRefused, Side: sideProxy, Detail: refused.Text}
 	case errors.As(err, &dns) && dns.IsNotFound:

@@ -2,6 +2,7 @@ package record
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,6 +41,8 @@ type Options struct {
 	HoldUpTo int64
 	// PutTimeout is the deadline of one Put. Default 30 s.
 	PutTimeout time.Duration
+	// Presents is the certificate chain that this process's listeners present for a server name, "" for none; nil when it is not known.
+	Presents func(serverName string) []*x509.Certificate
 	// Clock gives the time; default time.Now. NewID gives exchange ids; default UUIDv7.
 	Clock func() time.Time
 	NewID func() string
@@ -80,6 +83,7 @@ type Recorder struct {
 	opt  Options
 	mask masker
 
+	chains  Chains
 	spool   spool
 	memory  atomic.Int64
 	slots   chan struct{}
@@ -114,7 +118,8 @@ func (rec *Recorder) Begin(r *http.Request, a Arrival) (*http.Request, *Pending)
 	p := &Pending{rec: rec, done: make(chan struct{})}
 	p.ex = proxy.Exchange{
 		ID: rec.opt.NewID(), Channel: a.Channel, Matched: a.Matched, Mode: a.Mode, ClientAddr: r.RemoteAddr,
-		Timing: proxy.Timing{Start: rec.opt.Clock()},
+		ClientLeg: rec.clientLeg(r),
+		Timing:    proxy.Timing{Start: rec.opt.Clock()},
 		Request: proxy.Request{
 			Message: proxy.Message{Proto: r.Proto, Header: requestHeader(r)},
 			Method:  r.Method, URL: a.URL,

@@ -67,7 +67,15 @@ type jwtClaims struct {
 	Nbf      json.RawMessage `json:"nbf,omitempty"`
 	Exp      json.RawMessage `json:"exp,omitempty"`
 	Jti      json.RawMessage `json:"jti,omitempty"`
+	// Cnf is kept where it binds the token to a certificate (RFC 8705 3.1): a thumbprint, no secret.
+	Cnf *certificateBinding `json:"cnf,omitempty"`
 }
+
+type certificateBinding struct {
+	Thumbprint string `json:"x5t#S256"`
+}
+
+var thumbprintForm = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 
 func (m masker) claims(token string) string {
 	parts := strings.Split(token, ".")
@@ -80,6 +88,9 @@ func (m masker) claims(token string) string {
 		if err == nil {
 			_ = json.Unmarshal(text, &c) // what cannot be read is not kept
 		}
+	}
+	if c.Cnf != nil && !thumbprintForm.MatchString(c.Cnf.Thumbprint) {
+		c.Cnf = nil
 	}
 	if len(c.Jti) > 0 {
 		var jti string

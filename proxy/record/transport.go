@@ -38,6 +38,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			}
 		},
 		GotConn: func(i httptrace.GotConnInfo) {
+			p.connected(p.rec.serverLeg(i.Conn))
 			p.note(phaseSending, func(t *proxy.Timing, now time.Time) { t.Connected, t.ReusedUpConn = now, i.Reused })
 		},
 		WroteRequest: func(i httptrace.WroteRequestInfo) {
@@ -48,6 +49,10 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	res, err := t.next.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
 	if err != nil {
+		var known *FailedError
+		if errors.As(err, &known) && known.Leg != nil {
+			p.connected(known.Leg)
+		}
 		return nil, err
 	}
 	p.headers(res)

@@ -1,0 +1,117 @@
+package record
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+
+	"fhirwire/proxy"
+)
+
+// Connected is a connection that describes itself, as those of package upstream do. The Leg is shared by every exchange on the
+// connection and must not change.
+type Connected interface{ Leg() *proxy.Leg }
+
+// Chains describes certificate chains, each once: connections come and go, the certificates stay the same. The zero value is ready.
+type Chains struct {
+	mu    sync.Mutex
+	known map[string]described // by the leaf's DER form
+}
+
+type described struct {
+	chain []*x509.Certificate
+	out   []proxy.Certificate
+}
+
+// maxChains bounds what is remembered; past it everything is forgotten.
+const maxChains = 512
+
+// Of is proxy.Chain(certs); the result is shared and must not change.
+func (c *Chains) Of(certs []*x509.Certificate) []proxy.Certificate {
+	if len(certs) == 0 {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	same := func(a, b *x509.Certificate) bool { return a == b || bytes.Equal(a.Raw, b.Raw) }
+	if d, ok := c.known[string(certs[0].Raw)]; ok && slices.EqualFunc(d.chain, certs, same) {
+		return d.out
+	}
+	if c.known == nil || len(c.known) >= maxChains {
+		c.known = map[string]described{}
+	}
+	d := described{slices.Clone(certs), proxy.Chain(certs)}
+	c.known[string(certs[0].Raw)] = d
+	return d.out
+}
+
+// Handshake describes cs without the peer's certificates and trust, which depend on the side.
+func Handshake(cs *tls.ConnectionState) *proxy.TLS {
+	return &proxy.TLS{
+		Version: tls.VersionName(cs.Version), Cipher: tls.CipherSuiteName(cs.CipherSuite), ServerName: cs.ServerName,
+		Protocol: cs.NegotiatedProtocol, Resumed: cs.DidResume,
+	}
+}
+
+// clientLeg is the connection that r came in on. Whether its certificate is accepted is said later, by TrustClient.
+func (rec *Recorder) clientLeg(r *http.Request) *proxy.Leg {
+	if r.RemoteAddr == "" && r.TLS == nil {
+		return nil
+	}
+	leg := &proxy.Leg{Address: r.RemoteAddr}
+	if r.TLS == nil {
+		return leg
+	}
+	leg.TLS = Handshake(r.TLS)
+	leg.TLS.Client = rec.chains.Of(r.TLS.PeerCertificates)
+	if len(r.TLS.PeerCertificates) == 0 {
+		leg.TLS.Trust = proxy.TrustNone
+	}
+	if rec.opt.Presents != nil {
+		leg.TLS.Server = rec.chains.Of(rec.opt.Presents(r.TLS.ServerName))
+	}
+	return leg
+}
+
+// serverLeg is the connection to the server.
+func (rec *Recorder) serverLeg(c net.Conn) *proxy.Leg {
+	secure, _ := c.(*tls.Conn)
+	inner := c
+	if secure != nil {
+		inner = secure.NetConn()
+	}
+	if own, ok := inner.(Connected); ok {
+		if leg := own.Leg(); leg != nil {
+			return leg
+		}
+	}
+	leg := &proxy.Leg{Address: c.RemoteAddr().String()}
+	if secure != nil {
+		cs := secure.ConnectionState()
+		leg.TLS = Handshake(&cs)
+		leg.TLS.Server = rec.chains.Of(cs.PeerCertificates)
+	}
+	return leg
+}
+
+// TrustClient says what the client's certificate was accepted on, or why not. It changes nothing on a connection in clear.
+func (p *Pending) TrustClient(t proxy.Trust, detail string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.sealed == nil && p.ex.ClientLeg != nil && p.ex.ClientLeg.TLS != nil {
+		p.ex.ClientLeg.TLS.Trust, p.ex.ClientLeg.TLS.Detail = t, detail
+	}
+}
+
+// connected notes the connection to the server; leg is not changed any more.
+func (p *Pending) connected(leg *proxy.Leg) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.sealed == nil {
+		p.ex.ServerLeg = leg
+	}
+}
