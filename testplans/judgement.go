@@ -1,13 +1,21 @@
 package testplans
 
-import "time"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"strings"
+	"time"
+)
 
 // Judgement is what judging a plan over a channel's recorded exchanges gave, with what it was computed from.
 type Judgement struct {
 	Plan    string // Plan.ID
 	Channel string // its name
-	Kind    EvidenceKind
-	State   State
+	// Run is the id of the run that it is of, empty while none is stored.
+	Run   string
+	Kind  EvidenceKind
+	State State
 	// Results are those of the judge: the whole, then each step with its checks. They are shared; do not change them.
 	Results []Result
 	// Exchanges were looked at; Waiting of them have no report yet. With Older set there are more, recorded before, that were not.
@@ -25,6 +33,15 @@ func (j *Judgement) Whole() Result {
 		}
 	}
 	return Result{Verdict: NotShown}
+}
+
+// Digest is the SHA-256 over the results' digests: what a reviewer looked at.
+func (j *Judgement) Digest() string {
+	h := sha256.New()
+	for i := range j.Results {
+		_, _ = io.WriteString(h, j.Results[i].Digest+"\n") // a hash takes everything
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Step is the result on a step, without its checks.
@@ -66,4 +83,32 @@ func StateOf(results []Result, waiting int) State {
 	default:
 		return Done
 	}
+}
+
+// StateOfRun is StateOf with the run's window: when that has closed nothing more is waited for.
+func StateOfRun(r *Run, results []Result, waiting int, now time.Time) State {
+	st := StateOf(results, waiting)
+	if st == Recording && !r.Until.IsZero() && !now.Before(r.Until) {
+		return Done
+	}
+	return st
+}
+
+// PlaysTrack reports whether a channel whose track is named so plays plans of a track: its own is that one, in other letters or
+// punctuation too. A channel without a track, or with one that no plan has, may be playing any of them.
+func PlaysTrack(channel, of string, plans []Plan) bool {
+	track := plainTrack(channel)
+	if track == "" || track == plainTrack(of) {
+		return true
+	}
+	for i := range plans {
+		if plainTrack(plans[i].Track) == track {
+			return false
+		}
+	}
+	return true
+}
+
+func plainTrack(s string) string {
+	return strings.Join(strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return strings.ContainsRune(" -_/.,:", r) }), " ")
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"fhirwire/validators"
@@ -15,10 +17,19 @@ type Run struct {
 	ID      string
 	Plan    string // Plan.ID
 	Channel string // its name; empty for imported traffic of several
-	State   State
+	// PlanDigest is that of the plan when the run was made; each result has its own.
+	PlanDigest string
+	// Name is what people call it; empty for the one that is always on.
+	Name string
+	// Standing marks the run over everything that a channel ever recorded: it has no window, is never started and never stops.
+	Standing bool
+	State    State
 	// Since and Until bound the evidence by when requests began; zero is no bound.
 	Since, Until time.Time
 	Kind         EvidenceKind
+	// CreatedBy is a person, where one made it.
+	CreatedBy string
+	Created   time.Time
 	// Context is what the reports were computed with. A step for other versions of a guide in it is not applicable.
 	Context      validators.Context
 	Attestations []Attestation
@@ -32,6 +43,41 @@ type Attestation struct {
 	By      string    `json:"by"`
 	At      time.Time `json:"at"`
 	Note    string    `json:"note,omitempty"`
+}
+
+// Valid says what keeps an attestation of a plan's check from being taken, "" for nothing, with the field at fault.
+func (a *Attestation) Valid(p *Plan) (field, fault string) {
+	at := slices.IndexFunc(p.Steps, func(s Step) bool { return s.ID == a.Step })
+	if at < 0 {
+		return "step", "the plan has no step of this name"
+	}
+	check := slices.IndexFunc(p.Steps[at].Checks, func(c Check) bool { return c.ID == a.Check })
+	switch {
+	case check < 0:
+		return "check", "the step has no check of this name"
+	case p.Steps[at].Checks[check].Attestation == nil:
+		return "check", "traffic decides this check, not a person"
+	case a.Verdict != Pass && a.Verdict != Fail && a.Verdict != NotApplicable:
+		return "verdict", "say pass, fail or not-applicable"
+	case strings.TrimSpace(a.By) == "":
+		return "by", "say who attests"
+	}
+	return "", ""
+}
+
+// Recorded is a result as it was stored: when it came to be so.
+type Recorded struct {
+	At     time.Time
+	Result Result
+}
+
+// RunQuery selects stored runs, newest first. Empty fields select all.
+type RunQuery struct {
+	Plan, Channel string
+	// Before is the id of a run: only older ones are given.
+	Before string
+	// Limit bounds the answer; 0 is 100.
+	Limit int
 }
 
 // Evidence points at an exchange that decided something.

@@ -10,12 +10,14 @@ const (
 	KindExchange = "exchange" // an exchange was stored
 	KindReport   = "report"   // an exchange was judged
 	KindSystem   = "system"   // a system or channel changed
+	KindVerdict  = "verdict"  // a run's results changed
+	KindRun      = "run"      // a run was made, stopped, attested or reviewed
 )
 
 // Notice says that something changed.
 type Notice struct {
 	Kind string
-	// ID is of what changed: an exchange's for KindExchange and KindReport.
+	// ID is of what changed: an exchange's for KindExchange and KindReport, a run's for KindVerdict and KindRun.
 	ID string
 	// Number is the exchange's, 0 for other kinds.
 	Number int64

@@ -47,6 +47,10 @@ func TestRowsMatchTheSchema(t *testing.T) {
 		findingRow{},
 		profileRow{},
 		judgedProfileRow{},
+		runRow{},
+		resultRow{},
+		attestationRow{},
+		reviewRow{},
 	}
 	for _, r := range rows {
 		var columns []string

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -169,14 +168,7 @@ func cellOf(ch *proxy.Channel, j *testplans.Judgement) Cell {
 	return cell
 }
 
-// PlaysTrack reports whether a channel plays the plans of a track: its own is that one, in other letters or punctuation too. A
-// channel without a track, or with one that no plan has, may be playing any of them.
+// PlaysTrack reports whether a channel plays the plans of a track.
 func PlaysTrack(ch *proxy.Channel, of string, plans []testplans.Plan) bool {
-	track := plainTrack(ch.Options.Track)
-	return track == "" || track == plainTrack(of) ||
-		!slices.ContainsFunc(plans, func(o testplans.Plan) bool { return plainTrack(o.Track) == track })
-}
-
-func plainTrack(s string) string {
-	return strings.Join(strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return strings.ContainsRune(" -_/.,:", r) }), " ")
+	return testplans.PlaysTrack(ch.Options.Track, of, plans)
 }

@@ -48,8 +48,8 @@ func Exchange(n int, bodies Bodies) *proxy.Exchange {
 	target := fmt.Sprintf("http://payer.example/fhir/Patient/p%d", n)
 	return &proxy.Exchange{
 		ID: ID(n), Channel: "acme-ehr~diamond-payer", Matched: "channel URL", Mode: proxy.ModeReverse, ClientAddr: "127.0.0.1:5000",
-		ClientLeg: &proxy.Leg{Address: "127.0.0.1:5000", TLS: &proxy.TLS{Version: "TLS 1.3", Trust: proxy.TrustEventCA, Client: []proxy.Certificate{{Subject: "CN=acme"}}}},
-		ServerLeg: &proxy.Leg{Address: "192.0.2.1:80"},
+		ClientLeg:   &proxy.Leg{Address: "127.0.0.1:5000", TLS: &proxy.TLS{Version: "TLS 1.3", Trust: proxy.TrustEventCA, Client: []proxy.Certificate{{Subject: "CN=acme"}}}},
+		ServerLeg:   &proxy.Leg{Address: "192.0.2.1:80"},
 		Interaction: proxy.Interaction{Kind: proxy.KindRead, ResourceType: "Patient", ResourceID: fmt.Sprintf("p%d", n)},
 		Request: proxy.Request{
 			Message: proxy.Message{

@@ -4,8 +4,10 @@ import (
 	"context"
 	"io"
 	"testing"
+	"time"
 
 	"fhirwire/proxy"
+	"fhirwire/testplans"
 	"fhirwire/validators"
 )
 
@@ -38,6 +40,19 @@ type Store interface {
 
 	BulkURL(ctx context.Context, url string) (proxy.Kind, error)
 	LearnBulkURLs(ctx context.Context, urls map[string]proxy.Kind) error
+
+	SaveRun(ctx context.Context, run *testplans.Run) error
+	Run(ctx context.Context, id string) (testplans.Run, error)
+	StandingRun(ctx context.Context, plan, channel string) (testplans.Run, error)
+	Runs(ctx context.Context, q testplans.RunQuery) (runs []testplans.Run, more bool, err error)
+	SetWindow(ctx context.Context, run *testplans.Run) error
+	AppendResults(ctx context.Context, run string, at time.Time, results []testplans.Result) (appended int, err error)
+	Results(ctx context.Context, run string) ([]testplans.Recorded, error)
+	History(ctx context.Context, run, step, check string) ([]testplans.Recorded, error)
+	Attest(ctx context.Context, run string, a testplans.Attestation) error
+	Attestations(ctx context.Context, run string) ([]testplans.Attestation, error)
+	SaveReview(ctx context.Context, r *testplans.Reviewed) error
+	Reviews(ctx context.Context, runs ...string) (map[string][]testplans.Reviewed, error)
 }
 
 // Place is somewhere a store keeps its evidence: Open opens it, again after a call of Close.
@@ -69,6 +84,11 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		"a report of many findings":  testManyFindings,
 		"nothing stored":             testEmpty,
 		"an ended context is obeyed": testEndedContext,
+		"runs":                       testRuns,
+		"pages of runs":              testRunPages,
+		"results are appended":       testResults,
+		"attestations":               testAttestations,
+		"reviews":                    testReviews,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, fresh(t).Open(t)) })
 	}
