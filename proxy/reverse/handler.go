@@ -89,8 +89,8 @@ func New(channels Channels, rec *record.Recorder, o Options) http.Handler {
 // passage is one request on its way through, in its context.
 type passage struct {
 	channel *proxy.Channel
-	server  *url.URL
-	rest    string // path and query behind the channel, as the client spelled them
+	server  *url.URL // the FHIR server or the auxiliary one
+	location
 	links   *rewrite.Map
 	pending *record.Pending
 }
@@ -130,7 +130,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	arrival.Channel, arrival.Matched = channel.Name, matchedByURL
 	r, p := h.rec.Begin(r, arrival)
-	ps := &passage{channel: channel, rest: loc.rest, pending: p}
+	ps := &passage{channel: channel, location: loc, pending: p}
 	if ref := h.vet(ps, r, base); ref != nil {
 		h.answer(w, r, p, *ref)
 		return
@@ -157,10 +157,13 @@ func (h *handler) vet(ps *passage, r *http.Request, base string) *refusal {
 	if err != nil {
 		return no(http.StatusBadGateway, "exception", "The server system's base URL is not usable.")
 	}
-	if ps.server, err = url.Parse(ps.channel.ServerURL); err != nil {
-		return no(http.StatusBadGateway, "exception", "The server system's base URL is not usable.")
+	if ps.links, err = ps.locateServer(links); err != nil {
+		return &refusal{
+			status: http.StatusNotFound, code: "not-found",
+			failure: proxy.Failure{Reason: proxy.ReasonRefused, Side: "client", Detail: err.Error()},
+			text:    "The channel's server system has no auxiliary server of this name. Declare it on the server's page in the dashboard.",
+		}
 	}
-	ps.links = links
 	if h.loops(ps.server, r) {
 		return no(http.StatusLoopDetected, "processing", "The channel's server is this proxy itself.")
 	}
@@ -181,9 +184,10 @@ func (h *handler) loops(server *url.URL, r *http.Request) bool {
 func (h *handler) outbound(pr *httputil.ProxyRequest) {
 	ps := passageOf(pr.In.Context())
 	path, query, hasQuery := strings.Cut(ps.rest, "?")
-	to := ps.channel.ToServer(path)
-	if to == "" {
-		to = "/"
+	to := ps.toServer(path)
+	if q, edits := authorizeQuery(ps, query); len(edits) > 0 {
+		query = q
+		ps.pending.AddEdits(edits...)
 	}
 	out := pr.Out
 	out.URL = &url.URL{Scheme: ps.server.Scheme, Host: ps.server.Host, Opaque: to, RawQuery: query, ForceQuery: hasQuery}

@@ -4,21 +4,36 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"fhirwire/proxy"
 )
 
 // location is what a request's URL says.
 type location struct {
 	channel string // "" for the proxy's own pages
-	rest    string // path and query for the server, in the client's spelling
-	byHost  bool   // the channel was in the host name
+	// auxiliary names the auxiliary server that the request is for; "" is the FHIR server.
+	auxiliary string
+	rest      string // path and query for the server, in the client's spelling; behind an auxiliary server's name it may be empty
+	byHost    bool   // the channel was in the host name
+	// wellKnown is the name of a metadata document whose path stands before the channel's (RFC 8414 3.1): rest is that of the issuer.
+	wellKnown string
 }
+
+// wellKnown begins the paths of metadata documents.
+const wellKnown = "/.well-known/"
 
 // locate reads the channel from the host or from the first path segment. A host's first label is a channel if it has a tilde, which
 // channel names always have and other host names never.
 func locate(r *http.Request) location {
 	target := requestTarget(r)
 	if label, _, ok := strings.Cut(r.Host, "."); ok && strings.Contains(label, "~") {
-		return location{channel: strings.ToLower(label), rest: target, byHost: true}
+		return location{channel: strings.ToLower(label), rest: target, byHost: true}.split()
+	}
+	var document string
+	if name, rest, ok := strings.Cut(strings.TrimPrefix(target, wellKnown), "/"); ok && strings.HasPrefix(target, wellKnown) {
+		if issuer, _, _ := strings.Cut(rest, "/"); strings.Contains(issuer, "~") {
+			document, target = name, "/"+rest
+		}
 	}
 	path := strings.TrimPrefix(target, "/")
 	end := strings.IndexAny(path, "/?")
@@ -30,10 +45,24 @@ func locate(r *http.Request) location {
 		name = plain
 	}
 	rest := path[end:]
-	if !strings.HasPrefix(rest, "/") {
+	if !strings.HasPrefix(rest, "/") && document == "" {
 		rest = "/" + rest
 	}
-	return location{channel: name, rest: rest}
+	return location{channel: name, rest: rest, wellKnown: document}.split()
+}
+
+// split takes the auxiliary server's name from the front of rest.
+func (l location) split() location {
+	after, ok := strings.CutPrefix(l.rest, "/"+proxy.AuxiliaryMark)
+	if !ok {
+		return l
+	}
+	end := strings.IndexAny(after, "/?")
+	if end < 0 {
+		end = len(after)
+	}
+	l.auxiliary, l.rest = after[:end], after[end:]
+	return l
 }
 
 // requestTarget is path and query as on the request line; net/url does not keep every spelling.

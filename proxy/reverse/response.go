@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,10 +31,18 @@ func (h *handler) inbound(res *http.Response) error {
 	res.Header = header
 	edits = append(edits, stripSetCookies(res.Header)...)
 	ps.pending.AddEdits(edits...)
-	if mayRewrite(res) {
-		if err := rewriteBody(ps, res); err != nil {
+	kind := ps.links.Document(res.Request.URL.RequestURI())
+	switch {
+	case mayRewrite(res):
+		if err := rewriteBody(ps, res, kind); err != nil {
 			return err
 		}
+	case kind != rewrite.Unknown && res.StatusCode == http.StatusOK && res.ContentLength != 0 && res.Request.Method == http.MethodGet:
+		form := res.Header.Get("Content-Type")
+		if c := coding(res); c != "" {
+			form += ", " + c
+		}
+		ps.pending.AddEdits(rewrite.Unread(form))
 	}
 	ps.pending.Deliver(res)
 	return nil
@@ -59,7 +68,7 @@ func coding(res *http.Response) string {
 }
 
 // rewriteBody replaces res.Body by its rewritten form. A body that is broken, or that needs no edit, passes byte for byte.
-func rewriteBody(ps *passage, res *http.Response) error {
+func rewriteBody(ps *passage, res *http.Response, kind rewrite.Kind) error {
 	start, err := io.ReadAll(io.LimitReader(res.Body, wholeBody+1))
 	if err != nil { // broken off: the client gets what there was and then the same break
 		res.Body = &body{Reader: io.MultiReader(bytes.NewReader(start), failingReader{err}), Closer: res.Body}
@@ -73,14 +82,18 @@ func rewriteBody(ps *passage, res *http.Response) error {
 		plain, whole = unzip(start, all)
 	}
 	if !whole {
-		if rewrite.Detect(plain, false) == rewrite.Other || gz && len(plain) == 0 {
+		if kind == rewrite.Unknown {
+			kind = rewrite.Detect(plain, false)
+		}
+		if kind == rewrite.Other || gz && len(plain) == 0 {
 			res.Body = original
 			return nil
 		}
-		return streamBody(ps, res, original, gz, plain)
+		return streamBody(ps, res, original, gz, kind)
 	}
-	out, edits, err := ps.links.JSON(plain)
-	if err != nil || len(edits) == 0 {
+	out, edits, err := ps.links.JSON(plain, kind)
+	if err != nil || !slices.ContainsFunc(edits, func(e proxy.Edit) bool { return !e.Left() }) {
+		ps.pending.AddEdits(edits...)
 		res.Body = original
 		return nil //nolint:nilerror // a URL past any sense is not rewritten; the body stays as it is
 	}
@@ -96,7 +109,7 @@ func rewriteBody(ps *passage, res *http.Response) error {
 }
 
 // streamBody rewrites a body too large to hold; its length is not known beforehand.
-func streamBody(ps *passage, res *http.Response, original *body, gz bool, plain []byte) error {
+func streamBody(ps *passage, res *http.Response, original *body, gz bool, kind rewrite.Kind) error {
 	src := io.Reader(original)
 	if gz {
 		r, err := gzip.NewReader(original)
@@ -105,7 +118,7 @@ func streamBody(ps *passage, res *http.Response, original *body, gz bool, plain 
 		}
 		src = r
 	}
-	r := ps.links.Reader(src, rewrite.Detect(plain, false))
+	r := ps.links.Reader(src, kind)
 	out := io.Reader(r)
 	if gz {
 		out = newZipper(r)

@@ -18,8 +18,14 @@ const MaxEdits = 1000
 // MaxURL bounds the length of a URL, as written in JSON, that is rewritten; a longer one ends the stream with ErrLongString.
 const MaxURL = 256 << 10
 
-// placeDepth is the depth of the deepest place, entry[].response.location.
-const placeDepth = 4
+// placeDepth is the depth of the deepest place, entry[].response.location; capabilityDepth that of a CapabilityStatement's.
+const (
+	placeDepth      = 4
+	capabilityDepth = 8
+)
+
+// maxEscapes bounds the servers outside the channel that are noted in one body.
+const maxEscapes = 20
 
 // Kind is what a JSON body is, as far as rewriting asks.
 type Kind uint8
@@ -30,6 +36,10 @@ const (
 	Bundle               // a FHIR Bundle
 	Manifest             // a bulk data manifest: transactionTime and output
 	Other                // nothing to rewrite
+
+	Capabilities // a CapabilityStatement, from /metadata
+	Discovery    // a discovery document
+	Issuer       // a discovery document whose issuer is the URL it was asked for by (RFC 8414)
 )
 
 // Eligible reports whether a response with this content type can hold places to rewrite: JSON, but not NDJSON.
@@ -95,10 +105,12 @@ func (d *detector) Edit(p Path, s string) (string, bool) {
 	return s, false
 }
 
-// JSON rewrites a whole body. Without edits the body comes back as it is. The error says that part of it could not be looked at;
-// the body is then unchanged.
-func (m *Map) JSON(body []byte) ([]byte, []proxy.Edit, error) {
-	kind := Detect(body, true)
+// JSON rewrites a whole body of the given kind; Unknown asks Detect. Without changes the body comes back as it is. The error says
+// that part of it could not be looked at; the body is then unchanged.
+func (m *Map) JSON(body []byte, kind Kind) ([]byte, []proxy.Edit, error) {
+	if kind == Unknown {
+		kind = Detect(body, true)
+	}
 	if kind == Other {
 		return body, nil, nil
 	}
@@ -107,11 +119,10 @@ func (m *Map) JSON(body []byte) ([]byte, []proxy.Edit, error) {
 	if err != nil {
 		return body, nil, fmt.Errorf("rewrite body: %w", err)
 	}
-	edits := r.Edits()
-	if len(edits) == 0 {
-		return body, nil, nil
+	if r.places.count == 0 {
+		return body, r.Edits(), nil
 	}
-	return out, edits, nil
+	return out, r.Edits(), nil
 }
 
 // Reader rewrites a body while it streams.
@@ -123,7 +134,11 @@ type Reader struct {
 // Reader rewrites src, a body of the given kind.
 func (m *Map) Reader(src io.Reader, kind Kind) *Reader {
 	r := &Reader{places: places{m: m, kind: kind}}
-	r.stream = NewStream(src, &r.places, placeDepth, MaxURL)
+	depth := placeDepth
+	if kind == Capabilities {
+		depth = capabilityDepth
+	}
+	r.stream = NewStream(src, &r.places, depth, MaxURL)
 	return r
 }
 
@@ -136,26 +151,37 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Edits lists what was changed so far: the first MaxEdits, then one that counts the others.
+// Edits lists what was changed so far: the first MaxEdits, then one that counts the others; and what was left, with the reason.
 func (r *Reader) Edits() []proxy.Edit {
 	e := r.places.edits
 	if more := r.places.count - len(e); more > 0 {
 		e = append(slices.Clip(e), proxy.Edit{Where: "response body", At: "", From: "", To: fmt.Sprintf("%d more URLs of the same places", more)})
 	}
-	return e
+	return append(slices.Clip(e), r.places.left...)
 }
 
 // places is the Editor that knows where URLs of the server stand.
 type places struct {
-	m     *Map
-	kind  Kind
-	edits []proxy.Edit
-	count int
+	m        *Map
+	kind     Kind
+	edits    []proxy.Edit
+	count    int // of changes
+	left     []proxy.Edit
+	escaped  map[string]bool // hosts noted
+	endpoint endpoint
 }
 
 // Wants implements Editor: Bundle.link.url, Bundle.entry.fullUrl, Bundle.entry.response.location; and in a manifest
-// (Bulk Data Access 2.0.0, "Response - Complete Status") request and the url of output, error, deleted and link.
+// (Bulk Data Access 2.0.0, "Response - Complete Status") request and the url of output, error, deleted and link. For discovery
+// documents see discoveryPlace and capabilityPlace.
 func (e *places) Wants(p Path) bool {
+	switch e.kind {
+	case Capabilities:
+		return capabilityPlace(p)
+	case Discovery, Issuer:
+		return discoveryPlace(p)
+	case Unknown, Bundle, Manifest, Other:
+	}
 	bundle := e.kind == Bundle || e.kind == Unknown
 	manifest := e.kind == Manifest || e.kind == Unknown
 	switch len(p) {
@@ -181,12 +207,44 @@ func (e *places) Wants(p Path) bool {
 
 // Edit implements Editor.
 func (e *places) Edit(p Path, s string) (string, bool) {
+	switch {
+	case e.kind == Capabilities && p[len(p)-1].Key == "url" && len(p) == capabilityDepth:
+		e.endpoint = endpoint{extensionAt(p), s}
+		return s, false
+	case e.kind >= Discovery && p[0].Key == "signed_metadata":
+		e.leave(p, "signed metadata", proxy.WhySigned)
+		return s, false
+	}
 	to, changed := e.m.URL(s)
 	if !changed {
+		e.noteEscape(p, s)
+		return s, false
+	}
+	if why := e.keep(p, s); why != "" {
+		e.leave(p, s, why)
 		return s, false
 	}
 	if e.count++; len(e.edits) < MaxEdits {
 		e.edits = append(e.edits, proxy.Edit{Where: "response body", At: p.Pointer(), From: s, To: to})
 	}
 	return to, true
+}
+
+func (e *places) leave(p Path, s, why string) {
+	if len(e.left) < MaxEdits {
+		e.left = append(e.left, proxy.Edit{Where: "response body", At: p.Pointer(), From: s, To: s, Why: why})
+	}
+}
+
+// noteEscape notes the first URL for each server that is not the channel's.
+func (e *places) noteEscape(p Path, s string) {
+	host, ok := e.m.escapes(s)
+	if !ok || e.escaped[host] || len(e.escaped) >= maxEscapes || !e.notesEscape(p) {
+		return
+	}
+	if e.escaped == nil {
+		e.escaped = map[string]bool{}
+	}
+	e.escaped[host] = true
+	e.leave(p, s, proxy.WhyEscape)
 }

@@ -1,0 +1,76 @@
+package reverse
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"fhirwire/proxy"
+	"fhirwire/proxy/rewrite"
+)
+
+// locateServer sets the server that the request is for and returns the map for what it answers.
+func (ps *passage) locateServer(links *rewrite.Map) (*rewrite.Map, error) {
+	base := ps.channel.ServerURL
+	if ps.auxiliary != "" {
+		list := ps.channel.Server.Auxiliary
+		i := slices.IndexFunc(list, func(a proxy.Auxiliary) bool { return a.Name == ps.auxiliary })
+		if i < 0 {
+			return nil, fmt.Errorf("no auxiliary server is called %q", ps.auxiliary)
+		}
+		base = list[i].URL
+		links, _ = links.From(ps.auxiliary)
+	}
+	u, err := url.Parse(base)
+	if err != nil {
+		return nil, fmt.Errorf("server URL: %w", err)
+	}
+	ps.server = u
+	return links, nil
+}
+
+// toServer maps a path behind the channel, or behind the auxiliary server's name, to the path on the server.
+func (ps *passage) toServer(path string) string {
+	to := ps.channel.ToServer(path)
+	if ps.auxiliary != "" {
+		to = strings.TrimSuffix(ps.server.EscapedPath(), "/") + path
+	}
+	if ps.wellKnown != "" {
+		to = wellKnown + ps.wellKnown + to
+	}
+	if to == "" {
+		return "/"
+	}
+	return to
+}
+
+// authorizeQuery makes the aud and resource parameters of an authorization request (SMART App Launch, RFC 8707) name the server that
+// the token is for, where they name the proxy. Everything else in it stays as the client wrote it, redirect_uri among it.
+func authorizeQuery(ps *passage, query string) (string, []proxy.Edit) {
+	if !strings.Contains(query, "response_type=") || !strings.Contains(query, "aud=") && !strings.Contains(query, "resource=") {
+		return query, nil
+	}
+	var edits []proxy.Edit
+	pairs := strings.Split(query, "&")
+	for i, pair := range pairs {
+		name, raw, _ := strings.Cut(pair, "=")
+		if name != "aud" && name != "resource" {
+			continue
+		}
+		value, err := url.QueryUnescape(raw)
+		if err != nil {
+			continue
+		}
+		to, ok := ps.links.Server(value)
+		if !ok {
+			continue
+		}
+		pairs[i] = name + "=" + url.QueryEscape(to)
+		edits = append(edits, proxy.Edit{
+			Where: "request URL", At: name, From: value, To: to,
+			Why: "the authorization server knows the FHIR server by its own URL",
+		})
+	}
+	return strings.Join(pairs, "&"), edits
+}
