@@ -7,8 +7,8 @@ import "time"
 type ConnectionCheck struct {
 	// Channel is its name; empty for a server that is not registered.
 	Channel   string    `json:"channel,omitempty"`
-	ServerURL string    `json:"serverUrl"`
-	ProxyURL  string    `json:"proxyUrl,omitempty"`
+	ServerURL string    `json:"server_url"`
+	ProxyURL  string    `json:"proxy_url,omitempty"`
 	At        time.Time `json:"at"`
 	Probes    []Probe   `json:"probes"`
 }
@@ -29,7 +29,7 @@ type Probe struct {
 	Action string `json:"action,omitempty"`
 	// Certificates are those that the peer presented, leaf first.
 	Certificates []Certificate `json:"certificates,omitempty"`
-	Took         time.Duration `json:"tookNs,omitempty"`
+	Took         time.Duration `json:"took_ns,omitempty"`
 }
 
 // ProbeOutcome is how a probe went.

@@ -57,6 +57,7 @@ type Server struct {
 	done     chan struct{}
 	stop     sync.Once
 	metrics  *metrics
+	checked  checked
 }
 
 // New returns a dashboard over d.
@@ -123,6 +124,8 @@ func (s *Server) routes(a *api.API) http.Handler {
 	page(http.MethodPost, "/channels", s.connect)
 	page(http.MethodGet, "/channels/:id/delete", s.confirmChannel)
 	page(http.MethodPost, "/channels/:id/delete", s.deleteChannel)
+	page(http.MethodGet, "/channels/:id/check", s.check)
+	page(http.MethodPost, "/channels/:id/check", s.runCheck)
 	page(http.MethodPost, "/theme", s.theme)
 	r.GET(static.Prefix+"*name", gin.WrapH(s.files))
 	r.HEAD(static.Prefix+"*name", gin.WrapH(s.files))

@@ -104,7 +104,7 @@ func (s *Server) channelView(ctx context.Context, n *names, ch *proxy.Channel) v
 		Base:    views.Copy{ID: "base-" + ch.ID, Label: "Use this as your FHIR base URL", Text: base, Large: true},
 		Curl:    views.Copy{ID: "curl-" + ch.ID, Label: "Try it", Text: "curl " + shellQuote(base+"/metadata")},
 		Postman: views.Copy{ID: "postman-" + ch.ID, Label: "Postman variable", Text: "baseUrl = " + base},
-		Live:    sc.href("/"), Exchanges: "Exchanges", Delete: "/channels/" + url.PathEscape(ch.ID) + "/delete",
+		Live:    sc.href("/"), Exchanges: "Exchanges", Check: checkHref(ch.ID), Delete: "/channels/" + url.PathEscape(ch.ID) + "/delete",
 		Consequence: "Its proxy URL stops working. What was recorded stays.",
 		Register: []views.Fact{
 			{Name: "FHIR base", Value: base, Mono: true},

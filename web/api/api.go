@@ -51,6 +51,7 @@ func (a *API) Register(g *gin.RouterGroup) {
 	g.GET("/channels/:id", a.handle(a.getChannel))
 	g.PUT("/channels/:id", a.handle(a.putChannel))
 	g.DELETE("/channels/:id", a.handle(a.deleteChannel))
+	g.POST("/channels/:id/check", a.handle(a.checkChannel))
 	g.GET("/exchanges", a.handle(a.listExchanges))
 	g.GET("/exchanges/:id", a.handle(a.getExchange))
 	g.GET("/exchanges/:id/request/body", a.handle(a.requestBody))

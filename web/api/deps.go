@@ -58,12 +58,17 @@ type Scenarios interface {
 	Judge(ctx context.Context, plan, channel string) (testplans.Judgement, error)
 }
 
+// Checker looks at both legs of a channel.
+type Checker interface {
+	Check(ctx context.Context, ch *proxy.Channel) proxy.ConnectionCheck
+}
+
 // Live says when something was stored. The channel closes when ctx ends and when the reader is too slow.
 type Live interface {
 	Subscribe(ctx context.Context, buffer int) <-chan live.Notice
 }
 
-// Deps is what the dashboard and its API work on. All fields are required but Validator, Judge and Scenarios: without one of these
+// Deps is what the dashboard and its API work on. All fields are required but Validator, Judge, Scenarios and Checker: without one of these
 // its routes answer that it is not available.
 type Deps struct {
 	Systems   Systems
@@ -75,6 +80,7 @@ type Deps struct {
 	Judge     Judge
 	Validator Validator
 	Scenarios Scenarios
+	Checker   Checker
 }
 
 // Options are the API's settings; the zero value works.

@@ -40,6 +40,16 @@ async function copy(button) {
   setTimeout(() => { word.textContent = before; button.classList.remove("done"); }, 2000);
 }
 
+// --- long work ---
+document.addEventListener("submit", (e) => {
+  const text = e.target.dataset.busy;
+  const button = text && $("button", e.target);
+  if (!button) return;
+  button.textContent = text;
+  say(text);
+  setTimeout(() => { button.disabled = true; }); // after the form is on its way
+});
+
 // --- clicks that the script improves ---
 document.addEventListener("click", (e) => {
   if (e.defaultPrevented || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey) return;

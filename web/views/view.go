@@ -297,6 +297,7 @@ type Channel struct {
 	Register              []Fact
 	Live                  string
 	Exchanges             string
+	Check                 string
 	Evidence              Evidence
 	Delete                string
 	Consequence           string
