@@ -111,7 +111,7 @@ type Capture struct {
 	Parameter string `yaml:"parameter" json:"parameter,omitempty"`
 }
 
-// Check is one claim about a step's attempts. Exactly one of its kinds (Status to Attestation) is set.
+// Check is one claim about a step's attempts. Exactly one of its kinds (Status to Stable) is set.
 type Check struct {
 	ID    string `yaml:"check" json:"check"`
 	Claim string `yaml:"claim" json:"claim"`
@@ -135,6 +135,11 @@ type Check struct {
 	RetryAfter  *RetryAfterCheck `yaml:"retryAfter" json:"retryAfter,omitempty"`
 	Control     *ControlCheck    `yaml:"control" json:"control,omitempty"`
 	Attestation *Attest          `yaml:"attestation" json:"attestation,omitempty"`
+	Connection  *ConnectionCheck `yaml:"connection" json:"connection,omitempty"`
+	JWT         *JWTCheck        `yaml:"jwt" json:"jwt,omitempty"`
+	Covers      *CoversCheck     `yaml:"covers" json:"covers,omitempty"`
+	Agrees      *AgreesCheck     `yaml:"agrees" json:"agrees,omitempty"`
+	Stable      *StableCheck     `yaml:"stable" json:"stable,omitempty"`
 }
 
 // HeaderCheck is about one header: present, and where Is or Matches is set one of its values is or matches that.
@@ -230,9 +235,10 @@ type Attest struct {
 	Question string `yaml:"question" json:"question"`
 }
 
-// CannotFail reports a check of a kind that says at worst not shown or a note.
+// CannotFail reports a check of a kind that says at worst not shown or a note: what has not been seen yet is nobody's fault, and more
+// traffic may show it. A control can fail: its step did.
 func (c *Check) CannotFail() bool {
-	return c.Fetched != nil || c.Control != nil || c.Attestation != nil || c.Count != nil && c.Count.Max == 0
+	return c.Fetched != nil || c.Covers != nil || c.Attestation != nil || c.Count != nil && c.Count.Max == 0
 }
 
 // StrengthOf is a check's conformance verb: its own, its step's, or SHALL.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/textproto"
@@ -62,7 +63,8 @@ func ID(n int) string { return fmt.Sprintf("01946a00-%04x-7000-8000-000000000000
 
 // FromTxtar reads exchanges from an archive with files "1.request", "1.response", "2.request" …: HTTP messages as on the wire, with LF
 // line ends. The request line has the path behind the channel, and a body ends with the file, less its last newline. A request without a
-// response failed; its file may be followed by "1.failure" with a reason, a side and a detail on one line.
+// response failed; its file may be followed by "1.failure" with a reason, a side and a detail on one line. "1.clientleg" and "1.serverleg"
+// have what is known of the connections, a proxy.Leg as JSON.
 func FromTxtar(archive []byte) ([]*proxy.Exchange, Bodies, error) {
 	bodies := Bodies{}
 	byNumber := map[int]*proxy.Exchange{}
@@ -89,8 +91,12 @@ func FromTxtar(archive []byte) ([]*proxy.Exchange, Bodies, error) {
 				break
 			}
 			ex.Failure = &proxy.Failure{Reason: proxy.Reason(words[0]), Side: words[1], Detail: words[2]}
+		case "clientleg":
+			ex.ClientLeg, err = readLeg(f.Data)
+		case "serverleg":
+			ex.ServerLeg, err = readLeg(f.Data)
 		default:
-			err = fmt.Errorf("not request, response or failure")
+			err = fmt.Errorf("not request, response, failure, clientleg or serverleg")
 		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("file %q: %w", f.Name, err)
@@ -102,6 +108,13 @@ func FromTxtar(archive []byte) ([]*proxy.Exchange, Bodies, error) {
 	}
 	slices.SortFunc(out, func(a, b *proxy.Exchange) int { return strings.Compare(a.ID, b.ID) })
 	return out, bodies, nil
+}
+
+func readLeg(data []byte) (*proxy.Leg, error) {
+	leg := new(proxy.Leg)
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	return leg, d.Decode(leg)
 }
 
 func readRequest(bodies Bodies, n int, data []byte) (*proxy.Exchange, error) {

@@ -40,12 +40,16 @@ func expression(ctx context.Context, c *Case) (Outcome, error) {
 	if name := c.Desk.unset(x.Expr); name != "" {
 		return missing(name), nil
 	}
+	asked, why, err := c.asked(ctx, x.Expr)
+	if err != nil || why != "" {
+		return notChecked(why), err
+	}
 	if !x.Lines {
 		root, fault := body.JSON()
 		if fault != "" {
 			return failed("the body of the " + string(x.On) + " is not JSON: " + fault), nil
 		}
-		return c.holds(ctx, x.Expr, root, ""), nil
+		return c.holds(ctx, x.Expr, root, "", asked), nil
 	}
 	lines := 0
 	scan := fhirjson.NewLineScanner(bytes.NewReader(body.Text), maxLine)
@@ -60,7 +64,7 @@ func expression(ctx context.Context, c *Case) (Outcome, error) {
 		if p := doc.Fatal(); p != nil {
 			return failed(where + "not JSON: " + p.Text), nil
 		}
-		out := c.holds(ctx, x.Expr, doc.Root(), where)
+		out := c.holds(ctx, x.Expr, doc.Root(), where, asked)
 		doc.Release()
 		if out.Verdict != testplans.Pass {
 			return out, nil
@@ -75,8 +79,40 @@ func expression(ctx context.Context, c *Case) (Outcome, error) {
 	return passed, nil
 }
 
-func (c *Case) holds(ctx context.Context, expr string, root *fhirjson.Node, where string) Outcome {
-	ok, err := c.Desk.Truth(ctx, expr, root)
+// questions are the variables that stand for the request's own parameters: %param-NAME as they are, %code-NAME and %id-NAME the
+// alternatives in them as codes of tokens and ids of references.
+var questions = regexp.MustCompile("%`(param|code|id)-([A-Za-z_][A-Za-z0-9_.:-]*)`")
+
+// asked are the values of the variables for the request's parameters that an expression uses.
+func (c *Case) asked(ctx context.Context, expr string) (vars map[string][]string, why string, err error) {
+	names := questions.FindAllStringSubmatch(expr, -1)
+	if len(names) == 0 {
+		return nil, "", nil
+	}
+	values, why, err := c.Desk.Parameters(ctx, c.Attempt)
+	if err != nil || why != "" {
+		return nil, why, err
+	}
+	vars = map[string][]string{}
+	for _, m := range names {
+		form, name := m[1], m[2]
+		key := form + "-" + name
+		vars[key] = []string{}
+		for _, v := range values[name] {
+			if form == "param" {
+				vars[key] = append(vars[key], v)
+				continue
+			}
+			for part := range strings.SplitSeq(v, ",") {
+				vars[key] = append(vars[key], bare(part))
+			}
+		}
+	}
+	return vars, "", nil
+}
+
+func (c *Case) holds(ctx context.Context, expr string, root *fhirjson.Node, where string, asked map[string][]string) Outcome {
+	ok, err := c.Desk.truth(ctx, expr, root, asked)
 	switch {
 	case err != nil:
 		return notChecked(where + "the expression could not be evaluated: " + err.Error())

@@ -208,9 +208,20 @@ func (d *Desk) Expand(s string) (out, missing string) {
 
 // Truth evaluates an expression on a node: a FHIR resource with its types, other JSON by its names.
 func (d *Desk) Truth(ctx context.Context, src string, root *fhirjson.Node) (bool, error) {
+	return d.truth(ctx, src, root, nil)
+}
+
+// truth is Truth with more variables.
+func (d *Desk) truth(ctx context.Context, src string, root *fhirjson.Node, more map[string][]string) (bool, error) {
 	x, env, err := d.prepare(src, root)
 	if err != nil {
 		return false, err
+	}
+	for name, values := range more {
+		env.Vars[name] = value.Collection{}
+		for _, v := range values {
+			env.Vars[name] = append(env.Vars[name], value.String(v))
+		}
 	}
 	return x.Truth(ctx, root, env)
 }

@@ -75,6 +75,11 @@ func NewTable(model fhirpath.Model) Table {
 		{"retryAfter", true, func(c *testplans.Check) bool { return c.RetryAfter != nil }, retryAfter},
 		{"control", true, func(c *testplans.Check) bool { return c.Control != nil }, control},
 		{"attestation", true, func(c *testplans.Check) bool { return c.Attestation != nil }, attestation},
+		{"connection", false, func(c *testplans.Check) bool { return c.Connection != nil }, connection},
+		{"jwt", false, func(c *testplans.Check) bool { return c.JWT != nil }, jwt},
+		{"covers", true, func(c *testplans.Check) bool { return c.Covers != nil }, covers},
+		{"agrees", false, func(c *testplans.Check) bool { return c.Agrees != nil }, agrees},
+		{"stable", true, func(c *testplans.Check) bool { return c.Stable != nil }, stable},
 	}}
 }
 

@@ -170,6 +170,13 @@ func (v *vetter) check(at string, c *testplans.Check) {
 		v.earlier(at+"/fetched/manifest", c.Fetched.Manifest)
 	case c.Control != nil:
 		v.earlier(at+"/control/step", c.Control.Step)
+	case c.Connection != nil:
+		v.values(at+"/connection", nil, c.Connection.Names)
+	case c.Covers != nil:
+		v.expr(at+"/covers/where", c.Covers.Where)
+	case c.Agrees != nil:
+		v.earlier(at+"/agrees/step", c.Agrees.Step)
+		v.expr(at+"/agrees/expr", c.Agrees.Expr)
 	case c.Count != nil:
 		if c.Count.Max > 0 && c.Count.Min > c.Count.Max {
 			v.add(v.at(at+"/count", "min is above max"))
@@ -195,6 +202,8 @@ var (
 	external = regexp.MustCompile("%`?([A-Za-z][A-Za-z0-9-]*)`?")
 	// standard are the constants that FHIRPath has by itself.
 	standard = []string{"resource", "rootResource", "context", "ucum", "sct", "loinc", "vs", "ext"}
+	// asked begin the constants for the request's own parameters: %`param-_type`.
+	asked = []string{"param-", "code-", "id-"}
 )
 
 // text vets the ${variables} of a text.
@@ -222,7 +231,8 @@ func (v *vetter) expr(at, src string) {
 	for _, m := range external.FindAllStringSubmatchIndex(src, -1) {
 		name := src[m[2]:m[3]]
 		prefix, _, _ := strings.Cut(name, "-")
-		if slices.Contains(standard, prefix) || slices.Contains(v.vars, name) {
+		ofRequest := func(p string) bool { return strings.HasPrefix(name, p) }
+		if slices.Contains(standard, prefix) || slices.Contains(v.vars, name) || slices.ContainsFunc(asked, ofRequest) {
 			continue
 		}
 		before := src[:m[0]]
