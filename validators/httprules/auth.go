@@ -27,6 +27,12 @@ func authRules() []Rule {
 			"Client metadata is well formed", "P2P-DCR-20").when(registrationRequest),
 		rule("smart-configuration", validators.SeverityError, validators.CodeStructure, validators.SideServer, smartApp,
 			"The SMART configuration has its required members", "P2P-DSC-01").when(schemaRule(proxy.KindSMARTConfig, success, "smart-configuration.json")),
+		rule("oauth-assertion-audience", validators.SeverityWarning, validators.CodeSecurity, validators.SideClient, rfc7523,
+			"An assertion names the endpoint it is sent to, by the URL its server knows, as its audience", "P2P-TOK-104").when(assertionAudience),
+		rule("oauth-token-in-query", validators.SeverityError, validators.CodeSecurity, validators.SideClient, rfc6750,
+			"Access tokens are sent in the Authorization header, never in the URL").when(tokenInQuery),
+		rule("discovery-escape", validators.SeverityInformation, validators.CodeInformational, validators.SideTool, rfc8414,
+			"What discovery, manifests and pages lead to is on the server or on one of its declared auxiliary servers").when(discoveryEscape),
 	}
 }
 

@@ -27,6 +27,8 @@ type Content struct {
 	Size int64
 	// Doc is the parsed body, nil when there is none, it is not JSON, or it could not be decoded.
 	Doc *fhirjson.Document
+	// Form holds the members of a form, nil for other bodies. Secrets in it are fingerprints (proxy.ReadMasked).
+	Form url.Values
 	// Read is true when the body was read in full, whether it is JSON or not. When false nothing can be said about it.
 	Read bool
 }

@@ -1,12 +1,14 @@
 package httprules_test
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"fhirwire/proxy"
+	"fhirwire/validators"
 	"fhirwire/validators/fhirjson"
 	"fhirwire/validators/httprules"
 )
@@ -31,6 +33,8 @@ func (m message) content() (proxy.Message, httprules.Content) {
 	c := httprules.Content{MediaType: mt, Size: int64(len(body)), Read: true}
 	if len(body) > 0 && body[0] == '{' {
 		c.Doc = fhirjson.Parse(body)
+	} else if mt == "application/x-www-form-urlencoded" {
+		c.Form, _ = url.ParseQuery(string(body))
 	}
 	return proxy.Message{Header: h, Body: proxy.Body{Size: c.Size}}, c
 }
@@ -43,14 +47,16 @@ type exchange struct {
 	status   int
 	response message
 	failure  *proxy.Failure
+	edits    []proxy.Edit
 }
 
 func (e exchange) issues(t *testing.T) []string {
 	t.Helper()
 	c := &httprules.Case{ServerBase: "http://payer.example/fhir"}
-	x := &proxy.Exchange{Interaction: e.in, Failure: e.failure}
+	x := &proxy.Exchange{Interaction: e.in, Failure: e.failure, Edits: e.edits}
 	x.Timing.End = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 	x.Request.Method, x.Request.Target = e.method, "http://payer.example/fhir"+e.path
+	x.Request.URL = "http://127.0.0.1:8081/a~b/fhir" + e.path
 	x.Request.Message, c.Request = e.request.content()
 	if e.status != 0 {
 		x.Response = &proxy.Response{Status: e.status}
@@ -90,6 +96,16 @@ const (
 	smart    = `{"token_endpoint":"http://payer.example/token","grant_types_supported":["client_credentials"],"code_challenge_methods_supported":["S256"],"capabilities":["permission-v2"]}`
 )
 
+// masked is what the record has in place of an assertion.
+func masked(aud string) string {
+	return `hmac:0123456789abcdef jwt{\"alg\":\"ES384\",\"iss\":\"c\",\"aud\":\"` + aud + `\"}`
+}
+
+// assertedBy is a token request with an assertion.
+func assertedBy(member, aud string) message {
+	return message("Content-Type: application/x-www-form-urlencoded\n\ngrant_type=client_credentials&" + member + "=" + url.QueryEscape(strings.ReplaceAll(masked(aud), `\`, "")))
+}
+
 // clean exchanges break no rule.
 var clean = map[string]exchange{
 	"read":           {in: read, method: "GET", path: "/Patient/1", status: 200, response: fhir + "\n" + patient},
@@ -108,6 +124,8 @@ var clean = map[string]exchange{
 	"failed job":     {in: poll, method: "GET", path: "/bulk/1/status", status: 500, response: fhir + "\n" + outcome},
 	"file":           {in: proxy.Interaction{Kind: proxy.KindBulkFile}, method: "GET", path: "/f/1", status: 200, response: "Content-Type: application/fhir+ndjson\n\n" + patient},
 	"token":          {in: token, method: "POST", path: "/token", request: "Content-Type: application/x-www-form-urlencoded\n\ngrant_type=client_credentials", status: 200, response: "Cache-Control: no-store\n\n" + granted},
+	"signed token":   {in: token, method: "POST", path: "/token", request: assertedBy("client_assertion", "http://payer.example/fhir/token"), status: 200, response: "Cache-Control: no-store\n\n" + granted},
+	"statement":      {in: register, method: "POST", path: "/register", request: message("\n\n" + `{"software_statement":"` + masked("http://payer.example/fhir/register") + `"}`), status: 201, response: "Cache-Control: no-store\n\n{\"client_id\":\"x\"}"},
 	"register":       {in: register, method: "POST", path: "/register", request: "\n\n{\"client_name\":\"x\"}", status: 201, response: "Cache-Control: no-store\n\n{\"client_id\":\"x\",\"client_secret\":\"hmac:0\",\"client_secret_expires_at\":0}"},
 	"smart":          {in: proxy.Interaction{Kind: proxy.KindSMARTConfig}, method: "GET", path: "/.well-known/smart-configuration", status: 200, response: "\n\n" + smart},
 	"match":          {in: match, method: "POST", path: "/Patient/$member-match", request: fhir + "\n" + params, status: 200, response: fhir + "\n" + params},
@@ -192,6 +210,21 @@ var broken = []struct {
 	{"oauth-no-store", "token", swapResponse("no-store", "private")},
 	{"oauth-token-request", "token", func(e *exchange) { e.request = "Content-Type: application/json\n\n{}" }},
 	{"oauth-token-request", "token", func(e *exchange) { e.method = "GET" }},
+	{"oauth-assertion-audience", "signed token", func(e *exchange) { e.request = assertedBy("client_assertion", "http://127.0.0.1:8081/a~b/fhir/token") }},
+	{"oauth-assertion-audience", "signed token", func(e *exchange) { e.request = assertedBy("client_assertion", "http://payer.example/fhir") }},
+	{"oauth-assertion-audience", "statement", func(e *exchange) {
+		e.request = message("\n\n" + `{"software_statement":"` + masked("http://127.0.0.1:8081/a~b/fhir/register") + `"}`)
+	}},
+	{"oauth-token-in-query", "search", func(e *exchange) { e.path += "&access_token=hmac:0123456789abcdef" }},
+	{"discovery-escape", "smart", func(e *exchange) {
+		e.edits = []proxy.Edit{{Where: "response body", At: "/token_endpoint", From: "http://x.example", To: "http://x.example", Why: proxy.WhyEscape}}
+	}},
+	{"discovery-escape", "smart", func(e *exchange) {
+		e.edits = []proxy.Edit{{Where: "response body", At: "/signed_metadata", From: "x", To: "x", Why: proxy.WhySigned}}
+	}},
+	{"discovery-escape", "metadata", func(e *exchange) {
+		e.edits = []proxy.Edit{{Where: "response body", From: "application/fhir+xml", To: "application/fhir+xml", Why: proxy.WhyForm}}
+	}},
 	{"oauth-registration-answer", "register", swapResponse(`,"client_secret_expires_at":0`, "")},
 	{"oauth-registration-error", "register", func(e *exchange) { e.status, e.response = 400, "\n\n"+`{"message":"no"}` }},
 	{"oauth-registration-request", "register", func(e *exchange) { e.request = "\n\n" + `{"jwks":{"keys":[]},"jwks_uri":"https://x"}` }},
@@ -231,6 +264,33 @@ func TestBrokenExchanges(t *testing.T) {
 		}
 		if r.Title == "" || r.Source.Guide == "" || r.Severity == "" {
 			t.Errorf("rule %s lacks a title, source or severity", r.ID)
+		}
+	}
+}
+
+// TestAssertionAudience: what the finding says depends on whose URL was named and on what the server made of it.
+func TestAssertionAudience(t *testing.T) {
+	const proxied = "http://127.0.0.1:8081/a~b/fhir/token"
+	for _, c := range []struct {
+		aud    string
+		status int
+		want   validators.Severity
+		words  string
+	}{
+		{proxied, 200, validators.SeverityInformation, "the proxy's URL"},
+		{proxied, 401, validators.SeverityWarning, "the proxy's URL"},
+		{"https://elsewhere.example/token", 401, validators.SeverityWarning, "not the URL under which"},
+	} {
+		e := exchange{in: token, method: "POST", path: "/token", request: assertedBy("client_assertion", c.aud), status: c.status, response: "Cache-Control: no-store\n\n" + granted}
+		x := &proxy.Exchange{Interaction: e.in, Response: &proxy.Response{Status: c.status}}
+		x.Request.Method, x.Request.Target, x.Request.URL = "POST", "http://payer.example/fhir/token", proxied
+		cs := &httprules.Case{Exchange: x}
+		x.Request.Message, cs.Request = e.request.content()
+		x.Response.Message, cs.Response = e.response.content()
+		issues := httprules.NewChecker().Check(cs)
+		i := slices.IndexFunc(issues, func(is validators.Issue) bool { return is.MessageID == "oauth-assertion-audience" })
+		if i < 0 || issues[i].Severity != c.want || !strings.Contains(issues[i].Message, c.words) || issues[i].Found != c.aud {
+			t.Errorf("%s answered %d: %+v", c.aud, c.status, issues)
 		}
 	}
 }

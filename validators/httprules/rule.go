@@ -66,6 +66,9 @@ var (
 	fhirSrch = validators.Source{Guide: "hl7.fhir.r4.core", Version: "4.0.1", Section: "Search", URL: "http://hl7.org/fhir/R4/search.html"}
 	bulkData = validators.Source{Guide: "hl7.fhir.uv.bulkdata", Version: "2.0.0", Section: "Export", URL: "http://hl7.org/fhir/uv/bulkdata/STU2/export.html"}
 	rfc6749  = validators.Source{Guide: "RFC 6749", Section: "5", URL: "https://www.rfc-editor.org/rfc/rfc6749#section-5"}
+	rfc6750  = validators.Source{Guide: "RFC 6750", Section: "5.3", URL: "https://www.rfc-editor.org/rfc/rfc6750#section-5.3"}
+	rfc7523  = validators.Source{Guide: "RFC 7523", Section: "3", URL: "https://www.rfc-editor.org/rfc/rfc7523#section-3"}
+	rfc8414  = validators.Source{Guide: "RFC 8414", Section: "2", URL: "https://www.rfc-editor.org/rfc/rfc8414#section-2"}
 	rfc7591  = validators.Source{Guide: "RFC 7591", Section: "3.2", URL: "https://www.rfc-editor.org/rfc/rfc7591#section-3.2"}
 	smartApp = validators.Source{Guide: "hl7.fhir.uv.smart-app-launch", Version: "2.0.0", Section: "Conformance", URL: "http://hl7.org/fhir/smart-app-launch/STU2/conformance.html"}
 	hrexMM   = validators.Source{Guide: "hl7.fhir.us.davinci-hrex", Version: "1.0.0", Section: "$member-match", URL: "http://hl7.org/fhir/us/davinci-hrex/STU1/OperationDefinition-member-match.html"}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -72,6 +73,9 @@ func (in *Inspector) whole(ctx context.Context, r *report, j *judge, h half, c h
 			r.unjudged(h, "body-xml", "The body is XML, which is not judged here.")
 		}
 		c.Read = !strings.Contains(c.MediaType, "xml")
+		if c.MediaType == "application/x-www-form-urlencoded" {
+			c.Form = form(head)
+		}
 		return c, nil
 	}
 	switch b := h.msg.Body; {
@@ -97,6 +101,19 @@ func (in *Inspector) whole(ctx context.Context, r *report, j *judge, h half, c h
 	c.Read = true
 	c.Doc = fhirjson.Parse(data)
 	return c, in.document(ctx, r, j, h, c.Doc)
+}
+
+// maxForm bounds the form that is read; token requests are a few kilobytes.
+const maxForm = 256 << 10
+
+// form reads a form; what of it is no form, or too much, is left out.
+func form(r io.Reader) url.Values {
+	data, err := io.ReadAll(io.LimitReader(r, maxForm))
+	if err != nil {
+		return nil
+	}
+	v, _ := url.ParseQuery(string(data)) // keeps what it could read
+	return v
 }
 
 // looksLikeJSON peeks behind blanks for an opening brace: servers send FHIR as text/plain too.
