@@ -49,14 +49,16 @@ func commands() []command {
 		{"plans", "list|show|check|coverage", "shows and checks test plans", runPlans},
 		{"judge", "PLAN --har FILE|--channel NAME", "judges recorded traffic by a test plan", runJudge},
 		{"har", "import|export", "HAR 1.2 in and out", runHAR},
+		{"check", "URL|--channel NAME", "looks at a connection before the event", runCheck},
 		{"directory", "check PATH|URL…", "checks the entries of an mTLS endpoint directory", runDirectory},
+		{"ca", "init|issue|import|show|export", "the local certificate authority", runCA},
 		{"packages", "list|show|add|remove", "shows and adds implementation guides", runPackages},
 		{"version", "", "prints version, commit and the built-in guides", runVersion},
 	}
 }
 
 // later are commands of the product that this version does not have yet.
-var later = []string{"run", "ca"}
+var later = []string{"run"}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -276,7 +276,7 @@ func (a *app) show(context.Context) error {
 	}
 	deps := web.Deps{
 		Systems: a.store, Channels: a.store, Exchanges: a.store, Reports: a.store, Bodies: a.store, Live: a.hub, Judge: a.pipeline,
-		Scenarios: a.scenarios,
+		Scenarios: a.scenarios, Checker: a.checker(),
 		Validator: resourceValidator{instance.New(set, set.Terms(), instance.Options{Now: a.p.now})},
 	}
 	metrics := prometheus.NewRegistry()
