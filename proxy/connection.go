@@ -21,6 +21,8 @@ type TLS struct {
 	Server []Certificate `json:"server,omitempty"`
 	// Client is the chain that the leg's client side presented, leaf first; empty when it presented none.
 	Client []Certificate `json:"client,omitempty"`
+	// Asked: the server asked for a client certificate. It is known on the server's leg only.
+	Asked bool `json:"asked,omitempty"`
 	// Trust says what the peer's certificate was accepted on: the client's on the client's leg, the server's on the other.
 	Trust Trust `json:"trust,omitempty"`
 	// Detail says more of Trust: the file of the CA, the directory entry, why it was not trusted.

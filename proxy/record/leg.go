@@ -107,6 +107,20 @@ func (p *Pending) TrustClient(t proxy.Trust, detail string) {
 	}
 }
 
+// ServerLeg is the connection to the server as far as it is known; it must not be changed.
+func (p *Pending) ServerLeg() *proxy.Leg {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ex.ServerLeg
+}
+
+// FreshConnection reports that the request went out as the first on its connection.
+func (p *Pending) FreshConnection() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.ex.Timing.Connected.IsZero() && !p.ex.Timing.ReusedUpConn
+}
+
 // connected notes the connection to the server; leg is not changed any more.
 func (p *Pending) connected(leg *proxy.Leg) {
 	p.mu.Lock()

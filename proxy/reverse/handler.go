@@ -19,6 +19,7 @@ import (
 	"fhirwire/proxy"
 	"fhirwire/proxy/record"
 	"fhirwire/proxy/rewrite"
+	"fhirwire/proxy/upstream"
 )
 
 // Channels finds the channel a URL names; proxy.ErrNotFound when there is none.
@@ -31,8 +32,11 @@ type Options struct {
 	// PublicURL is the proxy's URL as clients reach it, without a trailing slash, for rewritten URLs. Default: the scheme and host each
 	// request came in with.
 	PublicURL string
-	// Transport sends requests to servers. Default: NewTransport with the fields below.
+	// Transport sends requests to servers; it finds a request's channel by package upstream's context value. Default: upstream.New
+	// with the fields below, without client certificates.
 	Transport http.RoundTripper
+	// Peers judges the certificates that clients present. Default: none is accepted.
+	Peers Peers
 	// Deny adds to the addresses that are never connected to; its error is what the exchange says. Link-local addresses, cloud metadata
 	// among them, are always refused, loopback and private ones are not.
 	Deny func(netip.AddrPort) error
@@ -70,7 +74,7 @@ func New(channels Channels, rec *record.Recorder, o Options) http.Handler {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Transport == nil {
-		o.Transport = NewTransport(o)
+		o.Transport = upstream.New(o.upstream())
 	}
 	h := &handler{channels: channels, rec: rec, opt: o}
 	h.proxy = &httputil.ReverseProxy{
@@ -131,13 +135,17 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	arrival.Channel, arrival.Matched = channel.Name, matchedByURL
 	r, p := h.rec.Begin(r, arrival)
 	ps := &passage{channel: channel, location: loc, pending: p}
-	if ref := h.vet(ps, r, base); ref != nil {
+	ref := h.admit(p, r, channel)
+	if ref == nil {
+		ref = h.vet(ps, r, base)
+	}
+	if ref != nil {
 		h.answer(w, r, p, *ref)
 		return
 	}
 	// Without this net/http swallows what is left of the request when the response begins. HTTP/2 needs it not and says so.
 	_ = http.NewResponseController(w).EnableFullDuplex()
-	ctx := context.WithValue(r.Context(), passageKey{}, ps)
+	ctx := upstream.WithChannel(context.WithValue(r.Context(), passageKey{}, ps), channel)
 	h.proxy.ServeHTTP(&quietWriter{ResponseWriter: w}, r.WithContext(ctx))
 }
 
