@@ -52,7 +52,6 @@ func commands() []command {
 		{"check", "URL|--channel NAME", "looks at a connection before the event", runCheck},
 		{"directory", "check PATH|URL…", "checks the entries of an mTLS endpoint directory", runDirectory},
 		{"ca", "init|issue|import|show|export", "the local certificate authority", runCA},
-		{"ca", "init|issue|import|show|export", "the local certificate authority", runCA},
 		{"packages", "list|show|add|remove", "shows and adds implementation guides", runPackages},
 		{"version", "", "prints version, commit and the built-in guides", runVersion},
 	}
