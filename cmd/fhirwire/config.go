@@ -28,9 +28,11 @@ type config struct {
 	ReferenceAuth string `yaml:"reference-auth"`
 	ForwardListen string `yaml:"forward-listen"`
 	TLSListen     string `yaml:"tls-listen"`
-	Data          string `yaml:"data"`
-	Database      string `yaml:"database"`
-	Blobs         string `yaml:"blobs"`
+	// ClientCA is a PEM file with the event's CAs for client certificates.
+	ClientCA string `yaml:"client-ca"`
+	Data     string `yaml:"data"`
+	Database string `yaml:"database"`
+	Blobs    string `yaml:"blobs"`
 	// ProxyURL is how clients reach the proxy listener, for the URLs that are shown and rewritten; empty: its address.
 	ProxyURL string `yaml:"proxy-url"`
 	// Hosts are names the dashboard may be reached by, besides loopback names.
@@ -58,6 +60,7 @@ func (c *config) settings() []setting {
 		{"reference-auth", "whether the reference server asks for tokens: off, optional (its own are honoured, foreign ones ignored) or required", &c.ReferenceAuth},
 		{"forward-listen", "address of the forward proxy (not part of this version)", &c.ForwardListen},
 		{"tls-listen", "address of the TLS listener (not part of this version)", &c.TLSListen},
+		{"client-ca", "PEM file with the CAs whose client certificates are accepted from everybody at the event", &c.ClientCA},
 		{"data", "folder that holds the database, bodies and keys", &c.Data},
 		{"database", "postgres://… instead of the SQLite file in the data folder", &c.Database},
 		{"blobs", "file://DIR for bodies instead of the data folder", &c.Blobs},

@@ -22,6 +22,8 @@ import (
 	"fhirwire/internal/scenarios"
 	"fhirwire/internal/sqldb"
 	"fhirwire/internal/store"
+	"fhirwire/proxy/localca"
+	"fhirwire/proxy/peers"
 	"fhirwire/proxy/record"
 	"fhirwire/proxy/reverse"
 	"fhirwire/reference"
@@ -83,6 +85,8 @@ type app struct {
 	page      *web.Server
 	scenarios *scenarios.Service
 	proxyURL  string
+	ca        *localca.Authority
+	peers     *peers.Judge
 	closers   []func() error
 }
 
@@ -94,7 +98,7 @@ func newApp(ctx context.Context, cfg config, p *process) (*app, error) {
 		return &app{}, err
 	}
 	a := &app{cfg: cfg, p: p, logger: slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level})), hub: live.NewHub()}
-	for _, step := range []func(context.Context) error{a.listen, a.open, a.judge, a.simulate, a.show} {
+	for _, step := range []func(context.Context) error{a.listen, a.open, a.openCertificates, a.judge, a.simulate, a.show} {
 		if err := step(ctx); err != nil {
 			return a, err
 		}
@@ -125,6 +129,11 @@ func (a *app) listen(ctx context.Context) error {
 		a.proxyURL = a.proxy.url()
 	}
 	return nil
+}
+
+// ownListeners are those that no channel may reach.
+func (a *app) ownListeners() []netip.AddrPort {
+	return []netip.AddrPort{a.dashboard.addrPort(), a.proxy.addrPort()}
 }
 
 func (a *app) open(ctx context.Context) error {
@@ -239,7 +248,7 @@ func (a *app) run(ctx context.Context) error {
 	servers.Go(func() error { return a.dashboard.serve(serving, a.page.Handler(), a.logger, a.page.Close) })
 	servers.Go(func() error {
 		h := reverse.New(a.store, a.recorder, reverse.Options{
-			PublicURL: a.cfg.ProxyURL, Own: []netip.AddrPort{a.dashboard.addrPort(), a.proxy.addrPort()}, Logger: a.logger,
+			PublicURL: a.cfg.ProxyURL, Transport: a.toServers(), Peers: a.peers, Logger: a.logger,
 		})
 		return a.proxy.serve(serving, h, a.logger)
 	})
