@@ -8,6 +8,18 @@ type Leg struct {
 	Address string `json:"address,omitempty"`
 	// TLS is nil on a connection in clear.
 	TLS *TLS `json:"tls,omitempty"`
+	// Tunnel is set on the client's leg of a connection that was passed on unread (ModeTunnel).
+	Tunnel *Tunnel `json:"tunnel,omitempty"`
+}
+
+// Tunnel is what can be said of a TLS connection that was passed on unread: what its ClientHello shows in clear, and sizes.
+type Tunnel struct {
+	ServerName string `json:"serverName,omitempty"`
+	// Protocols are those the client offered by ALPN; which one the server chose is encrypted.
+	Protocols []string `json:"protocols,omitempty"`
+	// Sent and Received count the encrypted bytes to and from the server.
+	Sent     int64 `json:"sent"`
+	Received int64 `json:"received"`
 }
 
 // TLS is what a handshake showed.

@@ -1,0 +1,16 @@
+// Package forward is the forward proxy: clients name it in their HTTP proxy setting, keep the URLs they have, and everything they
+// exchange with registered servers is recorded. New(hosts, recorder, leaves, Options{}) is an http.Handler for its listener;
+// Shutdown ends the tunnels that http.Server no longer knows of.
+//
+// elazarl/goproxy speaks the proxy protocol (CONNECT, absolute URLs, refusals, upgrades). A CONNECT to a registered host is
+// intercepted with a certificate of the local CA; what comes out of it is served by net/http, HTTP/1.1 and HTTP/2, and goes through
+// goproxy again as a request with an absolute URL, so that plain and intercepted requests take one way. goproxy's own interception
+// loop is not used: it has no limits on headers or time, knows no 100-continue, survives shutdown and dies of a panic.
+//
+// Requests and responses pass byte for byte; hop-by-hop fields (RFC 9110 7.6.1) excepted, and nothing is rewritten. A host is
+// registered when it is in the base URL or an auxiliary URL of a server system that has a channel, with its port and scheme. All else
+// is refused before its name is looked up, and the refusal is recorded. Which channel is meant follows from the proxy user name (a
+// channel's name or a client's slug), or from there being only one that leads to the host.
+//
+// On a channel set to pass through, the connection goes on unread; only its metadata are recorded.
+package forward

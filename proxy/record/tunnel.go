@@ -1,0 +1,18 @@
+package record
+
+import "fhirwire/proxy"
+
+// Tunneled ends the record of a connection that was passed on unread. There is no response in it, and nothing failed.
+func (p *Pending) Tunneled(t proxy.Tunnel) {
+	p.mu.Lock()
+	if p.sealed == nil {
+		leg := proxy.Leg{}
+		if p.ex.ClientLeg != nil {
+			leg = *p.ex.ClientLeg
+		}
+		leg.Tunnel = &t
+		p.ex.ClientLeg = &leg
+	}
+	p.mu.Unlock()
+	p.finish(nil, 0)
+}
