@@ -47,6 +47,7 @@ func commands() []command {
 		{"generate", "--members N --seed S --out DIR", "writes synthetic payer data as NDJSON", runGenerate},
 		{"postman", "export --track TRACK [flags]", "writes a track's requests as a Postman collection or .http file", runPostman},
 		{"plans", "list|show|check|coverage", "shows and checks test plans", runPlans},
+		{"run", "PLAN [--server URL] [flags]", "plays the client's side of a test plan against a server", runRun},
 		{"judge", "PLAN --har FILE|--channel NAME", "judges recorded traffic by a test plan", runJudge},
 		{"har", "import|export", "HAR 1.2 in and out", runHAR},
 		{"check", "URL|--channel NAME", "looks at a connection before the event", runCheck},

@@ -1,0 +1,454 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"fhirwire/internal/blobs"
+	"fhirwire/internal/sqldb"
+	"fhirwire/internal/store"
+	"fhirwire/proxy"
+	"fhirwire/proxy/record"
+	"fhirwire/reference/edgecases"
+	"fhirwire/testplans"
+	"fhirwire/testplans/checks"
+	"fhirwire/testplans/play"
+	"fhirwire/validators/fhirpath"
+	"fhirwire/validators/guides"
+	"fhirwire/validators/interaction"
+)
+
+// runFlags are what the command line of run says.
+type runFlags struct {
+	server, cert, certKey, ca, key  string
+	sets, setFiles, attested        list
+	format, out, data, har, channel string
+	dryRun                          bool
+	patience                        time.Duration
+	edges                           list // hidden: what the built-in reference payer is to do wrong
+}
+
+func runRun(ctx context.Context, p *process, args []string) (int, error) {
+	var f runFlags
+	fs := newFlags(p, "run", "PLAN [--server URL] [flags]",
+		"Plays the client's side of a test plan against a server, records it, and judges what was recorded. Without --server the built-in\n"+
+			"reference payer is the server. Requests that may change data are sent only where the plan says that it writes. To test a client instead,\n"+
+			"point it at the proxy or the reference payer of fhirwire serve, and judge its channel. Exits with 1 if a SHALL check failed.\n")
+	fs.StringVar(&f.server, "server", "", "FHIR base `URL` of the server; none: the built-in reference payer")
+	fs.StringVar(&f.cert, "client-cert", "", "PEM `FILE` with the client's certificate, for mutual TLS")
+	fs.StringVar(&f.certKey, "client-key", "", "PEM `FILE` with the key of --client-cert, if it is not in the same file")
+	fs.StringVar(&f.ca, "ca", "", "PEM `FILE` with CAs that the server's certificate may come from, besides the machine's")
+	fs.StringVar(&f.key, "key", "", "`FILE` with the client's private key for private_key_jwt, JWK or PEM; none: a new one for this run")
+	fs.Var(&f.sets, "set", "`NAME=VALUE` of an input or variable of the plan; may be given again")
+	fs.Var(&f.setFiles, "set-file", "`NAME=FILE`: the value is the file's content without the space around it; for secrets")
+	fs.Var(&f.attested, "attest", "`STEP/CHECK=NAME`: this person says that the check passes; may be given again")
+	fs.StringVar(&f.format, "format", "text", "text, json, junit, testreport (FHIR R4) or html")
+	fs.StringVar(&f.out, "out", "-", "the `FILE` to write, - for standard output")
+	fs.StringVar(&f.data, "data", "", "`DIR` of serve to keep the evidence in, which may be running; none: nothing is kept")
+	fs.StringVar(&f.har, "har", "", "`FILE` to write what was recorded to, as HAR 1.2 without secrets")
+	fs.StringVar(&f.channel, "channel", "", "`NAME` that the exchanges are recorded under; none: fhirwire-runner~HOST")
+	fs.BoolVar(&f.dryRun, "dry-run", false, "print the requests and send none")
+	fs.DurationVar(&f.patience, "patience", 30*time.Minute, "how long to wait for one export")
+	rest, err := parseFlags(fs, takeEdges(&f, args))
+	switch {
+	case err != nil:
+		return exitUsage, err
+	case len(rest) != 1:
+		return exitUsage, usagef("name one plan")
+	case judgeFormats[f.format] == nil:
+		return exitUsage, usagef("--format: %q is none of text, json, junit, testreport, html", f.format)
+	case f.server != "" && len(f.edges) > 0:
+		return exitUsage, usagef("only the built-in reference payer does wrong on request")
+	}
+	if f.server != "" {
+		if err := proxy.ValidateBaseURL(f.server); err != nil {
+			return exitUsage, usagef("--server: %v", err)
+		}
+	}
+	r := runner{p: p, f: f, inputs: map[string]string{}}
+	if err := r.readInputs(); err != nil {
+		return exitUsage, err
+	}
+	if r.lib, err = loadLibrary(cmp.Or(f.data, dataDir(p))); err != nil {
+		return exitUsage, err
+	}
+	set, err := r.lib.Set()
+	if err != nil {
+		return exitUsage, err
+	}
+	if r.plan, err = findPlan(rest[0], set); err != nil {
+		return exitUsage, err
+	}
+	if r.attestations, err = attestations(r.plan, f.attested, p.now()); err != nil {
+		return exitUsage, err
+	}
+	r.model = set
+	if f.dryRun {
+		return r.dryRun()
+	}
+	j, err := r.run(ctx)
+	if err != nil {
+		return exitUsage, err
+	}
+	return r.report(j)
+}
+
+// takeEdges takes --edge NAME out of the arguments: what the built-in reference payer is to do wrong, for the tests of plans. It is no
+// setting for people and not in the help.
+func takeEdges(f *runFlags, args []string) []string {
+	var rest []string
+	for i := 0; i < len(args); i++ {
+		if args[i] == "--edge" && i+1 < len(args) {
+			i++
+			f.edges = append(f.edges, args[i])
+			continue
+		}
+		rest = append(rest, args[i])
+	}
+	return rest
+}
+
+// runner is one use of the command.
+type runner struct {
+	p            *process
+	f            runFlags
+	lib          *guides.Library
+	model        fhirpath.Model
+	plan         testplans.Plan
+	inputs       map[string]string
+	attestations []testplans.Attestation
+	outcomes     []play.Outcome
+	stopped      bool // by Ctrl-C
+}
+
+func (r *runner) readInputs() error {
+	for _, text := range r.f.sets {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok || name == "" {
+			return usagef("--set: %q is not NAME=VALUE", text)
+		}
+		r.inputs[name] = value
+	}
+	for _, text := range r.f.setFiles {
+		name, file, ok := strings.Cut(text, "=")
+		if !ok || name == "" {
+			return usagef("--set-file: %q is not NAME=FILE", text)
+		}
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("set-file %s: %w", name, err)
+		}
+		r.inputs[name] = strings.TrimSpace(string(content))
+	}
+	return nil
+}
+
+func (r *runner) options() (play.Options, error) {
+	o := play.Options{Clock: r.p.now, UserAgent: "fhirwire/" + version, Patience: r.f.patience}
+	if r.f.key != "" {
+		text, err := os.ReadFile(r.f.key)
+		if err != nil {
+			return o, fmt.Errorf("key: %w", err)
+		}
+		if o.Key, err = play.ReadKey(text); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+// transport is how the server is reached: with the client's certificate, and the CAs given.
+func (r *runner) transport() (*http.Transport, error) {
+	t := play.Transport(http.DefaultTransport.(*http.Transport))
+	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	if r.f.cert != "" {
+		pair, err := tls.LoadX509KeyPair(r.f.cert, cmp.Or(r.f.certKey, r.f.cert))
+		if err != nil {
+			return nil, fmt.Errorf("client-cert: %w", err)
+		}
+		t.TLSClientConfig.Certificates = []tls.Certificate{pair}
+	}
+	if r.f.ca != "" {
+		pem, err := os.ReadFile(r.f.ca)
+		if err != nil {
+			return nil, fmt.Errorf("ca: %w", err)
+		}
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			pool = x509.NewCertPool()
+		}
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("ca: no certificate in %s", r.f.ca)
+		}
+		t.TLSClientConfig.RootCAs = pool
+	}
+	return t, nil
+}
+
+func (r *runner) dryRun() (int, error) {
+	o, err := r.options()
+	if err != nil {
+		return exitUsage, err
+	}
+	player := play.New(record.New(discard{}, passingKey(), record.Options{}), http.DefaultTransport, nil, o)
+	lines, err := player.Describe(&r.plan, play.Target{Base: cmp.Or(r.f.server, "${base}"), Inputs: r.inputs})
+	if err != nil {
+		return exitUsage, err
+	}
+	return exitFine, describeRun(r.p.stdout, &r.plan, lines)
+}
+
+// discard is a sink for a recorder that records nothing.
+type discard struct{}
+
+func (discard) Put(context.Context, *proxy.Exchange, proxy.Bodies) error { return nil }
+
+// run plays and judges. What there is when a person stops it is judged too.
+func (r *runner) run(ctx context.Context) (j *judgement, err error) {
+	dir := r.f.data
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "fhirwire-run-"); err != nil {
+			return nil, fmt.Errorf("data: %w", err)
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	} else if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	base := strings.TrimRight(r.f.server, "/")
+	var guideIDs []string
+	if base == "" {
+		payer, err := startReference(ctx, r, filepath.Join(dir, "run-reference"))
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, payer.stop()) }()
+		base, guideIDs = payer.base, payer.guides
+	} else {
+		guideIDs = guidesFor(r.lib, &r.plan)
+	}
+	ev, err := r.openEvidence(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, ev.db.Close()) }()
+	channel, err := ev.channel(ctx, r, base, guideIDs)
+	if err != nil {
+		return nil, err
+	}
+	started := r.p.now()
+	if err := r.play(ctx, ev, base, channel); err != nil {
+		return nil, err
+	}
+	after := context.WithoutCancel(ctx)
+	j = &judgement{
+		p: r.p, plan: r.plan, lib: r.lib, table: checks.NewTable(r.model),
+		run: testplans.Run{State: testplans.Evaluating, Channel: channel, Since: started, Attestations: r.attestations},
+	}
+	if err := j.channel(after, dir, "", channel); err != nil {
+		return nil, err
+	}
+	if r.f.har != "" {
+		text := fmt.Sprintf("channel:%s", channel)
+		if err := exportHAR(after, r.p, dir, "", text, r.f.har); err != nil {
+			return nil, err
+		}
+	}
+	return j, nil
+}
+
+func (r *runner) play(ctx context.Context, ev *runEvidence, base, channel string) error {
+	o, err := r.options()
+	if err != nil {
+		return err
+	}
+	t, err := r.transport()
+	if err != nil {
+		return err
+	}
+	defer t.CloseIdleConnections()
+	rec := record.New(ev, ev.key, record.Options{SpoolDir: ev.spool, Clock: r.p.now})
+	show := newRunProgress(r.p)
+	r.outcomes, err = play.New(rec, t, bodyValues{r.model}, o).Run(ctx, &r.plan, play.Target{Base: base, Channel: channel, Inputs: r.inputs}, show.event)
+	show.end()
+	if errors.Is(err, context.Canceled) {
+		r.stopped, err = true, nil
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	return errors.Join(err, rec.Close(end))
+}
+
+// report writes the results and gives the exit code.
+func (r *runner) report(j *judgement) (int, error) {
+	r.explain()
+	write := func(w io.Writer) error { return judgeFormats[r.f.format](w, j) }
+	var err error
+	if r.f.out == "-" {
+		err = write(r.p.stdout)
+	} else {
+		err = writeWhole(r.f.out, write)
+	}
+	if err != nil {
+		return exitUsage, err
+	}
+	for i := range j.results {
+		if j.results[i].Failed() {
+			return exitFindings, nil
+		}
+	}
+	return exitFine, nil
+}
+
+// runEvidence is where a run's exchanges go.
+type runEvidence struct {
+	st       *store.Store
+	db       *sqldb.DB
+	key      proxy.FingerprintKey
+	spool    string
+	classify *interaction.Classifier
+}
+
+func (r *runner) openEvidence(ctx context.Context, dir string) (*runEvidence, error) {
+	key := passingKey()
+	if r.f.data != "" {
+		var err error
+		if key, err = fingerprintKey(dir); err != nil {
+			return nil, err
+		}
+	}
+	db, err := sqldb.Open(ctx, sqldb.SQLiteDSN(filepath.Join(dir, "fhirwire.db")), sqldb.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	ev := &runEvidence{db: db, key: key, spool: filepath.Join(dir, "run-spool")}
+	bodies, err := blobs.OpenDir(filepath.Join(dir, "blobs"), blobs.Options{Clock: r.p.now})
+	if err == nil {
+		ev.st, err = store.Open(ctx, db, bodies, store.Options{Clock: r.p.now})
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	ev.classify = interaction.NewClassifier(ev.st, ev.st, interaction.Options{})
+	return ev, nil
+}
+
+// Put implements record.Sink; a running serve judges what it finds in its store.
+func (ev *runEvidence) Put(ctx context.Context, ex *proxy.Exchange, bodies proxy.Bodies) error {
+	ex.Interaction = ev.classify.Classify(ctx, ex, bodies)
+	return ev.st.Put(ctx, ex, bodies)
+}
+
+// runnerSlug is the client system of every run: one side is ours, so its evidence is simulated.
+const runnerSlug = "fhirwire-runner"
+
+// channel registers the runner, the server and the channel between them, as far as they are not there, and gives its name.
+func (ev *runEvidence) channel(ctx context.Context, r *runner, base string, guideIDs []string) (string, error) {
+	if r.f.channel != "" {
+		ch, err := ev.st.ChannelByName(ctx, r.f.channel)
+		if err == nil {
+			return ch.Name, nil
+		}
+		if errors.Is(err, proxy.ErrNotFound) {
+			err = fmt.Errorf("channel %q is not registered in the data folder", r.f.channel)
+		}
+		return "", err
+	}
+	client, err := ev.system(ctx, r, proxy.System{Slug: runnerSlug, Name: "fhirwire runner", Roles: []proxy.Role{proxy.RoleClient}, Simulated: true})
+	if err != nil {
+		return "", err
+	}
+	server, err := ev.system(ctx, r, serverSystem(base, r.f.server == ""))
+	if err != nil {
+		return "", err
+	}
+	name := proxy.ChannelName(client, server)
+	ch, err := ev.st.ChannelByName(ctx, name)
+	if errors.Is(err, proxy.ErrNotFound) {
+		ch, err = &proxy.Channel{Name: name, ClientID: client.ID, ServerID: server.ID, Created: r.p.now()}, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	ch.Options.Guides, ch.Options.Track = guideIDs, r.plan.Track
+	return name, ev.st.SaveChannel(ctx, ch)
+}
+
+// serverSystem is the system of a FHIR base; its slug is made of the host.
+func serverSystem(base string, ours bool) proxy.System {
+	if ours {
+		return proxy.System{Slug: "run-reference", Name: "Reference payer of runs", Roles: []proxy.Role{proxy.RoleServer}, BaseURL: base, Simulated: true}
+	}
+	host, path := base, ""
+	if u, err := url.Parse(base); err == nil {
+		host, path = u.Host, u.Path
+	}
+	slug := strings.Map(func(c rune) rune {
+		switch {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
+			return c
+		case c >= 'A' && c <= 'Z':
+			return c + 'a' - 'A'
+		default:
+			return '-'
+		}
+	}, host+path)
+	parts := strings.FieldsFunc(slug, func(c rune) bool { return c == '-' })
+	slug = strings.Join(parts, "-")
+	return proxy.System{Slug: strings.Trim(slug[:min(len(slug), 40)], "-"), Name: host, Roles: []proxy.Role{proxy.RoleServer}, BaseURL: base}
+}
+
+func (ev *runEvidence) system(ctx context.Context, r *runner, want proxy.System) (*proxy.System, error) {
+	have, err := ev.st.SystemBySlug(ctx, want.Slug)
+	switch {
+	case errors.Is(err, proxy.ErrNotFound):
+		have = &want
+		have.Created = r.p.now()
+	case err != nil:
+		return nil, err
+	case have.BaseURL == want.BaseURL:
+		return have, nil
+	default:
+		have.BaseURL = want.BaseURL
+	}
+	if err := ev.st.SaveSystem(ctx, have); err != nil {
+		return nil, err
+	}
+	return ev.st.SystemBySlug(ctx, want.Slug)
+}
+
+// guidesFor are the guides known without those versions that a plan is not for.
+func guidesFor(lib *guides.Library, plan *testplans.Plan) []string {
+	var out []string
+	for _, g := range lib.Packages() {
+		if span, named := plan.Guides[g.Name]; named {
+			if in, err := testplans.InRange(g.Version, span); err != nil || !in {
+				continue
+			}
+		} else if g.Support {
+			continue
+		}
+		out = append(out, g.ID)
+	}
+	return out
+}
+
+// edgesOf reads what the reference payer is to do wrong.
+func edgesOf(names []string) []edgecases.Edge {
+	out := make([]edgecases.Edge, len(names))
+	for i, n := range names {
+		out[i] = edgecases.Edge(n)
+	}
+	return out
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"fhirwire/testplans"
+	"fhirwire/testplans/checks"
+	"fhirwire/testplans/play"
+	"fhirwire/validators/fhirjson"
+	"fhirwire/validators/fhirpath"
+)
+
+// bodyValues reads a play's variables as the judge reads those of plans.
+type bodyValues struct{ model fhirpath.Model }
+
+// Values implements play.Values.
+func (b bodyValues) Values(ctx context.Context, c *testplans.Capture, body []byte) ([]string, error) {
+	doc := fhirjson.Parse(body)
+	defer doc.Release()
+	if f := doc.Fatal(); f != nil {
+		return nil, nil // what is no JSON has no values; the judge says that it is none
+	}
+	if c.FHIRPath != "" {
+		values, err := checks.NewDesk(b.model).Strings(ctx, c.FHIRPath, doc.Root())
+		return slices.Clone(values), err
+	}
+	n := doc.Root().At(c.Pointer)
+	if n == nil || !n.IsPrimitive() || n.Text() == "" {
+		return nil, nil
+	}
+	return []string{strings.Clone(n.Text())}, nil
+}
+
+// runProgress shows on a terminal what a run is at, in one line that is written over.
+type runProgress struct {
+	w     io.Writer // nil: not a terminal
+	width int
+}
+
+func newRunProgress(p *process) *runProgress {
+	if !p.terminal {
+		return &runProgress{}
+	}
+	return &runProgress{w: p.stderr}
+}
+
+func (s *runProgress) event(e play.Event) {
+	if s.w == nil {
+		return
+	}
+	text := fmt.Sprintf("%d/%d %s", e.Index, e.Total, e.Act)
+	switch {
+	case e.Outcome != nil && e.Outcome.State == play.Played:
+		return
+	case e.Outcome != nil:
+		s.line(fmt.Sprintf("%s: %s: %s", text, e.Outcome.State, e.Outcome.Why))
+		_, _ = fmt.Fprintln(s.w) // stays
+		s.width = 0
+		return
+	case e.Wait > 0:
+		text += fmt.Sprintf(": %s, asking again in %s", e.Progress, e.Wait.Round(time.Second/10))
+	case e.URL != "":
+		text += fmt.Sprintf(": %s %s %d, %s", e.Method, e.URL, e.Status, kilobytes(e.Bytes))
+	}
+	s.line(text)
+}
+
+func kilobytes(n int64) string {
+	if n >= 1<<20 {
+		return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%.1f kB", float64(n)/(1<<10))
+}
+
+// line writes over the one before.
+func (s *runProgress) line(text string) {
+	const most = 120
+	text = printable(text)
+	if r := []rune(text); len(r) > most {
+		text = string(r[:most-1]) + "…"
+	}
+	n := len([]rune(text))
+	_, _ = fmt.Fprintf(s.w, "\r%s%s", text, strings.Repeat(" ", max(0, s.width-n))) // nobody to tell
+	s.width = n
+}
+
+func (s *runProgress) end() {
+	if s.w != nil && s.width > 0 {
+		_, _ = fmt.Fprintf(s.w, "\r%s\r", strings.Repeat(" ", s.width))
+	}
+}
+
+// explain says on stderr what was not played, where no terminal showed it.
+func (r *runner) explain() {
+	if r.stopped {
+		_, _ = fmt.Fprintf(r.p.stderr, "fhirwire run: stopped; judging what was recorded\n")
+	}
+	if r.p.terminal {
+		return
+	}
+	for _, o := range r.outcomes {
+		if o.State != play.Played {
+			_, _ = fmt.Fprintf(r.p.stderr, "fhirwire run: %s %s: %s\n", o.Act, o.State, printable(o.Why))
+		}
+	}
+}
+
+// describeRun prints a dry run.
+func describeRun(w io.Writer, plan *testplans.Plan, lines []play.Line) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s\n", plan.ID, plan.Title)
+	if plan.Play.Writes {
+		b.WriteString("This plan sends requests that change data on the server; they are marked.\n")
+	}
+	if len(plan.Play.Inputs) > 0 {
+		b.WriteString("\nInputs, for --set NAME=VALUE:\n")
+		for _, in := range plan.Play.Inputs {
+			value := in.Default
+			if in.Secret {
+				value = "(secret)"
+			}
+			fmt.Fprintf(&b, "  %-18s %s [%s]\n", in.Name, in.About, value)
+		}
+	}
+	act := ""
+	for _, l := range lines {
+		if l.Act != act {
+			fmt.Fprintf(&b, "\n# %s\n", l.Act)
+			act = l.Act
+		}
+		mark := ""
+		if l.Writes {
+			mark = "  (writes)"
+		}
+		fmt.Fprintf(&b, "%s %s%s\n", l.Method, l.URL, mark)
+		names := make([]string, 0, len(l.Header))
+		for name := range l.Header {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		for _, name := range names {
+			fmt.Fprintf(&b, "%s: %s\n", name, strings.Join(l.Header[name], ", "))
+		}
+		if l.Body != "" {
+			fmt.Fprintf(&b, "\n%s\n", strings.TrimRight(l.Body, "\n"))
+		}
+		if l.Then != "" {
+			fmt.Fprintf(&b, "  … %s\n", l.Then)
+		}
+	}
+	if len(plan.Play.Unplayed) > 0 {
+		b.WriteString("\nNot played:\n")
+		for _, u := range plan.Play.Unplayed {
+			fmt.Fprintf(&b, "  %-18s %s\n", u.Step, u.Why)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
