@@ -63,6 +63,12 @@ func NewDesk(model fhirpath.Model) *Desk {
 // Set gives a captured variable its values.
 func (d *Desk) Set(name string, values []string) { d.vars[name] = values }
 
+// Release lets go of the bodies, which are read again when they are asked for.
+func (d *Desk) Release() {
+	clear(d.bodies)
+	d.kept = 0
+}
+
 // Body is a message's body as read: absent, readable, or not and why.
 type Body struct {
 	Text []byte

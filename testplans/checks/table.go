@@ -33,9 +33,11 @@ type Case struct {
 	Check *testplans.Check
 	// Attempt is the exchange asked about; of a check over the whole step it is empty.
 	Attempt Item
-	// Attempts are all of the step, in order of time.
+	// Attempts are all of the step, in order of time, for checks over the whole step: an answer about one attempt is remembered while
+	// others come and go.
 	Attempts []Item
-	// Steps are the attempts of the steps before, by step id; Verdicts how those steps went.
+	// Steps are the attempts of the steps before, by step id; Verdicts how those steps went. A check looks only at steps and variables
+	// that it names, and only at its own attempt's report (see NeedsReport): when those change it is asked again.
 	Steps    map[string][]Item
 	Verdicts map[string]testplans.Verdict
 	// Attestation is the person's word on this check, nil while there is none.
@@ -82,6 +84,9 @@ func NewTable(model fhirpath.Model) Table {
 		{"stable", true, func(c *testplans.Check) bool { return c.Stable != nil }, stable},
 	}}
 }
+
+// NeedsReport reports whether a check looks at the attempt's report.
+func NeedsReport(c *testplans.Check) bool { return c.Findings != nil }
 
 // Find is the kind of a check, and how many kinds claim it: a plan that was vetted has exactly one.
 func (t Table) Find(c *testplans.Check) (kind Kind, n int) {

@@ -1,13 +1,12 @@
 package judge
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 
+	"fhirwire/proxy"
 	"fhirwire/testplans"
 	"fhirwire/testplans/checks"
 	"fhirwire/validators"
@@ -16,74 +15,175 @@ import (
 // Judge gives the results of a vetted plan over evidence: the whole, then each step with its checks, in the plan's order. Exchanges of
 // other channels and outside the run's window are left out. The error is for evidence that could not be read.
 func Judge(ctx context.Context, plan testplans.Plan, run testplans.Run, evidence iter.Seq2[checks.Item, error], table checks.Table) ([]testplans.Result, error) {
-	j := &judging{
-		plan: &plan, run: &run, table: table, desk: checks.NewDesk(table.Model),
-		attempts: map[string][]checks.Item{}, verdicts: map[string]testplans.Verdict{},
-	}
-	for _, s := range plan.Steps {
-		for _, c := range s.Capture {
-			j.desk.Set(c.Name, nil) // known, without a value
-		}
-	}
-	candidates := make([][]checks.Item, len(plan.Steps))
+	j := New(plan, run, table)
 	for it, err := range evidence {
 		if err != nil {
 			return nil, fmt.Errorf("evidence: %w", err)
 		}
-		if !j.inWindow(it) {
+		j.Add(it)
+	}
+	return j.Results(ctx)
+}
+
+// Selects reports whether a step may select an exchange by what its short form tells, and whether a check of such a step looks at its
+// report: what needs not be loaded otherwise.
+func Selects(plan *testplans.Plan, ex *proxy.Exchange) (wanted, report bool) {
+	for i := range plan.Steps {
+		s := &plan.Steps[i]
+		if onlyAttests(s) || !plainly(&s.Select, ex) {
 			continue
 		}
-		for i := range plan.Steps {
-			if !onlyAttests(&plan.Steps[i]) && plainly(&plan.Steps[i].Select, it.Exchange) {
-				candidates[i] = append(candidates[i], it)
+		wanted = true
+		report = report || slices.ContainsFunc(s.Checks, func(c testplans.Check) bool { return checks.NeedsReport(&c) })
+	}
+	return wanted, report
+}
+
+// Judging is a plan over evidence that arrives piece by piece: Add what was recorded or inspected, in any order, and ask for Results,
+// again and again. They are those that Judge gives over all of it. What was answered about an exchange is remembered, so that another
+// one asks only about itself, unless it changes what steps that depend on it may look at. It is for one goroutine at a time.
+type Judging struct {
+	plan  *testplans.Plan
+	run   testplans.Run
+	table checks.Table
+	desk  *checks.Desk
+
+	known map[string]*entry
+	steps []*step
+	names []string       // of captured variables
+	stamp map[string]int // a number for each value that a variable has had, by name, as the walk over the steps goes
+	clock int            // numbers what changes
+
+	// attempts and verdicts are of the steps before the one that is judged.
+	attempts map[string][]checks.Item
+	verdicts map[string]testplans.Verdict
+
+	results []testplans.Result // nil when something changed since
+}
+
+// entry is an exchange that a step may select.
+type entry struct {
+	item checks.Item
+	in   []*candidate
+}
+
+// New starts judging a vetted plan without evidence.
+func New(plan testplans.Plan, run testplans.Run, table checks.Table) *Judging {
+	j := &Judging{
+		plan: &plan, run: run, table: table, desk: checks.NewDesk(table.Model), known: map[string]*entry{}, stamp: map[string]int{},
+		attempts: map[string][]checks.Item{}, verdicts: map[string]testplans.Verdict{},
+	}
+	for i := range plan.Steps {
+		for _, c := range plan.Steps[i].Capture {
+			if !slices.Contains(j.names, c.Name) {
+				j.names = append(j.names, c.Name)
 			}
 		}
 	}
-	results := make([]testplans.Result, 1, 1+8*len(plan.Steps))
-	var parts []testplans.Part
-	var side validators.Side
 	for i := range plan.Steps {
-		s := &plan.Steps[i]
-		slices.SortFunc(candidates[i], byTime)
-		got, err := j.step(ctx, s, candidates[i])
-		if err != nil {
-			return nil, fmt.Errorf("plan %s: step %s: %w", plan.ID, s.ID, err)
+		j.addStep(&plan.Steps[i])
+	}
+	return j
+}
+
+// Len is how many exchanges are kept.
+func (j *Judging) Len() int { return len(j.known) }
+
+// Add takes an exchange as evidence, or the report of one that was added without, or anew. What no step may select is not kept.
+func (j *Judging) Add(it checks.Item) {
+	if e := j.known[it.Exchange.ID]; e != nil {
+		if it.Report == nil {
+			return
 		}
-		results = append(results, got...)
-		parts = append(parts, testplans.Part{Verdict: got[0].Verdict, Optional: s.Optional})
-		if !s.Optional && got[0].Verdict == testplans.Fail {
-			side = join(side, got[0].Side)
+		e.item.Report = it.Report
+		for _, c := range e.in {
+			c.forgetReport()
+			j.results = nil
+		}
+		return
+	}
+	if !j.inWindow(it) {
+		return
+	}
+	var e *entry
+	for _, s := range j.steps {
+		if !s.applies || onlyAttests(s.Step) || !plainly(&s.Select, it.Exchange) {
+			continue
+		}
+		if e == nil {
+			e = &entry{item: it}
+			j.known[it.Exchange.ID] = e
+			j.results = nil
+		}
+		c := &candidate{entry: e, step: s}
+		e.in = append(e.in, c)
+		s.add(c)
+	}
+}
+
+// Attest sets what people said: the last word on a check counts.
+func (j *Judging) Attest(list []testplans.Attestation) {
+	j.run.Attestations = slices.Clone(list)
+	for _, s := range j.steps {
+		if slices.ContainsFunc(s.Checks, func(c testplans.Check) bool { return c.Attestation != nil }) {
+			s.dirty, j.results = true, nil
 		}
 	}
-	whole := testplans.Result{Claim: plan.Title, Verdict: testplans.RollUp(parts)}
+}
+
+// Results are the whole's, then each step's with its checks. They are shared: do not change them.
+func (j *Judging) Results(ctx context.Context) ([]testplans.Result, error) {
+	if j.results != nil {
+		return j.results, nil
+	}
+	defer j.desk.Release()
+	clear(j.attempts)
+	clear(j.verdicts)
+	clear(j.stamp)
+	for _, name := range j.names {
+		j.desk.Set(name, nil) // known, without a value
+	}
+	results := make([]testplans.Result, 1, 1+8*len(j.steps))
+	var parts []testplans.Part
+	var side validators.Side
+	for _, s := range j.steps {
+		if err := s.judge(ctx); err != nil {
+			return nil, fmt.Errorf("plan %s: step %s: %w", j.plan.ID, s.ID, err)
+		}
+		results = append(results, s.results...)
+		parts = append(parts, testplans.Part{Verdict: s.results[0].Verdict, Optional: s.Optional})
+		if !s.Optional && s.results[0].Verdict == testplans.Fail {
+			side = join(side, s.results[0].Side)
+		}
+	}
+	whole := testplans.Result{Claim: j.plan.Title, Verdict: testplans.RollUp(parts)}
 	if whole.Verdict == testplans.Fail {
 		whole.Side = side
 	}
 	results[0] = whole
-	for i := range results {
-		r := &results[i]
-		r.Run, r.Plan, r.PlanDigest, r.Context = run.ID, plan.ID, plan.Digest, run.Context
-		if r.Kind == "" {
-			r.Kind = run.Kind
-		}
-		if err := r.Seal(); err != nil {
-			return nil, err
-		}
+	if err := j.seal(results[:1]); err != nil {
+		return nil, err
 	}
+	j.results = results
 	return results, nil
 }
 
-// judging is the state of one Judge.
-type judging struct {
-	plan     *testplans.Plan
-	run      *testplans.Run
-	table    checks.Table
-	desk     *checks.Desk
-	attempts map[string][]checks.Item
-	verdicts map[string]testplans.Verdict
+// seal says of results what they were computed from.
+func (j *Judging) seal(results []testplans.Result) error {
+	for i := range results {
+		r := &results[i]
+		r.Run, r.Plan, r.PlanDigest, r.Context = j.run.ID, j.plan.ID, j.plan.Digest, j.run.Context
+		if r.Kind == "" {
+			r.Kind = j.run.Kind
+		}
+		if err := r.Seal(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (j *judging) inWindow(it checks.Item) bool {
+func (j *Judging) inWindow(it checks.Item) bool {
 	ex, start := it.Exchange, it.Exchange.Timing.Start
 	switch {
 	case j.run.Channel != "" && ex.Channel != j.run.Channel:
@@ -95,251 +195,6 @@ func (j *judging) inWindow(it checks.Item) bool {
 	}
 }
 
-func byTime(a, b checks.Item) int {
-	return cmp.Or(a.Exchange.Timing.Start.Compare(b.Exchange.Timing.Start), strings.Compare(a.Exchange.ID, b.Exchange.ID))
-}
-
-// answer is a check's outcome.
-type answer struct {
-	check *testplans.Check
-	checks.Outcome
-}
-
-// step judges one step: its result, then those of its checks.
-func (j *judging) step(ctx context.Context, s *testplans.Step, candidates []checks.Item) ([]testplans.Result, error) {
-	if !testplans.Applies(j.plan.Guides, j.run.Context.Guides) || !testplans.Applies(s.Guides, j.run.Context.Guides) {
-		return j.same(s, testplans.NotApplicable, "the plan says this of other versions of the guide"), nil
-	}
-	attempts, doubt, err := j.attemptsOf(ctx, s, candidates)
-	if err != nil {
-		return nil, err
-	}
-	j.attempts[s.ID] = attempts
-	if len(attempts) == 0 && !onlyAttests(s) {
-		if doubt != "" {
-			return j.same(s, testplans.NotChecked, doubt), nil
-		}
-		return j.same(s, testplans.NotShown, "no such exchange was recorded"), nil
-	}
-
-	answers := make([]answer, len(s.Checks))
-	best, others, err := j.perAttempt(ctx, s, attempts, answers)
-	if err != nil {
-		return nil, err
-	}
-	for i := range s.Checks {
-		c := &s.Checks[i]
-		if kind, _ := j.table.Find(c); !kind.Step {
-			continue
-		}
-		out, err := j.table.Ask(ctx, j.newCase(s, c, checks.Item{}))
-		if err != nil {
-			return nil, err
-		}
-		if out.Items == nil && c.Attestation == nil {
-			out.Items = attempts
-		}
-		answers[i] = answer{c, out}
-	}
-	results := j.results(s, answers, others)
-	if best >= 0 {
-		if err := j.capture(ctx, s, attempts[best]); err != nil {
-			return nil, err
-		}
-		if len(results[0].Evidence) == 0 {
-			j.cite(&results[0], []checks.Item{attempts[best]})
-		}
-	}
-	return results, nil
-}
-
 func onlyAttests(s *testplans.Step) bool {
 	return !slices.ContainsFunc(s.Checks, func(c testplans.Check) bool { return c.Attestation == nil })
-}
-
-// same gives a step and all its checks one verdict.
-func (j *judging) same(s *testplans.Step, v testplans.Verdict, message string) []testplans.Result {
-	j.verdicts[s.ID] = v
-	results := []testplans.Result{j.ofStep(s)}
-	for i := range s.Checks {
-		results = append(results, j.ofCheck(s, &s.Checks[i]))
-	}
-	for i := range results {
-		results[i].Verdict, results[i].Message = v, message
-	}
-	return results
-}
-
-func (j *judging) ofStep(s *testplans.Step) testplans.Result {
-	return testplans.Result{Step: s.ID, Claim: s.Claim, Optional: s.Optional, Strength: cmp.Or(s.Strength, validators.Shall), Requirements: s.Requirements}
-}
-
-func (j *judging) ofCheck(s *testplans.Step, c *testplans.Check) testplans.Result {
-	return testplans.Result{Step: s.ID, Check: c.ID, Claim: c.Claim, Optional: s.Optional, Strength: s.StrengthOf(c), Requirements: s.RequirementsOf(c)}
-}
-
-func (j *judging) newCase(s *testplans.Step, c *testplans.Check, attempt checks.Item) *checks.Case {
-	k := &checks.Case{Desk: j.desk, Check: c, Attempt: attempt, Attempts: j.attempts[s.ID], Steps: j.attempts, Verdicts: j.verdicts}
-	for i := range j.run.Attestations {
-		if a := &j.run.Attestations[i]; a.Step == s.ID && a.Check == c.ID {
-			k.Attestation = a // the last word counts
-		}
-	}
-	return k
-}
-
-// perAttempt asks the checks of single attempts. Those marked Every are answered by all attempts; the others by the best one, whose index is
-// returned (-1 for no attempt), and others says how many of the rest failed.
-func (j *judging) perAttempt(ctx context.Context, s *testplans.Step, attempts []checks.Item, answers []answer) (best int, others []checks.Item, err error) {
-	best = -1
-	var bestVerdict testplans.Verdict
-	bestShort := 0 // checks of it that did not pass, which decides between equals
-	for n, at := range attempts {
-		mine := make([]answer, 0, len(s.Checks))
-		for i := range s.Checks {
-			c := &s.Checks[i]
-			if kind, _ := j.table.Find(c); kind.Step {
-				continue
-			}
-			out, err := j.table.Ask(ctx, j.newCase(s, c, at))
-			if err != nil {
-				return -1, nil, err
-			}
-			if out.Items == nil {
-				out.Items = []checks.Item{at}
-			}
-			if c.Every {
-				answers[i] = worse(answers[i], answer{c, out})
-				continue
-			}
-			mine = append(mine, answer{c, out})
-		}
-		v := rollUp(s, mine)
-		if v == testplans.Fail {
-			others = append(others, at)
-		}
-		short := 0
-		for _, a := range mine {
-			if a.Verdict != testplans.Pass {
-				short++
-			}
-		}
-		if best >= 0 && (rank(v) > rank(bestVerdict) || v == bestVerdict && short >= bestShort) {
-			continue
-		}
-		best, bestVerdict, bestShort = n, v, short
-		for _, a := range mine {
-			i := slices.IndexFunc(s.Checks, func(c testplans.Check) bool { return c.ID == a.check.ID })
-			answers[i] = a
-		}
-	}
-	if bestVerdict == testplans.Fail {
-		others = nil // the best one failed: its message says how
-	}
-	return best, others, nil
-}
-
-// rank orders attempts, best first.
-func rank(v testplans.Verdict) int {
-	return slices.Index([]testplans.Verdict{
-		testplans.Pass, testplans.PassNotes, testplans.NotApplicable, testplans.NotChecked, testplans.NotShown, testplans.Fail, testplans.ToolError,
-	}, v)
-}
-
-// worse joins the answers of two attempts to a check asked of every one: the heavier verdict with all its exchanges.
-func worse(a, b answer) answer {
-	switch {
-	case a.check == nil || a.Verdict != b.Verdict && testplans.RollUp([]testplans.Part{{Verdict: a.Verdict}, {Verdict: b.Verdict}}) == b.Verdict:
-		return b
-	case a.Verdict == b.Verdict:
-		a.Items = append(a.Items, b.Items...) // each attempt's list is its own
-	}
-	return a
-}
-
-// rollUp is the verdict of answers of a step: a SHOULD or MAY that does not hold makes a note.
-func rollUp(s *testplans.Step, answers []answer) testplans.Verdict {
-	parts := make([]testplans.Part, 0, len(answers))
-	required := false
-	for _, a := range answers {
-		must := s.StrengthOf(a.check) == validators.Shall
-		required = required || must
-		parts = append(parts, testplans.Part{Verdict: a.Verdict, Optional: !must})
-	}
-	if !required { // nothing but SHOULD and MAY: they decide, and cannot fail
-		for i := range parts {
-			parts[i].Optional = false
-			if parts[i].Verdict == testplans.Fail {
-				parts[i].Verdict = testplans.PassNotes
-			}
-		}
-	}
-	if len(parts) == 0 {
-		return testplans.Pass
-	}
-	return testplans.RollUp(parts)
-}
-
-func (j *judging) results(s *testplans.Step, answers []answer, others []checks.Item) []testplans.Result {
-	whole := j.ofStep(s)
-	whole.Verdict = rollUp(s, answers)
-	results := []testplans.Result{whole}
-	var deciding []checks.Item
-	message := ""
-	for _, a := range answers {
-		r := j.ofCheck(s, a.check)
-		r.Verdict, r.Message = a.Verdict, a.Message
-		if a.Verdict == testplans.Fail {
-			r.Side = a.check.Side
-			if r.Strength == validators.Shall && whole.Verdict == testplans.Fail {
-				whole.Side = join(whole.Side, r.Side)
-			}
-		}
-		if a.check.Attestation != nil && a.Verdict != testplans.NotShown {
-			r.Kind = testplans.Attested
-		}
-		j.cite(&r, a.Items)
-		if a.Verdict == whole.Verdict && (a.Verdict != testplans.Fail || r.Strength == validators.Shall) {
-			deciding = append(deciding, a.Items...)
-			if message == "" && a.Message != "" {
-				message = a.check.ID + ": " + a.Message
-			}
-		}
-		results = append(results, r)
-	}
-	if len(others) > 0 && (whole.Verdict == testplans.Pass || whole.Verdict == testplans.PassNotes) {
-		whole.Verdict = testplans.PassNotes
-		attempts := "attempts"
-		if len(others) == 1 {
-			attempts = "attempt"
-		}
-		message = strings.TrimPrefix(fmt.Sprintf("%s; %d other %s did not pass", message, len(others), attempts), "; ")
-	}
-	whole.Message = message
-	j.cite(&whole, deciding)
-	j.verdicts[s.ID] = whole.Verdict
-	results[0] = whole
-	return results
-}
-
-// cite sets a result's evidence: each exchange once, in order of time, up to MaxEvidence.
-func (j *judging) cite(r *testplans.Result, items []checks.Item) {
-	items = slices.Clone(items)
-	slices.SortFunc(items, byTime)
-	items = slices.CompactFunc(items, func(a, b checks.Item) bool { return a.Exchange.ID == b.Exchange.ID })
-	r.Evidence, r.EvidenceCut = nil, max(0, len(items)-testplans.MaxEvidence)
-	for _, it := range items[:len(items)-r.EvidenceCut] {
-		r.Evidence = append(r.Evidence, testplans.Evidence{Exchange: it.Exchange.ID, Number: it.Exchange.Number})
-	}
-}
-
-func join(a, b validators.Side) validators.Side {
-	switch {
-	case a == "" || a == b:
-		return b
-	case b == "":
-		return a
-	default:
-		return validators.SideBoth
-	}
 }

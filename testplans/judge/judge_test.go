@@ -247,3 +247,26 @@ func BenchmarkJudge(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/exchange")
 }
+
+// BenchmarkAdd is what one more exchange costs beside 2,000 that were judged.
+func BenchmarkAdd(b *testing.B) {
+	const n = 2000
+	plan, table := read(b, searchPlan), checks.NewTable(fhirpathtest.Small())
+	j := judge.New(plan, testplans.Run{}, table)
+	add := func(i int) {
+		it := search(i%60_000, 200, bundle)
+		it.Exchange.ID = fmt.Sprintf("%032d", i)
+		it.Exchange.Timing.Start = time.Unix(int64(i), 0)
+		j.Add(it)
+		if _, err := j.Results(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for i := range n {
+		add(i)
+	}
+	b.ReportAllocs()
+	for i := n; b.Loop(); i++ {
+		add(i)
+	}
+}

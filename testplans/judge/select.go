@@ -34,23 +34,7 @@ func plainly(s *testplans.Select, ex *proxy.Exchange) bool {
 	}
 }
 
-// attemptsOf keeps the candidates that are attempts at s. doubt says what kept us from deciding about one.
-func (j *judging) attemptsOf(ctx context.Context, s *testplans.Step, candidates []checks.Item) (attempts []checks.Item, doubt string, err error) {
-	for _, it := range candidates {
-		ok, why, err := j.isAttempt(ctx, &s.Select, it)
-		switch {
-		case err != nil:
-			return nil, "", err
-		case ok:
-			attempts = append(attempts, it)
-		case why != "":
-			doubt = why
-		}
-	}
-	return attempts, doubt, nil
-}
-
-func (j *judging) isAttempt(ctx context.Context, s *testplans.Select, it checks.Item) (ok bool, why string, err error) {
+func (j *Judging) isAttempt(ctx context.Context, s *testplans.Select, it checks.Item) (ok bool, why string, err error) {
 	if len(s.Parameters) > 0 {
 		if ok, why, err := j.hasParameters(ctx, s.Parameters, it); !ok {
 			return false, why, err
@@ -76,7 +60,7 @@ func (j *judging) isAttempt(ctx context.Context, s *testplans.Select, it checks.
 }
 
 // isRelated reports whether for each step that follows names one of its attempts has all the relations asked for.
-func (j *judging) isRelated(ctx context.Context, follows []testplans.Follows, it checks.Item) (ok bool, why string, err error) {
+func (j *Judging) isRelated(ctx context.Context, follows []testplans.Follows, it checks.Item) (ok bool, why string, err error) {
 	for i := range follows {
 		step := follows[i].Step
 		if slices.ContainsFunc(follows[:i], func(f testplans.Follows) bool { return f.Step == step }) {
@@ -115,7 +99,7 @@ func (j *judging) isRelated(ctx context.Context, follows []testplans.Follows, it
 	return true, "", nil
 }
 
-func (j *judging) hasParameters(ctx context.Context, want map[string]string, it checks.Item) (ok bool, why string, err error) {
+func (j *Judging) hasParameters(ctx context.Context, want map[string]string, it checks.Item) (ok bool, why string, err error) {
 	values, why, err := j.desk.Parameters(ctx, it)
 	if err != nil {
 		return false, "", err
@@ -137,7 +121,7 @@ func (j *judging) hasParameters(ctx context.Context, want map[string]string, it 
 	return true, "", nil
 }
 
-func (j *judging) hasValue(values url.Values, name, want string) bool {
+func (j *Judging) hasValue(values url.Values, name, want string) bool {
 	want, missing := j.desk.Expand(want)
 	if missing != "" {
 		return false // not seen yet: nothing can be told to be this
@@ -148,7 +132,7 @@ func (j *judging) hasValue(values url.Values, name, want string) bool {
 }
 
 // holds evaluates a select expression on a half's JSON body; a message without one does not hold.
-func (j *judging) holds(ctx context.Context, expr string, half testplans.Half, it checks.Item) (ok bool, why string, err error) {
+func (j *Judging) holds(ctx context.Context, expr string, half testplans.Half, it checks.Item) (ok bool, why string, err error) {
 	body, err := j.desk.Body(ctx, it, half)
 	if err != nil || body.Why != "" || body.Empty() {
 		if body != nil {
@@ -165,16 +149,4 @@ func (j *judging) holds(ctx context.Context, expr string, half testplans.Half, i
 		return false, fmt.Sprintf("whether exchange %s belongs here could not be told: %v", it.Exchange.ID, err), nil
 	}
 	return ok, "", nil
-}
-
-// capture takes the step's variables from its best attempt.
-func (j *judging) capture(ctx context.Context, s *testplans.Step, best checks.Item) error {
-	for i := range s.Capture {
-		values, err := j.desk.Capture(ctx, &s.Capture[i], best)
-		if err != nil {
-			return err
-		}
-		j.desk.Set(s.Capture[i].Name, values)
-	}
-	return nil
 }

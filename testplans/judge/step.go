@@ -1,0 +1,411 @@
+package judge
+
+import (
+	"context"
+	"slices"
+
+	"fhirwire/testplans"
+	"fhirwire/testplans/checks"
+)
+
+// step is a plan's step with what was found out about it.
+type step struct {
+	*testplans.Step
+
+	j       *Judging
+	applies bool
+
+	candidates []*candidate // in order of time unless unsorted
+	unsorted   bool
+	attempts   []*candidate
+	items      []checks.Item // of attempts
+	doubt      string        // what kept us from deciding about a candidate
+	fresh      bool          // a candidate was not asked yet
+
+	// Selection rests on grow, whose growth only adds attempts, and on fix.
+	grow, fix     depends
+	growAt, fixAt []int
+	asks          []ask
+	// whole are the checks over the whole step, with what captures rest on too.
+	whole   depends
+	wholeAt []int
+
+	// These number what later steps may look at: grown when attempts were added, changed when they changed otherwise, concluded when the
+	// verdict did.
+	grown, changed, concluded int
+
+	dirty      bool // results are to be computed again
+	results    []testplans.Result
+	captured   [][]string
+	capturedBy *candidate
+	stamps     []int
+}
+
+// ask is a check of single attempts.
+type ask struct {
+	check   *testplans.Check
+	depends depends
+	at      []int
+	report  bool // it looks at the report
+}
+
+// candidate is an exchange that a step may select.
+type candidate struct {
+	entry    *entry
+	step     *step
+	asked    bool
+	selected bool
+	doubt    string
+	outcomes []checks.Outcome // by ask; a zero one is open
+}
+
+// forgetReport forgets what the report answered.
+func (c *candidate) forgetReport() {
+	for i := range c.step.asks {
+		if c.step.asks[i].report && c.outcomes != nil {
+			c.outcomes[i], c.step.dirty = checks.Outcome{}, true
+		}
+	}
+}
+
+func (j *Judging) addStep(s *testplans.Step) {
+	st := &step{Step: s, j: j, dirty: true}
+	st.applies = testplans.Applies(j.plan.Guides, j.run.Context.Guides) && testplans.Applies(s.Guides, j.run.Context.Guides)
+	rest := s.Select
+	rest.Follows = nil
+	j.steps = append(j.steps, st)
+	st.fix, st.grow = j.dependsOn(rest), j.dependsOn(s.Select.Follows)
+	st.fix.attempts, st.grow.attempts = true, true
+	for _, name := range st.grow.vars { // a variable that follows compare with may have another value: nothing stays
+		if !slices.Contains(st.fix.vars, name) {
+			st.fix.vars = append(st.fix.vars, name)
+		}
+	}
+	st.grow.vars = nil
+	whole := []any{s.Capture}
+	for i := range s.Checks {
+		c := &s.Checks[i]
+		if kind, _ := j.table.Find(c); kind.Step {
+			whole = append(whole, c)
+			continue
+		}
+		a := ask{check: c, report: checks.NeedsReport(c)}
+		plain := *c
+		plain.ID, plain.Claim, plain.Requirements = "", "", nil // words for people
+		a.depends = j.dependsOn(plain)
+		st.asks = append(st.asks, a)
+	}
+	st.whole = j.dependsOn(whole...)
+	st.captured, st.stamps = make([][]string, len(s.Capture)), make([]int, len(s.Capture))
+}
+
+func (s *step) add(c *candidate) {
+	if n := len(s.candidates); n > 0 && byTime(s.candidates[n-1].entry.item, c.entry.item) > 0 {
+		s.unsorted = true
+	}
+	s.candidates = append(s.candidates, c)
+	s.fresh = true
+}
+
+// judge brings the step's results up to date and takes its place among the steps before.
+func (s *step) judge(ctx context.Context) error {
+	j := s.j
+	if !s.applies {
+		if s.dirty {
+			if err := s.conclude(s.same(testplans.NotApplicable, "the plan says this of other versions of the guide")); err != nil {
+				return err
+			}
+		}
+		j.verdicts[s.ID] = testplans.NotApplicable
+		return nil
+	}
+	if err := s.selectAttempts(ctx); err != nil {
+		return err
+	}
+	j.attempts[s.ID] = s.items
+	if err := s.askAttempts(ctx); err != nil {
+		return err
+	}
+	if at := s.whole.state(j); !slices.Equal(at, s.wholeAt) {
+		s.wholeAt, s.dirty = at, true
+	}
+	if s.dirty {
+		if err := s.compute(ctx); err != nil {
+			return err
+		}
+	}
+	j.verdicts[s.ID] = s.results[0].Verdict
+	for i, c := range s.Capture {
+		if s.capturedBy != nil {
+			j.desk.Set(c.Name, s.captured[i])
+			j.stamp[c.Name] = s.stamps[i]
+		}
+	}
+	return nil
+}
+
+// selectAttempts decides about the candidates that were not decided about, and about all again whose answer may have changed.
+func (s *step) selectAttempts(ctx context.Context) error {
+	j := s.j
+	fixAt, growAt := s.fix.state(j), s.grow.state(j)
+	moved := !slices.Equal(fixAt, s.fixAt) || slices.ContainsFunc(s.grow.steps, func(g *step) bool { return s.changedSince(g, growAt) })
+	more := !slices.Equal(growAt, s.growAt)
+	if !moved && !more && !s.fresh {
+		return nil
+	}
+	if s.unsorted {
+		slices.SortFunc(s.candidates, func(a, b *candidate) int { return byTime(a.entry.item, b.entry.item) })
+		s.unsorted = false
+	}
+	s.fixAt, s.growAt, s.fresh = nil, nil, true // should we fail, all is asked again
+	for _, c := range s.candidates {
+		if moved || more && !c.selected {
+			c.asked = false
+		}
+	}
+	attempts := make([]*candidate, 0, len(s.attempts)+1)
+	doubt := ""
+	for _, c := range s.candidates {
+		if !c.asked {
+			ok, why, err := j.isAttempt(ctx, &s.Select, c.entry.item)
+			if err != nil {
+				return err
+			}
+			c.asked, c.selected, c.doubt = true, ok, why
+			c.entry.releaseReport()
+		}
+		switch {
+		case c.selected:
+			attempts = append(attempts, c)
+		case c.doubt != "":
+			doubt = c.doubt
+		}
+	}
+	s.fixAt, s.growAt, s.fresh = fixAt, growAt, false
+	if doubt != s.doubt {
+		s.doubt, s.dirty = doubt, true
+	}
+	if slices.Equal(attempts, s.attempts) {
+		return nil
+	}
+	j.clock++
+	if isWithin(s.attempts, attempts) {
+		s.grown = j.clock
+	} else {
+		s.changed = j.clock
+	}
+	s.attempts, s.dirty = attempts, true
+	s.items = make([]checks.Item, len(attempts))
+	for i, c := range attempts {
+		s.items[i] = checks.Item{Exchange: c.entry.item.Exchange, Bodies: c.entry.item.Bodies}
+	}
+	return nil
+}
+
+// changedSince reports whether the attempts of a step that selection follows changed otherwise than by growing since growAt was kept.
+func (s *step) changedSince(g *step, growAt []int) bool {
+	i := 2*slices.Index(s.grow.steps, g) + 1
+	return i >= len(s.growAt) || s.growAt[i] != growAt[i]
+}
+
+// isWithin reports whether all of a are in b, in the same order.
+func isWithin(a, b []*candidate) bool {
+	i := 0
+	for _, c := range b {
+		if i < len(a) && a[i] == c {
+			i++
+		}
+	}
+	return i == len(a)
+}
+
+// askAttempts asks the checks of single attempts what is open.
+func (s *step) askAttempts(ctx context.Context) error {
+	for i := range s.asks {
+		a := &s.asks[i]
+		if at := a.depends.state(s.j); !slices.Equal(at, a.at) {
+			for _, c := range s.candidates {
+				if c.outcomes != nil {
+					c.outcomes[i] = checks.Outcome{}
+				}
+			}
+			a.at, s.dirty = at, true
+		}
+	}
+	if !s.dirty {
+		return nil
+	}
+	for _, c := range s.attempts {
+		if c.outcomes == nil {
+			c.outcomes = make([]checks.Outcome, len(s.asks))
+		}
+		for i := range s.asks {
+			if c.outcomes[i].Verdict != "" {
+				continue
+			}
+			out, err := s.j.table.Ask(ctx, s.newCase(s.asks[i].check, c.entry.item))
+			if err != nil {
+				return err
+			}
+			c.outcomes[i] = out
+		}
+		c.entry.releaseReport()
+	}
+	return nil
+}
+
+// releaseReport lets go of a report, which may be large, once all that look at it have; one that may be asked again keeps it.
+func (e *entry) releaseReport() {
+	for _, c := range e.in {
+		if c.asked && !c.selected && c.step.fix.none() && c.step.grow.none() {
+			continue // it never will be
+		}
+		for i := range c.step.asks {
+			if c.step.asks[i].report && (c.outcomes == nil || c.outcomes[i].Verdict == "" || !c.step.asks[i].depends.none()) {
+				return
+			}
+		}
+	}
+	e.item.Report = nil
+}
+
+// compute makes the results of what was answered.
+func (s *step) compute(ctx context.Context) error {
+	j := s.j
+	if len(s.attempts) == 0 && !onlyAttests(s.Step) {
+		results := s.same(testplans.NotShown, "no such exchange was recorded")
+		if s.doubt != "" {
+			results = s.same(testplans.NotChecked, s.doubt)
+		}
+		s.capturedBy = nil
+		return s.conclude(results)
+	}
+	answers := make([]answer, len(s.Checks))
+	best, others := s.best(answers)
+	for i := range s.Checks {
+		c := &s.Checks[i]
+		if kind, _ := j.table.Find(c); !kind.Step {
+			continue
+		}
+		out, err := j.table.Ask(ctx, s.newCase(c, checks.Item{}))
+		if err != nil {
+			return err
+		}
+		if out.Items == nil && c.Attestation == nil {
+			out.Items = s.items
+		}
+		answers[i] = answer{c, out}
+	}
+	results := j.resultsOf(s.Step, answers, others)
+	if best >= 0 {
+		if err := s.capture(ctx, s.attempts[best]); err != nil {
+			return err
+		}
+		if len(results[0].Evidence) == 0 {
+			j.cite(&results[0], s.items[best:best+1])
+		}
+	}
+	return s.conclude(results)
+}
+
+// conclude keeps results as the step's.
+func (s *step) conclude(results []testplans.Result) error {
+	if err := s.j.seal(results); err != nil {
+		return err
+	}
+	if s.results == nil || s.results[0].Verdict != results[0].Verdict {
+		s.j.clock++
+		s.concluded = s.j.clock
+	}
+	s.results, s.dirty = results, false
+	return nil
+}
+
+// same gives the step and all its checks one verdict.
+func (s *step) same(v testplans.Verdict, message string) []testplans.Result {
+	results := []testplans.Result{s.j.ofStep(s.Step)}
+	for i := range s.Checks {
+		results = append(results, s.j.ofCheck(s.Step, &s.Checks[i]))
+	}
+	for i := range results {
+		results[i].Verdict, results[i].Message = v, message
+	}
+	return results
+}
+
+func (s *step) newCase(c *testplans.Check, attempt checks.Item) *checks.Case {
+	k := &checks.Case{Desk: s.j.desk, Check: c, Attempt: attempt, Attempts: s.items, Steps: s.j.attempts, Verdicts: s.j.verdicts}
+	for i := range s.j.run.Attestations {
+		if a := &s.j.run.Attestations[i]; a.Step == s.ID && a.Check == c.ID {
+			k.Attestation = a // the last word counts
+		}
+	}
+	return k
+}
+
+// best fills in the answers of the checks of single attempts. Those marked Every are answered by all attempts; the others by the best one,
+// whose index is returned (-1 for no attempt), and others are the rest that failed.
+func (s *step) best(answers []answer) (best int, others []checks.Item) {
+	best = -1
+	var bestVerdict testplans.Verdict
+	bestShort := 0 // checks of it that did not pass, which decides between equals
+	mine := make([]answer, 0, len(s.Checks))
+	for n, at := range s.attempts {
+		mine = mine[:0]
+		item := s.items[n : n+1 : n+1]
+		for i := range s.asks {
+			c, out := s.asks[i].check, at.outcomes[i]
+			if out.Items == nil {
+				out.Items = item
+			}
+			if c.Every {
+				k := s.indexOf(c)
+				answers[k] = worse(answers[k], answer{c, out})
+				continue
+			}
+			mine = append(mine, answer{c, out})
+		}
+		v := rollUp(s.Step, mine)
+		if v == testplans.Fail {
+			others = append(others, s.items[n])
+		}
+		short := 0
+		for _, a := range mine {
+			if a.Verdict != testplans.Pass {
+				short++
+			}
+		}
+		if best >= 0 && (rank(v) > rank(bestVerdict) || v == bestVerdict && short >= bestShort) {
+			continue
+		}
+		best, bestVerdict, bestShort = n, v, short
+		for _, a := range mine {
+			answers[s.indexOf(a.check)] = a
+		}
+	}
+	if bestVerdict == testplans.Fail {
+		others = nil // the best one failed: its message says how
+	}
+	return best, others
+}
+
+func (s *step) indexOf(c *testplans.Check) int {
+	return slices.IndexFunc(s.Checks, func(o testplans.Check) bool { return o.ID == c.ID })
+}
+
+// capture takes the step's variables from its best attempt.
+func (s *step) capture(ctx context.Context, best *candidate) error {
+	for i := range s.Capture {
+		values, err := s.j.desk.Capture(ctx, &s.Capture[i], best.entry.item)
+		if err != nil {
+			return err
+		}
+		if s.capturedBy == nil || !slices.Equal(values, s.captured[i]) {
+			s.j.clock++
+			s.captured[i], s.stamps[i] = values, s.j.clock
+		}
+		s.j.desk.Set(s.Capture[i].Name, values)
+	}
+	s.capturedBy = best
+	return nil
+}
