@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,9 +21,10 @@ const plansUsage = "say list, show PLAN, check FILE… , coverage or schema"
 
 func runPlans(_ context.Context, p *process, args []string) (int, error) {
 	fs := newFlags(p, "plans", "list | show PLAN | check FILE… | coverage | schema",
-		"Shows the test plans that are built in, checks plans in files (with the example traffic beside them, NAME.txtar), lists the requirements\n"+
-			"that the built-in plans cover as CSV, and prints the JSON Schema of the plan format. PLAN is a name from the list or a file.\n")
-	format := fs.String("format", "text", "text or json, for list and show")
+		"Shows the test plans that are built in, checks plans in files (with the example traffic beside them, NAME.txtar), says which of the\n"+
+			"specifications' requirements this build decides about and by what, and prints the JSON Schema of the plan format. PLAN is a name from\n"+
+			"the list or a file.\n")
+	format := fs.String("format", "text", "text or json, for list and show; also csv, for coverage")
 	data := fs.String("data", dataDir(p), "`DIR` that holds added packages")
 	rest, err := parseFlags(fs, args)
 	switch {
@@ -32,10 +32,15 @@ func runPlans(_ context.Context, p *process, args []string) (int, error) {
 		return exitUsage, err
 	case len(rest) == 0:
 		return exitUsage, usagef(plansUsage)
+	case *format == "csv" && rest[0] == "coverage":
 	case *format != "text" && *format != "json":
-		return exitUsage, usagef("--format: %q is neither text nor json", *format)
+		return exitUsage, usagef("--format: %q is neither text nor json; csv is for coverage", *format)
 	}
-	model, err := planModel(*data)
+	lib, err := loadLibrary(*data)
+	if err != nil {
+		return exitUsage, err
+	}
+	model, err := lib.Set()
 	if err != nil {
 		return exitUsage, err
 	}
@@ -48,21 +53,12 @@ func runPlans(_ context.Context, p *process, args []string) (int, error) {
 	case verb == "check" && len(names) > 0:
 		return c.check(names)
 	case verb == "coverage" && len(names) == 0:
-		return exitFine, c.coverage()
+		return exitFine, c.coverage(lib, *format)
 	case verb == "schema" && len(names) == 0:
 		_, err := p.stdout.Write(planfile.Schema())
 		return exitFine, err
 	}
 	return exitUsage, usagef(plansUsage)
-}
-
-// planModel is the types that plans' expressions are compiled for.
-func planModel(data string) (fhirpath.Model, error) {
-	lib, err := loadLibrary(data)
-	if err != nil {
-		return nil, err
-	}
-	return lib.Set()
 }
 
 type plansCommand struct {
@@ -203,31 +199,4 @@ func checkExamples(file string, src []byte, plan testplans.Plan) error {
 		return err
 	}
 	return planfile.VetExamples(file, src, plan, name, examples)
-}
-
-// coverage writes a line for each requirement and check that decides about it.
-func (c plansCommand) coverage() error {
-	all, err := builtinPlans(c.model)
-	if err != nil {
-		return err
-	}
-	w := csv.NewWriter(c.p.stdout)
-	rows := [][]string{}
-	for _, plan := range all {
-		for i := range plan.Steps {
-			s := &plan.Steps[i]
-			for k := range s.Checks {
-				check := &s.Checks[k]
-				how := "traffic"
-				if check.Attestation != nil {
-					how = "attestation"
-				}
-				for _, id := range s.RequirementsOf(check) {
-					rows = append(rows, []string{id, string(s.StrengthOf(check)), how, plan.ID, s.ID, check.ID, check.Claim})
-				}
-			}
-		}
-	}
-	slices.SortFunc(rows, slices.Compare[[]string])
-	return errors.Join(w.Write([]string{"requirement", "strength", "decided by", "plan", "step", "check", "claim"}), w.WriteAll(rows))
 }

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"cmp"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"fhirwire/testplans/plans"
+	"fhirwire/validators/directory"
+	"fhirwire/validators/guides"
+	"fhirwire/validators/httprules"
+	"fhirwire/validators/instance"
+)
+
+// coveredRequirements joins the list of requirements with everything of this build that decides about one.
+func coveredRequirements(lib *guides.Library) ([]plans.Covered, error) {
+	all, err := plans.Requirements()
+	if err != nil {
+		return nil, err
+	}
+	set, err := lib.Set()
+	if err != nil {
+		return nil, err
+	}
+	list, err := builtinPlans(set)
+	if err != nil {
+		return nil, err
+	}
+	rules := slices.Concat(instance.Rules(), directory.Rules())
+	for _, r := range httprules.Table() {
+		rules = append(rules, r.Rule)
+	}
+	return plans.Cover(all, list, rules, func(name string) bool {
+		return slices.ContainsFunc(profileRoots, func(root string) bool {
+			_, ok := set.Profile(root + name)
+			return ok
+		})
+	}), nil
+}
+
+// profileRoots are where the profiles that the list names are published.
+var profileRoots = []string{
+	"http://hl7.org/fhir/us/davinci-pdex/StructureDefinition/", "http://hl7.org/fhir/us/davinci-hrex/StructureDefinition/",
+	"http://hl7.org/fhir/us/davinci-drug-formulary/StructureDefinition/",
+}
+
+// tally counts the requirements that bind a party and that traffic can show.
+type tally struct{ Binding, Showable, Decided, ByProfile int }
+
+func tallyOf(all []plans.Covered) tally {
+	var t tally
+	for i := range all {
+		c := &all[i]
+		if !c.Binds() {
+			continue
+		}
+		t.Binding++
+		if !c.Showable() {
+			continue
+		}
+		t.Showable++
+		if !c.Decided() {
+			continue
+		}
+		t.Decided++
+		if !slices.ContainsFunc(c.By, func(by plans.Citation) bool { return by.Kind == "check" || by.Kind == "rule" }) {
+			t.ByProfile++
+		}
+	}
+	return t
+}
+
+func (t tally) String() string {
+	percent := 0.0
+	if t.Showable > 0 {
+		percent = 100 * float64(t.Decided) / float64(t.Showable)
+	}
+	return fmt.Sprintf("%d requirements bind a party; recorded traffic can show %d of them, and %d of these are decided (%.0f %%), %d by profiles alone", t.Binding, t.Showable, t.Decided, percent, t.ByProfile)
+}
+
+func (c plansCommand) coverage(lib *guides.Library, format string) error {
+	all, err := coveredRequirements(lib)
+	if err != nil {
+		return err
+	}
+	switch format {
+	case "json":
+		return c.writeJSON(map[string]any{"requirements": all})
+	case "csv":
+		return coverageCSV(c.p.stdout, all)
+	default:
+		return coverageText(c.p.stdout, all)
+	}
+}
+
+// coverageCSV has a line for each requirement and what decides about it, and one for each that nothing decides about.
+func coverageCSV(w io.Writer, all []plans.Covered) error {
+	rows := [][]string{}
+	for i := range all {
+		c := &all[i]
+		row := []string{c.ID, c.Document, c.Strength, c.Who, c.Shown}
+		if len(c.By) == 0 {
+			rows = append(rows, append(row, "", "", c.Reason))
+		}
+		for _, by := range c.By {
+			rows = append(rows, append(slices.Clone(row), by.Kind, by.Name, c.Reason))
+		}
+	}
+	out := csv.NewWriter(w)
+	return errors.Join(out.Write([]string{"requirement", "document", "strength", "who", "shown", "decided by", "name", "reason"}), out.WriteAll(rows))
+}
+
+// coverageText is for people: the count, by document, and then what is open with the reason.
+func coverageText(w io.Writer, all []plans.Covered) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n", tallyOf(all))
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "DOCUMENT\tBINDING\tSHOWABLE\tDECIDED\tBY PROFILES") // the builder takes everything
+	for rest := all; len(rest) > 0; {
+		doc := rest[0].Document
+		n := slices.IndexFunc(rest, func(c plans.Covered) bool { return c.Document != doc })
+		if n < 0 {
+			n = len(rest)
+		}
+		t := tallyOf(rest[:n])
+		_, _ = fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\n", doc, t.Binding, t.Showable, t.Decided, t.ByProfile)
+		rest = rest[n:]
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	b.WriteString("\nNot decided\n")
+	for i := range all {
+		c := &all[i]
+		if c.Binds() && !c.Decided() {
+			fmt.Fprintf(&b, "  %-12s %s\n", c.ID, cmp.Or(c.Reason, "no check yet"))
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
