@@ -58,9 +58,6 @@ func commands() []command {
 	}
 }
 
-// later are commands of the product that this version does not have yet.
-var later = []string{"run"}
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	gin.SetMode(gin.ReleaseMode) // process-wide; in debug mode it prints its routes on stdout
@@ -98,10 +95,6 @@ func runMain(ctx context.Context, p *process, args []string) int {
 		if c.name == name {
 			return c.do(ctx, p, args[1:])
 		}
-	}
-	if slices.Contains(later, name) {
-		_, _ = fmt.Fprintf(p.stderr, "fhirwire: %s is not part of this version yet\n", name)
-		return exitUsage
 	}
 	_, _ = fmt.Fprintf(p.stderr, "fhirwire: unknown command %q; see fhirwire help\n", name)
 	return exitUsage
