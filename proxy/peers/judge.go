@@ -161,15 +161,15 @@ func (j *Judge) ByCertificate(ctx context.Context, chain []*x509.Certificate) (i
 // unusable says what is wrong with a certificate whoever issued it, "" for nothing.
 func unusable(leaf *x509.Certificate, now time.Time) string {
 	const day = "2006-01-02 15:04:05 UTC"
-	subject := leaf.Subject.String()
+	subject := func() string { return "the certificate of " + leaf.Subject.String() }
 	switch {
 	case now.After(leaf.NotAfter):
-		return "the certificate of " + subject + " expired on " + leaf.NotAfter.UTC().Format(day)
+		return subject() + " expired on " + leaf.NotAfter.UTC().Format(day)
 	case now.Before(leaf.NotBefore):
-		return "the certificate of " + subject + " is not valid before " + leaf.NotBefore.UTC().Format(day)
+		return subject() + " is not valid before " + leaf.NotBefore.UTC().Format(day)
 	case len(leaf.ExtKeyUsage)+len(leaf.UnknownExtKeyUsage) > 0 &&
 		!slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageClientAuth) && !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageAny):
-		return "the certificate of " + subject + " is not for clients: its extended key usage lacks clientAuth"
+		return subject() + " is not for clients: its extended key usage lacks clientAuth"
 	}
 	return ""
 }
