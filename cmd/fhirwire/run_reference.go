@@ -51,8 +51,15 @@ func eraOf(plan *testplans.Plan) string {
 	return "stu2"
 }
 
-// startReference starts the reference payer on a free port of this machine, with the members of the demo, in the era of the plan. It asks
-// for tokens.
+// authOf is whether the reference payer asks for tokens: where the plan gets one.
+func authOf(plan *testplans.Plan) smartauth.Mode {
+	if plan.Play != nil && slices.ContainsFunc(plan.Play.Acts, func(a testplans.Act) bool { return a.Token != nil }) {
+		return smartauth.Required
+	}
+	return smartauth.Optional
+}
+
+// startReference starts the reference payer on a free port of this machine, with the members of the demo, in the era of the plan.
 func startReference(ctx context.Context, r *runner, dir string) (own *ownServer, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("reference: %w", err)
@@ -76,7 +83,7 @@ func startReference(ctx context.Context, r *runner, dir string) (own *ownServer,
 		return fail(err)
 	}
 	payer, err := reference.New(ctx, own.db, set, reference.Options{
-		DataDir: filepath.Join(dir, "files"), Logger: quiet, Clock: r.p.now, Version: version, Auth: smartauth.Required,
+		DataDir: filepath.Join(dir, "files"), Logger: quiet, Clock: r.p.now, Version: version, Auth: authOf(&r.plan),
 		OAuth: smartauth.Options{BaseURL: l.url()},
 		Match: membermatch.Options{
 			Plan: []string{synth.PayerNPI, synth.CollectionPayerNPI}, PlanName: synth.PayerName, UnsegmentedTag: synth.TagSystem + "|" + synth.TagUnsegmented,
