@@ -94,6 +94,12 @@ func memberOf(ctx context.Context) string {
 	return ""
 }
 
+// generalOf reports a token for one member whose consent leaves sensitive data out.
+func generalOf(ctx context.Context) bool {
+	g := smartauth.GrantFrom(ctx)
+	return g != nil && g.Patient != "" && !g.Sensitive
+}
+
 // organizationOf is the payer whose client certificate the client registered with.
 func organizationOf(ctx context.Context) string {
 	if g := smartauth.GrantFrom(ctx); g != nil {
@@ -124,8 +130,9 @@ type owner struct {
 	reg   *search.Registry
 }
 
-// patients are those in whose compartment the resource is, or any version of it was: what an id led to once, its history shows.
-func (o owner) patients(ctx context.Context, typ, id string) ([]string, error) {
+// patients are those in whose compartment the resource is, or for the past any version of it was. Of a deleted resource the last
+// version counts.
+func (o owner) patients(ctx context.Context, typ, id string, past bool) ([]string, error) {
 	versions, err := o.store.History(ctx, typ, id)
 	if errors.Is(err, resources.ErrNotFound) {
 		return nil, nil
@@ -148,6 +155,9 @@ func (o owner) patients(ctx context.Context, typ, id string) ([]string, error) {
 		}
 		if entries.Patient != "" && !slices.Contains(out, entries.Patient) {
 			out = append(out, strings.Clone(entries.Patient))
+		}
+		if !past {
+			break
 		}
 	}
 	return out, nil

@@ -111,7 +111,7 @@ func New(ctx context.Context, db *sqldb.DB, set *profile.Set, o Options) (*Serve
 		OptedOut:    func(ctx context.Context) (map[string]bool, error) { return optOuts.Recent(ctx, o.Clock()) },
 		Owners:      owners,
 		Client:      clientOf,
-		Member:      memberOf, Security: s.security(o.Auth),
+		Member:      memberOf, General: generalOf, Security: s.security(o.Auth),
 		Profiles: profilesOf(set),
 		Required: elements.required, Summary: elements.summary,
 		Guides: guidesOf(set), Instantiates: instantiates(set),

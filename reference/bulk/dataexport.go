@@ -177,21 +177,6 @@ func currentAuthorization(root *fhirjson.Node, at time.Time) bool {
 	return !ended || root.MemberText("created") >= from
 }
 
-// sensitive reports a resource labelled as more than normally confidential.
-func sensitive(body []byte) bool {
-	if !strings.Contains(string(body[:min(len(body), 2048)]), `"security"`) { // meta comes first in stored bodies
-		return false
-	}
-	doc := fhirjson.Parse(body)
-	defer doc.Release()
-	for s := doc.Root().Member("meta").Member("security").FirstOrNil(); s != nil; s = s.Next() {
-		if code := s.MemberText("code"); code == "R" || code == "V" || strings.HasSuffix(s.MemberText("system"), "/v3-ActCode") {
-			return true
-		}
-	}
-	return false
-}
-
 // leftOut names the file of the ids that a unit left out although the database has them for the member.
 func (r *run) leftOut(typ string) string { return filepath.Join(r.dir, "left-out-"+typ) }
 

@@ -16,6 +16,7 @@ import (
 
 	"fhirwire/reference/attribution"
 	"fhirwire/reference/resources"
+	"fhirwire/reference/search"
 	"fhirwire/validators/fhirjson"
 )
 
@@ -237,7 +238,11 @@ func (r *run) source(ctx context.Context, typ string, known *referred) (iter.Seq
 			}
 		}
 		f.Patients = patients
-		return m.store.ReferringTo(ctx, param, f), nil
+		out := m.store.ReferringTo(ctx, param, f)
+		if len(r.share.general) > 0 {
+			return r.ofGeneral(ctx, f.Patients, param, out)
+		}
+		return out, nil
 	case slices.Contains(contextTypes, typ):
 		return r.context(ctx, f, known), nil
 	case all:
@@ -274,7 +279,7 @@ func (r *run) general(ctx context.Context, f resources.Filter, stream func(conte
 		}
 		f.Patients = some
 		for res, err := range stream(ctx, f) {
-			if err == nil && sensitive(res.Body) {
+			if err == nil && resources.Sensitive(res.Body) {
 				r.held = append(r.held, res.ID)
 				continue
 			}
@@ -285,6 +290,69 @@ func (r *run) general(ctx context.Context, f resources.Filter, stream func(conte
 	}
 }
 
+// ofGeneral leaves out provenance of what general leaves out: its reference would tell that there is something.
+func (r *run) ofGeneral(ctx context.Context, patients []string, target *search.Param, all iter.Seq2[resources.Resource, error]) (iter.Seq2[resources.Resource, error], error) {
+	var some []string
+	for _, id := range patients {
+		if r.share.general[id] {
+			some = append(some, id)
+		}
+	}
+	held := map[string]bool{}
+	for _, typ := range r.m.reg.Types() {
+		if !r.m.reg.InPatientCompartment(typ) {
+			continue
+		}
+		q, err := r.m.reg.Parse(typ, []search.Pair{{Name: "_security", Value: strings.Join(resources.SensitiveTokens, ",")}}, search.ParseOptions{Strict: true})
+		if err != nil {
+			return nil, err
+		}
+		for part := range slices.Chunk(some, 200) {
+			page := resources.Page{Limit: 500, Patients: part}
+			for {
+				found, err := r.m.store.Search(ctx, q, page)
+				if err != nil {
+					return nil, err
+				}
+				for i := range found.Resources {
+					held[typ+"/"+found.Resources[i].ID] = true
+				}
+				if found.Next == nil {
+					break
+				}
+				page.After = *found.Next
+			}
+		}
+	}
+	if len(held) == 0 {
+		return all, nil
+	}
+	return func(yield func(resources.Resource, error) bool) {
+		for res, err := range all {
+			if err == nil {
+				var tells bool
+				if tells, err = r.refersTo(ctx, res.Body, target, held); tells {
+					continue
+				}
+			}
+			if !yield(res, err) {
+				return
+			}
+		}
+	}, nil
+}
+
+// refersTo reports a resource that refers by param to one of those held.
+func (r *run) refersTo(ctx context.Context, body []byte, param *search.Param, held map[string]bool) (bool, error) {
+	doc := fhirjson.Parse(body)
+	defer doc.Release()
+	refs, err := r.m.reg.References(ctx, doc.Root(), []*search.Param{param})
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(refs, func(t search.Term) bool { return held[t.Qualifier+"/"+t.Key] }), nil
+}
+
 // patients are those whose data go out, found anew for each unit: who left the Group meanwhile is left out (ATR-07).
 func (r *run) patients(ctx context.Context) (ids []string, all bool, err error) {
 	o := r.order
@@ -292,6 +360,12 @@ func (r *run) patients(ctx context.Context) (ids []string, all bool, err error) 
 	case o.Level == System, o.Level == Formulary, o.Level == Patient && !o.Subset:
 		return nil, true, nil
 	case o.Level == Patient:
+		if o.General {
+			r.share.general = map[string]bool{}
+			for _, id := range o.Patients {
+				r.share.general[id] = true
+			}
+		}
 		return append([]string{}, o.Patients...), false, nil
 	}
 	if r.share, err = r.m.shared(ctx, o.GroupID); err != nil {

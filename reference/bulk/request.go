@@ -41,6 +41,8 @@ type Kickoff struct {
 	Client string
 	// Member is the one patient that the client's token is for, "" for no such limit (P2P-TOK-21).
 	Member string
+	// General leaves sensitive data out: the token's consent does not cover them.
+	General bool
 }
 
 // KickoffError refuses a kick-off. Code is from FHIR's IssueType.
@@ -73,6 +75,8 @@ type order struct {
 	Elements []string            `json:"elements,omitempty"`
 	Filters  map[string][]string `json:"filters,omitempty"` // type to queries
 	Notes    []note              `json:"notes,omitempty"`
+	// General: without sensitive data.
+	General bool `json:"general,omitempty"`
 	// DataExport, ExportType: $davinci-data-export.
 	DataExport bool   `json:"dataExport,omitempty"`
 	ExportType string `json:"exportType,omitempty"`
@@ -177,7 +181,7 @@ func (m *Manager) refine(k Kickoff) (*order, error) {
 		if slices.ContainsFunc(o.Patients, func(id string) bool { return id != k.Member }) {
 			return nil, refusef(http.StatusForbidden, "forbidden", "The access token is for another member.")
 		}
-		o.Subset, o.Patients = true, []string{k.Member}
+		o.Subset, o.Patients, o.General = true, []string{k.Member}, k.General
 	}
 	if !o.Since.IsZero() && !o.Until.IsZero() && o.Until.Before(o.Since) {
 		return nil, refusef(http.StatusBadRequest, "value", "_until is before _since.")

@@ -46,6 +46,8 @@ type Options struct {
 	Client func(context.Context) string
 	// Member tells which one patient a request's token is for, "" for any; $export is limited to that one. Nil: any.
 	Member func(context.Context) string
+	// General reports a request whose token covers no sensitive data (P2P-DAT-02): they are left out of every answer. Nil: none does.
+	General func(context.Context) bool
 	// Security gives what the capability statement says of authorization. Nil: there is none.
 	Security func(*http.Request) Security
 	// Profiles gives the profiles of a type for the capability statement.
@@ -101,6 +103,9 @@ func New(store *resources.Store, reg *search.Registry, export *bulk.Manager, o O
 	}
 	if o.Member == nil {
 		o.Member = func(context.Context) string { return "" }
+	}
+	if o.General == nil {
+		o.General = func(context.Context) bool { return false }
 	}
 	if o.Required == nil {
 		o.Required = func(string, []string) []string { return nil }

@@ -56,6 +56,9 @@ func (a *API) everything(c *gin.Context) error {
 		return a.about(err, "Patient", id)
 	}
 	found, next, err := a.everythingPage(ctx, q, at)
+	if err == nil {
+		found, err = a.covered(ctx, found)
+	}
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func (a *API) kickOff(level bulk.Level) func(*gin.Context) error {
 			Posted:  c.Request.Method == http.MethodPost,
 			Lenient: prefer["handling"] == "lenient",
 			Client:  a.client(c.Request.Context()), Async: async, DataExport: c.Param("op") == dataExport,
-			Member: a.o.Member(c.Request.Context()),
+			Member: a.o.Member(c.Request.Context()), General: a.o.General(c.Request.Context()),
 		}
 		query := c.Request.URL.Query()
 		for _, name := range slices.Sorted(maps.Keys(query)) {

@@ -66,6 +66,13 @@ func (a *API) about(err error, typ, id string) error {
 func etag(version int64) string { return `W/"` + strconv.FormatInt(version, 10) + `"` }
 
 func (a *API) sendResource(c *gin.Context, r resources.Resource) error {
+	one, err := a.covered(c.Request.Context(), []resources.Resource{r})
+	if err != nil {
+		return err
+	}
+	if len(one) == 0 {
+		return a.about(resources.ErrNotFound, r.Type, r.ID)
+	}
 	tag := etag(r.Version)
 	c.Header("ETag", tag)
 	c.Header("Last-Modified", r.Updated.UTC().Format(http.TimeFormat))
@@ -74,7 +81,6 @@ func (a *API) sendResource(c *gin.Context, r resources.Resource) error {
 		c.Writer.WriteHeaderNow()
 		return nil
 	}
-	one := []resources.Resource{r}
 	if err := a.shown(c.Request.Context(), one); err != nil {
 		return err
 	}
@@ -125,6 +131,14 @@ func (a *API) history(c *gin.Context) error {
 	versions, err := a.store.History(c.Request.Context(), typ, id)
 	if err != nil {
 		return a.about(err, typ, id)
+	}
+	if all := len(versions); all > 0 {
+		if versions, err = a.covered(c.Request.Context(), versions); err != nil {
+			return err
+		}
+		if len(versions) < all { // a version that shows would tell of the others
+			return a.about(resources.ErrNotFound, typ, id)
+		}
 	}
 	b := newBundle("history", a.o.NewID())
 	b.total = len(versions)

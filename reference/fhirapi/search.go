@@ -107,6 +107,9 @@ func (a *API) search(c *gin.Context, pairs []search.Pair) error {
 	if err := a.withoutHidden(ctx, &q); err != nil {
 		return err
 	}
+	if err := a.withoutSensitive(ctx, &q); err != nil {
+		return err
+	}
 	if q.Summary == search.SummaryCount || q.Count == 0 {
 		if b.total, err = a.store.Count(ctx, q, nil, 0); err != nil {
 			return err
@@ -138,6 +141,9 @@ func (a *API) search(c *gin.Context, pairs []search.Pair) error {
 	}
 	if res.Next != nil {
 		b.link("next", self+sep+cursorParam+"="+place{Cursor: *res.Next, Total: b.total + 1}.encode())
+	}
+	if res.Resources, err = a.covered(ctx, res.Resources); err != nil {
+		return err
 	}
 	if err := a.shown(ctx, res.Resources); err != nil {
 		return err
@@ -192,7 +198,11 @@ func (a *API) includes(c *gin.Context, q search.Query, matches []resources.Resou
 		seen[resourceKey{matches[i].Type, matches[i].ID}] = true
 		ids[i] = matches[i].ID
 	}
-	add := func(rs []resources.Resource) {
+	add := func(rs []resources.Resource) error {
+		rs, err := a.covered(ctx, rs)
+		if err != nil {
+			return err
+		}
 		for i := range rs {
 			k := resourceKey{rs[i].Type, rs[i].ID}
 			if seen[k] {
@@ -201,6 +211,7 @@ func (a *API) includes(c *gin.Context, q search.Query, matches []resources.Resou
 			seen[k] = true
 			b.entry(base, &rs[i], rs[i].Body, "include")
 		}
+		return nil
 	}
 	wanted := map[string][]string{}
 	for i := range matches {
@@ -228,7 +239,9 @@ func (a *API) includes(c *gin.Context, q search.Query, matches []resources.Resou
 			if err != nil {
 				return err
 			}
-			add(rs)
+			if err := add(rs); err != nil {
+				return err
+			}
 		}
 	}
 	for _, inc := range q.RevIncludes {
@@ -240,7 +253,9 @@ func (a *API) includes(c *gin.Context, q search.Query, matches []resources.Resou
 			if err != nil {
 				return err
 			}
-			add(rs)
+			if err := add(rs); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

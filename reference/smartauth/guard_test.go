@@ -196,9 +196,14 @@ func TestProtectLimitsToTheMember(t *testing.T) { // P2P-TOK-21
 		t.Fatal(err)
 	}
 	token := p.token("patient/*.rs", url.Values{"patient": {"p1"}})
-	owner := func(_ context.Context, typ, id string) ([]string, error) {
+	owner := func(_ context.Context, typ, id string, past bool) ([]string, error) {
 		switch typ + "/" + id {
 		case "Observation/o1":
+			return []string{"p1"}, nil
+		case "Observation/moved":
+			if past {
+				return []string{"p2", "p1"}, nil
+			}
 			return []string{"p1"}, nil
 		case "Observation/o2":
 			return []string{"p2"}, nil
@@ -230,6 +235,9 @@ func TestProtectLimitsToTheMember(t *testing.T) { // P2P-TOK-21
 		{"GET", "/fhir/Observation/o2", "", 403, ""},
 		{"GET", "/fhir/Observation/o2/_history", "", 403, ""},
 		{"GET", "/fhir/Observation/_history", "", 403, ""},
+		{"GET", "/fhir/Observation/moved", "", 200, "/fhir/Observation/moved||"},
+		{"GET", "/fhir/Observation/moved/_history", "", 403, ""},
+		{"GET", "/fhir/Observation/moved/_history/1", "", 403, ""},
 		{"GET", "/fhir/Observation/o9", "", 200, "/fhir/Observation/o9||"},
 		{"POST", "/fhir/Observation/_search?code=x", "status=final", 200, "/fhir/Observation/_search|code=x&patient=Patient%2Fp1&status=final|"},
 		{"POST", "/fhir/Observation/_search", "patient=p2", 403, ""},

@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// Owner tells whose a resource is: the ids of the Patients in whose compartment it is. Empty means nobody's, or no such resource.
-type Owner func(ctx context.Context, typ, id string) ([]string, error)
+// Owner tells whose a resource is: the ids of the Patients in whose compartment it is; with past, those of every version of it.
+// Empty means nobody's, or no such resource.
+type Owner func(ctx context.Context, typ, id string, past bool) ([]string, error)
 
 // memberSearch lists the types that hold a member's data, with the search parameter that names the member.
 var memberSearch = map[string]string{
@@ -72,11 +73,12 @@ func (q *request) limit(ctx context.Context, patient string, o ProtectOptions) e
 	case o.Owner == nil:
 		return notForMembers("reading by id here; search instead")
 	}
-	whose, err := o.Owner(ctx, q.typ, q.id)
+	whose, err := o.Owner(ctx, q.typ, q.id, slices.Contains(q.segments, "_history"))
 	if err != nil {
 		return err
 	}
-	if len(whose) > 0 && !slices.Contains(whose, patient) {
+	// A resource that moved from one member to another: its history belongs to neither of them.
+	if slices.ContainsFunc(whose, func(p string) bool { return p != patient }) {
 		return otherMember()
 	}
 	return nil
