@@ -14,6 +14,7 @@ type Document struct {
 	root     *Node
 	problems []Problem
 	base     validators.Position
+	jump     *jump // of a document with a gap
 	lines    []int32
 	arena    [][]Node
 	used     int     // nodes handed out of the last chunk in use
@@ -52,8 +53,10 @@ const (
 	ProblemControl       = "json-control"       // bare control character in a string
 	ProblemUTF8          = "json-utf8"          // not UTF-8
 	ProblemBOM           = "json-bom"           // starts with a byte order mark
-	maxProblems          = 200                  // after that, problems are dropped
 )
+
+// MaxProblems is how many problems a document keeps; those after them are dropped.
+const MaxProblems = 200
 
 // Root is the top value, nil when there is none.
 func (d *Document) Root() *Node { return d.root }
@@ -89,7 +92,10 @@ func (d *Document) Position(offset int) validators.Position {
 			d.lines = append(d.lines, int32(i))
 		}
 	}
-	line := sort.Search(len(d.lines), func(i int) bool { return int(d.lines[i]) > offset }) - 1
+	line := d.lineOf(offset)
+	if d.jump != nil && offset >= d.jump.at {
+		return d.positionBehind(offset, line)
+	}
 	p := validators.Position{
 		Offset: d.base.Offset + offset,
 		Line:   d.base.Line + line + 1,
@@ -99,6 +105,11 @@ func (d *Document) Position(offset int) validators.Position {
 		p.Column += d.base.Column
 	}
 	return p
+}
+
+// lineOf is the index of the line that holds the offset.
+func (d *Document) lineOf(offset int) int {
+	return sort.Search(len(d.lines), func(i int) bool { return int(d.lines[i]) > offset }) - 1
 }
 
 const chunkSize = 256

@@ -11,6 +11,8 @@ import (
 type Limits struct {
 	Depth int // nesting of arrays and objects; default 128
 	Nodes int // values; default 20 million
+	// Around is how deep the value stands in what it is a part of.
+	Around int
 }
 
 func (l Limits) orDefault() Limits {
@@ -36,7 +38,8 @@ func ParseAt(src []byte, base validators.Position, limits Limits) *Document {
 		s.fatal(ProblemSize, 0, "the input is larger than 2 GiB")
 		return d
 	}
-	s.last = append(d.last[:0], nil)
+	s.depth = s.limits.Around
+	s.last = append(d.last[:0], make([]*Node, s.depth+1)...)
 	s.document()
 	clear(s.last)
 	d.last = s.last
@@ -56,7 +59,7 @@ type scanner struct {
 }
 
 func (s *scanner) problem(id string, off int, n *Node, format string, args ...any) {
-	if len(s.d.problems) < maxProblems {
+	if len(s.d.problems) < MaxProblems {
 		s.d.problems = append(s.d.problems, Problem{ID: id, Text: fmt.Sprintf(format, args...), Offset: off, Node: n})
 	}
 }

@@ -131,7 +131,7 @@ func (w *walk) dropUnknownCodes(e *fhirjson.Node) {
 	}
 	for i := len(w.findings) - 1; i >= 0; i-- {
 		f := &w.findings[i]
-		if f.node == nil || f.node.Offset() < e.Offset() {
+		if f.node == nil || f.node.Doc() != e.Doc() || f.node.Offset() < e.Offset() {
 			return
 		}
 		if f.rule == ruleCodeUnknown && f.node.End() <= e.End() {

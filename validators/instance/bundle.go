@@ -11,8 +11,56 @@ import (
 // bundleIndex finds entries of one Bundle.
 type bundleIndex struct {
 	typ     string
-	byURL   map[string][]*fhirjson.Node // fullUrl -> resources
-	byLocal map[string][]*fhirjson.Node // Type/id -> resources
+	byURL   map[string][]resident // fullUrl -> resources
+	byLocal map[string][]resident // Type/id -> resources
+	stream  *stream               // instead of the maps, of a Bundle that is not in memory
+}
+
+func (x *bundleIndex) url(u string) []resident {
+	if x.stream != nil {
+		return x.stream.withURL(u)
+	}
+	return x.byURL[u]
+}
+
+func (x *bundleIndex) local(typeAndID string) []resident {
+	if x.stream != nil {
+		return x.stream.withLocal(typeAndID)
+	}
+	return x.byLocal[typeAndID]
+}
+
+// resident is the resource of an entry: a node, or the number of an entry that is not in memory. The zero value is none.
+type resident struct {
+	node   *fhirjson.Node
+	stream *stream
+	at     int
+}
+
+func (r resident) found() bool { return r.node != nil || r.stream != nil }
+
+// tree is the resource itself, nil when it could not be read.
+func (r resident) tree() *fhirjson.Node {
+	if r.stream != nil {
+		return r.stream.fetch(r.at)
+	}
+	return r.node
+}
+
+func (r resident) typ() string {
+	if r.stream != nil {
+		return r.stream.typeOf(r.at)
+	}
+	return r.node.ResourceType()
+}
+
+// fullURL reports what the entry has for a fullUrl.
+func (r resident) fullURL() (some, absolute bool) {
+	if r.stream != nil {
+		return r.stream.fullURL(r.at)
+	}
+	u := r.node.Parent().MemberText("fullUrl")
+	return u != "", isAbsolute(u)
 }
 
 // bundleAround is the nearest Bundle that holds n in an entry, and the entry.
@@ -27,21 +75,24 @@ func bundleAround(n *fhirjson.Node) (bundle, entry *fhirjson.Node) {
 }
 
 func (w *walk) index(bundle *fhirjson.Node) *bundleIndex {
+	if w.stream != nil && bundle == w.stream.bundle {
+		return w.stream.index
+	}
 	if x := w.bundles[bundle]; x != nil {
 		return x
 	}
-	x := &bundleIndex{typ: bundle.MemberText("type"), byURL: map[string][]*fhirjson.Node{}, byLocal: map[string][]*fhirjson.Node{}}
+	x := &bundleIndex{typ: bundle.MemberText("type"), byURL: map[string][]resident{}, byLocal: map[string][]resident{}}
 	eachEntry(bundle, func(entry *fhirjson.Node) {
 		r := entry.Member("resource")
 		if r == nil || r.Kind() != fhirjson.Object {
 			return
 		}
 		if u := entry.MemberText("fullUrl"); u != "" {
-			x.byURL[u] = append(x.byURL[u], r)
+			x.byURL[u] = append(x.byURL[u], resident{node: r})
 		}
 		if id := r.MemberText("id"); id != "" {
 			local := r.ResourceType() + "/" + id
-			x.byLocal[local] = append(x.byLocal[local], r)
+			x.byLocal[local] = append(x.byLocal[local], resident{node: r})
 		}
 	})
 	if w.bundles == nil {
@@ -70,14 +121,14 @@ func (w *walk) lookup(n *fhirjson.Node, ref string, l link) *fhirjson.Node {
 		return nil
 	}
 	if found := w.matches(bundle, entry, ref, l); len(found) > 0 {
-		return found[0]
+		return found[0].tree()
 	}
 	return nil
 }
 
 // matches are the entries a reference leads to. A relative one is read against the fullUrl of its own entry, which has to be
 // RESTful.
-func (w *walk) matches(bundle, entry *fhirjson.Node, ref string, l link) []*fhirjson.Node {
+func (w *walk) matches(bundle, entry *fhirjson.Node, ref string, l link) []resident {
 	x := w.index(bundle)
 	url, _, _ := strings.Cut(ref, "#")
 	if l.form == linkRelative {
@@ -90,13 +141,13 @@ func (w *walk) matches(bundle, entry *fhirjson.Node, ref string, l link) []*fhir
 	if i := strings.Index(url, "/_history/"); i >= 0 {
 		url = url[:i]
 	}
-	found := x.byURL[url]
+	found := x.url(url)
 	if l.version == "" {
 		return found
 	}
-	var versions []*fhirjson.Node
+	var versions []resident
 	for _, r := range found {
-		meta := r.Member("meta")
+		meta := r.tree().Member("meta")
 		if meta == nil || meta.MemberText("versionId") == l.version || meta.MemberText("versionId") == "" {
 			versions = append(versions, r)
 		}
@@ -105,10 +156,10 @@ func (w *walk) matches(bundle, entry *fhirjson.Node, ref string, l link) []*fhir
 }
 
 // inBundle resolves a reference of the current entry and reports what keeps it from leading to one entry.
-func (w *walk) inBundle(e, r *fhirjson.Node, text string, l link) *fhirjson.Node {
+func (w *walk) inBundle(e, r *fhirjson.Node, text string, l link) (none resident) {
 	bundle, entry := w.scope.bundle, w.scope.entry
 	if bundle == nil || entry == nil {
-		return nil
+		return none
 	}
 	x := w.index(bundle)
 	found := w.matches(bundle, entry, text, l)
@@ -122,24 +173,28 @@ func (w *walk) inBundle(e, r *fhirjson.Node, text string, l link) *fhirjson.Node
 		return found[0]
 	}
 	if l.form == linkRelative && entry.Member("fullUrl") == nil && (x.typ == "document" || x.typ == "message" || x.typ == "collection" || x.typ == "searchset") {
-		if w.trial == 0 && len(x.byLocal[l.typ+"/"+l.id]) > 0 {
+		if w.trial == 0 && len(x.local(l.typ+"/"+l.id)) > 0 {
 			w.add(finding{
 				rule: ruleBundleFullURL, node: r, found: brief(r),
 				message: w.name(e) + " is relative, and its entry has no fullUrl to read it against.", next: "Add a fullUrl to the entry.",
 			})
 		}
-		return nil
+		return none
 	}
 	if l.form == linkRelative && w.misnamed(e, text, l, x) {
-		return nil
+		return none
 	}
 	head := (x.typ == "document" || x.typ == "message") && l.form != linkAbsolute && w.heads(bundle)
 	if !head && !isAbsolute(entry.MemberText("fullUrl")) {
-		return nil // said of the fullUrl
+		return none // said of the fullUrl
 	}
-	apparent := l.typ != "" && len(x.byLocal[l.typ+"/"+l.id]) > 0
-	if apparent && !w.reachable(x.byLocal[l.typ+"/"+l.id], head) {
-		return nil // said of the other entry's fullUrl
+	var twins []resident
+	if l.typ != "" {
+		twins = x.local(l.typ + "/" + l.id)
+	}
+	apparent := len(twins) > 0
+	if apparent && !w.reachable(twins, head) {
+		return none // said of the other entry's fullUrl
 	}
 	switch {
 	case head:
@@ -154,27 +209,26 @@ func (w *walk) inBundle(e, r *fhirjson.Node, text string, l link) *fhirjson.Node
 			next:    "Use the fullUrl of the entry, or give both entries the same base.",
 		})
 	}
-	return nil
+	return none
 }
 
 // reachable reports whether some of the resources stand in an entry with a fullUrl, a usable one unless any will do.
-func (w *walk) reachable(rs []*fhirjson.Node, anyURL bool) bool {
-	return slices.ContainsFunc(rs, func(r *fhirjson.Node) bool {
-		u := r.Parent().MemberText("fullUrl")
-		return isAbsolute(u) || anyURL && u != ""
+func (w *walk) reachable(rs []resident, anyURL bool) bool {
+	return slices.ContainsFunc(rs, func(r resident) bool {
+		some, absolute := r.fullURL()
+		return absolute || anyURL && some
 	})
 }
 
 // heads reports whether the current resource is the first entry of the Bundle: its Composition or MessageHeader.
 func (w *walk) heads(bundle *fhirjson.Node) bool {
-	list := bundle.Member("entry")
-	return list != nil && list.First() == w.scope.entry && (w.scope.resource.ResourceType() == "Composition" || w.scope.resource.ResourceType() == "MessageHeader")
+	return w.scope.entry.Index() == 0 && w.scope.entry.Parent().Parent() == bundle && (w.scope.resource.ResourceType() == "Composition" || w.scope.resource.ResourceType() == "MessageHeader")
 }
 
 // misnamed reports a relative reference whose id is the UUID of an entry that holds another type.
 func (w *walk) misnamed(e *fhirjson.Node, text string, l link, x *bundleIndex) bool {
-	for _, t := range x.byURL["urn:uuid:"+l.id] {
-		if typ := t.ResourceType(); typ != l.typ {
+	for _, t := range x.url("urn:uuid:" + l.id) {
+		if typ := t.typ(); typ != l.typ {
 			w.add(finding{
 				rule: ruleReferenceTarget, node: e, expected: typ, found: l.typ,
 				message: w.name(e) + " points to " + text + "; the entry with that UUID is a " + typ + ".", next: "Refer to it by its fullUrl, urn:uuid:" + l.id + ".",
@@ -185,11 +239,11 @@ func (w *walk) misnamed(e *fhirjson.Node, text string, l link, x *bundleIndex) b
 	return false
 }
 
-func distinctVersions(rs []*fhirjson.Node) bool {
+func distinctVersions(rs []resident) bool {
 	var seen []string
 	for _, r := range rs {
 		v := ""
-		if meta := r.Member("meta"); meta != nil {
+		if meta := r.tree().Member("meta"); meta != nil {
 			v = meta.MemberText("versionId")
 		}
 		if v == "" || slices.Contains(seen, v) {
@@ -203,16 +257,25 @@ func distinctVersions(rs []*fhirjson.Node) bool {
 // bundleRules checks a Bundle as a whole.
 func (w *walk) bundleRules(n *fhirjson.Node, base *plan) {
 	typ := n.MemberText("type")
-	if typ != "history" {
-		w.fullURLsDiffer(n, base)
+	streamed := w.stream != nil && n == w.stream.bundle // its entries were checked one by one
+	if !streamed {
+		if typ != "history" {
+			w.fullURLsDiffer(n, base)
+		}
+		eachEntry(n, func(entry *fhirjson.Node) { w.entry(entry, typ, base) })
 	}
-	eachEntry(n, func(entry *fhirjson.Node) { w.entry(entry, typ, base) })
 	switch typ {
 	case "document":
-		w.orphans(n, base)
+		if !streamed {
+			w.orphans(n, base)
+		}
 		w.stylesheets(n, base)
 	case "searchset":
-		w.searchset(n, base)
+		w.searchLinks(n, base)
+		if !streamed {
+			want := w.searchedTypes(selfLink(n))
+			eachEntry(n, func(entry *fhirjson.Node) { w.searchEntry(entry, want, base) })
+		}
 	}
 }
 
@@ -220,22 +283,32 @@ func (w *walk) bundleRules(n *fhirjson.Node, base *plan) {
 func (w *walk) fullURLsDiffer(n *fhirjson.Node, base *plan) {
 	seen := map[string]int{}
 	eachEntry(n, func(entry *fhirjson.Node) {
-		u := entry.Member("fullUrl")
-		if u == nil || u.Text() == "" {
+		key := versionedURL(entry)
+		if key == "" {
 			return
 		}
-		key := u.Text()
-		if r := entry.Member("resource"); r != nil {
-			if meta := r.Member("meta"); meta != nil {
-				key += "\x00" + meta.MemberText("versionId")
-			}
-		}
 		if seen[key]++; seen[key] == 2 {
-			w.add(finding{
-				rule: ruleBundleFullURLTwice, node: n, at: u, child: key, prof: base.prof, key: "bdl-7", found: u.Text(),
-				message: "Two entries of " + w.name(n) + " have the fullUrl " + u.Text() + " and the same version; the second is " + w.name(entry) + ".",
-			})
+			w.fullURLTwice(n, entry, key, base)
 		}
+	})
+}
+
+// versionedURL is what bdl-7 wants to differ, "" in an entry without a fullUrl.
+func versionedURL(entry *fhirjson.Node) string {
+	key := entry.MemberText("fullUrl")
+	if r := entry.Member("resource"); r != nil && key != "" {
+		if meta := r.Member("meta"); meta != nil {
+			key += "\x00" + meta.MemberText("versionId")
+		}
+	}
+	return key
+}
+
+func (w *walk) fullURLTwice(n, entry *fhirjson.Node, key string, base *plan) {
+	u := entry.Member("fullUrl")
+	w.add(finding{
+		rule: ruleBundleFullURLTwice, node: n, at: u, child: key, prof: base.prof, key: "bdl-7", found: u.Text(),
+		message: "Two entries of " + w.name(n) + " have the fullUrl " + u.Text() + " and the same version; the second is " + w.name(entry) + ".",
 	})
 }
 
@@ -300,7 +373,7 @@ func (w *walk) stylesheets(n *fhirjson.Node, base *plan) {
 	x := w.index(n)
 	for c := list.First(); c != nil; c = c.Next() {
 		u := c.Member("url")
-		if u == nil || c.MemberText("relation") != "stylesheet" || u.Text() == "" || isAbsolute(u.Text()) || len(x.byLocal[u.Text()])+len(x.byURL[u.Text()]) > 0 {
+		if u == nil || c.MemberText("relation") != "stylesheet" || u.Text() == "" || isAbsolute(u.Text()) || len(x.local(u.Text()))+len(x.url(u.Text())) > 0 {
 			continue
 		}
 		w.add(finding{
@@ -327,35 +400,40 @@ func (w *walk) orphans(n *fhirjson.Node, base *plan) {
 	for i, r := range resources {
 		eachReference(r, func(ref *fhirjson.Node) {
 			if t := w.matches(n, entries[i], ref.Text(), w.v.parseLink(ref.Text())); len(t) > 0 {
-				if j, ok := at[t[0]]; ok {
+				if j, ok := at[t[0].node]; ok {
 					forward[i], backward[j] = append(forward[i], j), append(backward[j], i)
 				}
 			}
 		})
 	}
-	reached := reach(len(resources), forward, nil)
-	either := reach(len(resources), forward, backward)
+	reached := reach(0, forward, nil)
+	either := reach(0, forward, backward)
 	for i, r := range resources {
 		if reached[i] || !isAbsolute(entries[i].MemberText("fullUrl")) {
 			continue
 		}
-		f := finding{
-			rule: ruleBundleOrphan, node: entries[i], prof: base.prof,
-			message: w.name(entries[i]) + " (" + r.ResourceType() + ") is not reached from the Composition by any chain of references.",
-			next:    "Refer to it from the Composition or from something it refers to, or leave it out.",
-		}
-		if either[i] {
-			f.severity = validators.SeverityWarning
-			f.message = w.name(entries[i]) + " (" + r.ResourceType() + ") is reached from the Composition only against the direction of a reference."
-		}
-		w.add(f)
+		w.orphan(entries[i], r.ResourceType(), either[i], base)
 	}
 }
 
-func reach(n int, forward, backward [][]int) []bool {
-	seen := make([]bool, n)
-	todo := []int{0}
-	seen[0] = true
+func (w *walk) orphan(entry *fhirjson.Node, typ string, backward bool, base *plan) {
+	f := finding{
+		rule: ruleBundleOrphan, node: entry, prof: base.prof,
+		message: w.name(entry) + " (" + typ + ") is not reached from the Composition by any chain of references.",
+		next:    "Refer to it from the Composition or from something it refers to, or leave it out.",
+	}
+	if backward {
+		f.severity = validators.SeverityWarning
+		f.message = w.name(entry) + " (" + typ + ") is reached from the Composition only against the direction of a reference."
+	}
+	w.add(f)
+}
+
+// reach follows edges from start on.
+func reach(start int, forward, backward [][]int) []bool {
+	seen := make([]bool, len(forward))
+	todo := []int{start}
+	seen[start] = true
 	for len(todo) > 0 {
 		i := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
@@ -385,9 +463,8 @@ func eachReference(n *fhirjson.Node, f func(*fhirjson.Node)) {
 	}
 }
 
-// searchset checks the links of a search result and that its entries are what was searched for.
-func (w *walk) searchset(n *fhirjson.Node, base *plan) {
-	self := ""
+// searchLinks checks the links of a search result.
+func (w *walk) searchLinks(n *fhirjson.Node, base *plan) {
 	if list := n.Member("link"); list != nil && list.Kind() == fhirjson.Array {
 		var seen []string
 		for c := list.First(); c != nil; c = c.Next() {
@@ -401,13 +478,20 @@ func (w *walk) searchset(n *fhirjson.Node, base *plan) {
 				})
 			}
 			seen = append(seen, rel)
-			if rel == "self" {
+		}
+	}
+}
+
+func selfLink(bundle *fhirjson.Node) string {
+	self := ""
+	if list := bundle.Member("link"); list != nil && list.Kind() == fhirjson.Array {
+		for c := list.First(); c != nil; c = c.Next() {
+			if c.MemberText("relation") == "self" {
 				self = c.MemberText("url")
 			}
 		}
 	}
-	want := w.searchedTypes(self)
-	eachEntry(n, func(entry *fhirjson.Node) { w.searchEntry(entry, want, base) })
+	return self
 }
 
 // searchedTypes are the resource types that a self link searches, nil when they cannot be told.

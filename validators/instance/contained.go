@@ -10,7 +10,7 @@ import (
 // local notes a "#id" that something in the current container points to.
 func (w *walk) local(ref string) {
 	if w.trial == 0 {
-		w.scope.local = append(w.scope.local, ref)
+		w.scope.local = append(w.scope.local, w.lasting(ref))
 	}
 }
 
@@ -29,7 +29,7 @@ func (w *walk) elementID(e *fhirjson.Node) {
 	}
 	const most = 2000 // beyond, a resource is not searched for duplicates
 	if len(w.scope.ids) < most {
-		w.scope.ids = append(w.scope.ids, id.Text())
+		w.scope.ids = append(w.scope.ids, w.lasting(id.Text()))
 	}
 }
 

@@ -27,6 +27,7 @@ type finding struct {
 	expected string
 	found    string
 	next     string
+	near     *kids // a misspelt member's: next is to name the nearest
 
 	severity   validators.Severity // instead of the rule's
 	code       validators.Code     // instead of the rule's
@@ -54,6 +55,9 @@ func (w *walk) add(f finding) {
 		if level.Rank() <= erro.Rank() && (f.prof == nil || f.prof.Constraint) {
 			w.trialErrors++
 		}
+		return
+	}
+	if w.stream.mute() {
 		return
 	}
 	f.resource = -1
@@ -90,7 +94,11 @@ func (w *walk) addOnce(about string, f finding) {
 // fold reports that what cannot be checked is known already, or that nobody wants to know, and counts it: then there is no
 // need to put it into words.
 func (w *walk) fold(r rule, about string) bool {
-	if w.trial > 0 {
+	if w.trial > 0 || w.stream.mute() {
+		return true
+	}
+	if w.stream.fold(r, about) {
+		w.folded = append(w.folded, ^w.stream.folds[uncheckedKey{r, about}])
 		return true
 	}
 	at, ok := w.uncheckeds[uncheckedKey{r, about}]
@@ -184,16 +192,36 @@ func (f *finding) place() int {
 	return n.Offset()
 }
 
+func theSameElsewhere(n int) string {
+	return " The same holds in " + strconv.Itoa(n) + " more " + places(n) + "."
+}
+
+// doc is the document that place counts in.
+func (f *finding) doc(whole *fhirjson.Document) *fhirjson.Document {
+	switch {
+	case f.at != nil:
+		return f.at.Doc()
+	case f.node != nil:
+		return f.node.Doc()
+	}
+	return whole
+}
+
 func (w *walk) spell(f *finding) validators.Issue {
 	r := &rules[f.rule]
 	is := validators.Issue{
 		Severity: f.level(), Code: cmp.Or(f.code, r.Code), MessageID: r.ID, Message: f.message,
 		Expected: strings.Clone(f.expected), Found: strings.Clone(f.found), // they may share memory with the input
 		DoNext: f.next, Slice: f.slice, Constraint: f.key, NotChecked: f.notChecked, Resource: f.resource,
-		Position: w.doc.Position(f.place()),
+		Position: f.doc(w.doc).Position(f.place()),
+	}
+	if f.near != nil {
+		if near := nearest(strings.TrimPrefix(f.node.Key(), "_"), f.near); near != "" {
+			is.DoNext = "Did you mean " + near + "?"
+		}
 	}
 	if f.count > 0 {
-		is.Message += " The same holds in " + strconv.Itoa(f.count) + " more " + places(f.count) + "."
+		is.Message += theSameElsewhere(f.count)
 	}
 	if f.node != nil {
 		is.Expression, is.Pointer = f.node.Expression(), f.node.Pointer()

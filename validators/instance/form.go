@@ -23,8 +23,14 @@ func (w *walk) form(root *fhirjson.Node) (fatal bool) {
 		w.findings = append(w.findings, f)
 		return true
 	}
-	for i := range w.doc.Problems() {
-		p := &w.doc.Problems()[i]
+	w.problems(w.doc.Problems(), root)
+	return false
+}
+
+// problems reports faults of form that a parser went on after.
+func (w *walk) problems(list []fhirjson.Problem, root *fhirjson.Node) {
+	for i := range list {
+		p := &list[i]
 		f := finding{rule: ruleJSONForm, offset: p.Offset, message: sentence(p.Text)}
 		switch p.ID {
 		case fhirjson.ProblemComment:
@@ -44,7 +50,6 @@ func (w *walk) form(root *fhirjson.Node) (fatal bool) {
 		}
 		w.findings = append(w.findings, f)
 	}
-	return false
 }
 
 // nodeAt is the innermost value around an offset.

@@ -130,6 +130,12 @@ func (w *walk) invariantsOf(e *fhirjson.Node, acts []*plan) {
 }
 
 func (w *walk) invariant(e *fhirjson.Node, p *plan, inv *invariant, t *fhirpath.Type) {
+	if w.stream != nil && e == w.stream.bundle {
+		if v := w.stream.verdicts[inv]; v != nil {
+			w.streamed(v, p, inv)
+			return
+		}
+	}
 	if inv.native != nil {
 		switch inv.native(e) {
 		case holds:

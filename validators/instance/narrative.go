@@ -160,25 +160,28 @@ func eachAttribute(s string, f func(tag, name, val string)) {
 
 // hasAnchor reports an id on anything in the input, or an anchor in any of its narratives.
 func (w *walk) hasAnchor(id string) bool {
+	if w.stream != nil {
+		return w.stream.hasAnchor(id)
+	}
 	if w.anchors == nil {
 		w.anchors = map[string]bool{}
-		w.collectAnchors(w.doc.Root())
+		eachAnchor(w.doc.Root(), func(id string) { w.anchors[id] = true })
 	}
 	return w.anchors[id]
 }
 
-func (w *walk) collectAnchors(n *fhirjson.Node) {
+func eachAnchor(n *fhirjson.Node, f func(id string)) {
 	for c := n.First(); c != nil; c = c.Next() {
 		switch {
 		case c.Kind() == fhirjson.Object || c.Kind() == fhirjson.Array:
-			w.collectAnchors(c)
+			eachAnchor(c, f)
 		case c.Kind() != fhirjson.String:
 		case c.Key() == "id":
-			w.anchors[c.Text()] = true
+			f(c.Text())
 		case c.Key() == "div":
 			eachAttribute(c.Text(), func(_, name, val string) {
 				if name == "id" || name == "name" {
-					w.anchors[val] = true
+					f(val)
 				}
 			})
 		}

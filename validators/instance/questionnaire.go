@@ -56,6 +56,11 @@ func (w *walk) questionnaire(c *fhirjson.Node) *fhirjson.Node {
 	}
 	url := canonicalURL(text)
 	if w.scope.bundle != nil {
+		if w.stream != nil && w.scope.bundle == w.stream.bundle {
+			if found := w.stream.questionnaire(url); found != nil {
+				return found
+			}
+		}
 		var found *fhirjson.Node
 		eachEntry(w.scope.bundle, func(entry *fhirjson.Node) {
 			if r := entry.Member("resource"); found == nil && r.ResourceType() == "Questionnaire" && r.MemberText("url") == url {

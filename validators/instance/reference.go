@@ -137,7 +137,7 @@ func (w *walk) reference(e *fhirjson.Node, acts []*plan) {
 				rule: ruleReferenceEmpty, node: e, prof: b.prof, message: w.name(e) + " has neither reference, identifier nor display.",
 			})
 		}
-		w.targetTypes(e, acts, lastSegment(e.MemberText("type")), nil)
+		w.targetTypes(e, acts, lastSegment(e.MemberText("type")), resident{})
 		return
 	}
 	text := r.Text()
@@ -146,10 +146,10 @@ func (w *walk) reference(e *fhirjson.Node, acts []*plan) {
 		return
 	}
 	l := w.v.parseLink(text)
-	var target *fhirjson.Node
+	var target resident
 	switch l.form {
 	case linkLocal:
-		if target = w.localTarget(e, r, text, b); target == nil {
+		if target.node = w.localTarget(e, r, text, b); target.node == nil {
 			return
 		}
 	case linkBad:
@@ -164,22 +164,22 @@ func (w *walk) reference(e *fhirjson.Node, acts []*plan) {
 		return
 	case linkConditional:
 	default:
-		if target = w.inBundle(e, r, text, l); target == nil && l.form == linkRelative {
-			target = w.inParameters(e, l)
+		if target = w.inBundle(e, r, text, l); !target.found() && l.form == linkRelative {
+			target.node = w.inParameters(e, l)
 		}
 	}
-	if target == nil && w.v.opt.Resolver != nil && l.form != linkConditional && l.form != linkLocal {
-		target, _ = w.v.opt.Resolver.Resolve(w.ctx, e, text) // a resolver that fails is one that has not found it
+	if !target.found() && w.v.opt.Resolver != nil && l.form != linkConditional && l.form != linkLocal {
+		target.node, _ = w.v.opt.Resolver.Resolve(w.ctx, e, text) // a resolver that fails is one that has not found it
 	}
-	if target == nil && w.v.opt.MustResolve && l.form == linkRelative {
+	if !target.found() && w.v.opt.MustResolve && l.form == linkRelative {
 		w.add(finding{
 			rule: ruleReferenceMissing, node: e, prof: b.prof, found: brief(r), message: w.name(e) + " points to " + text + ", and there is no such resource at hand.",
 		})
 	}
 	w.aggregation(e, acts, l, target)
 	typ := l.typ
-	if target != nil {
-		typ = target.ResourceType()
+	if target.found() {
+		typ = target.typ()
 	}
 	if t := lastSegment(e.MemberText("type")); t != "" {
 		if typ != "" && t != typ {
@@ -212,7 +212,7 @@ func (w *walk) localTarget(e, r *fhirjson.Node, text string, b *plan) *fhirjson.
 }
 
 // targetTypes checks the type of a reference's target, and of a target in the input its conformance too.
-func (w *walk) targetTypes(e *fhirjson.Node, acts []*plan, typ string, target *fhirjson.Node) {
+func (w *walk) targetTypes(e *fhirjson.Node, acts []*plan, typ string, target resident) {
 	if typ == "" {
 		return
 	}
@@ -228,7 +228,7 @@ func (w *walk) targetTypes(e *fhirjson.Node, acts []*plan, typ string, target *f
 			})
 			return
 		}
-		if target != nil && p.base != nil && len(t.profiles) > 0 && !slices.Contains(t.plain, typ) && w.trial == 0 {
+		if target.found() && p.base != nil && len(t.profiles) > 0 && !slices.Contains(t.plain, typ) && w.trial == 0 {
 			w.pending = append(w.pending, pendingTarget{from: e, target: target, plan: p, typ: typ, result: w.scope.result, open: w.isOpen(p.prof)})
 		}
 	}
@@ -236,11 +236,12 @@ func (w *walk) targetTypes(e *fhirjson.Node, acts []*plan, typ string, target *f
 
 // pendingTarget is a target whose profile is checked after the walk, when it is known what else is wrong with it.
 type pendingTarget struct {
-	from, target *fhirjson.Node
-	plan         *plan
-	typ          string
-	result       int
-	open         bool // the version of the profile that asks was ours to choose
+	from   *fhirjson.Node
+	target resident
+	plan   *plan
+	typ    string
+	result int
+	open   bool // the version of the profile that asks was ours to choose
 }
 
 // settle checks the targets that references led to.
@@ -255,7 +256,7 @@ func (w *walk) settle() {
 				continue
 			}
 			tried++
-			if ok = !known || w.conforms(p.target, canonical) || p.open && w.conformsToOther(p.target, def); ok {
+			if ok = !known || w.residentConforms(p.target, def) || p.open && w.conformsToOther(p.target, def); ok {
 				break
 			}
 		}
@@ -277,13 +278,31 @@ func (w *walk) isOpen(def *profile.Profile) bool {
 
 // conformsToOther tries the other active versions of a target's profile: where the version of the profile that asks is open, so
 // is that of the target.
-func (w *walk) conformsToOther(target *fhirjson.Node, def *profile.Profile) bool {
+func (w *walk) conformsToOther(target resident, def *profile.Profile) bool {
 	f := w.v.family(def.URL)
-	return f != nil && slices.ContainsFunc(f.list, func(p *profile.Profile) bool { return p != def && w.conforms(target, profileName(p)) })
+	return f != nil && slices.ContainsFunc(f.list, func(p *profile.Profile) bool { return p != def && w.residentConforms(target, p) })
+}
+
+// residentConforms is conforms for the target of a reference.
+func (w *walk) residentConforms(r resident, def *profile.Profile) bool {
+	if r.stream == nil {
+		return w.conformsTo(r.node, def)
+	}
+	key := streamTrial{r.at, def}
+	if was, ok := w.stream.tried[key]; ok {
+		return was
+	}
+	n := r.tree()
+	if n == nil {
+		return true // reading failed, and there will be no report
+	}
+	ok := w.conformsTo(n, def)
+	w.stream.remember(key, ok)
+	return ok
 }
 
 // aggregation checks where a target is against where the profile wants it.
-func (w *walk) aggregation(e *fhirjson.Node, acts []*plan, l link, target *fhirjson.Node) {
+func (w *walk) aggregation(e *fhirjson.Node, acts []*plan, l link, target resident) {
 	for _, p := range acts {
 		if p.targets == nil || len(p.targets.aggregation) == 0 {
 			continue
@@ -291,7 +310,7 @@ func (w *walk) aggregation(e *fhirjson.Node, acts []*plan, l link, target *fhirj
 		where := "referenced"
 		if l.form == linkLocal {
 			where = "contained"
-		} else if target != nil && w.scope.bundle != nil && target.Doc() == e.Doc() {
+		} else if w.scope.bundle != nil && (target.stream != nil || target.node != nil && target.node.Doc() == e.Doc()) {
 			where = "bundled"
 		}
 		allowed := p.targets.aggregation

@@ -335,9 +335,10 @@ type trialKey struct {
 // where e stands. A profile nobody knows, and a cycle of references back to e, is taken to fit.
 func (w *walk) conforms(e *fhirjson.Node, canonical string) bool {
 	def, ok := w.v.defs.Profile(canonical)
-	if !ok {
-		return true
-	}
+	return !ok || w.conformsTo(e, def)
+}
+
+func (w *walk) conformsTo(e *fhirjson.Node, def *profile.Profile) bool {
 	key := trialKey{e, def}
 	if was, ok := w.tried[key]; ok {
 		return was
@@ -346,7 +347,7 @@ func (w *walk) conforms(e *fhirjson.Node, canonical string) bool {
 		w.tried = map[trialKey]bool{}
 	}
 	w.tried[key] = true
-	ok = w.try(e, def)
+	ok := w.try(e, def)
 	w.tried[key] = ok
 	return ok
 }

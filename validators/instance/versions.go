@@ -160,6 +160,10 @@ func (w *walk) checkpoint() checkpoint {
 // rewind takes back what was found since m.
 func (w *walk) rewind(m checkpoint) {
 	for _, at := range w.folded[m.folded:] {
+		if at < 0 {
+			w.stream.once[^at].count--
+			continue
+		}
 		w.findings[at].count--
 	}
 	for key, at := range w.uncheckeds {

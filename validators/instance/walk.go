@@ -43,6 +43,8 @@ type walk struct {
 	bundles     map[*fhirjson.Node]*bundleIndex
 	containers  map[*fhirjson.Node]map[string]*fhirjson.Node
 	anchors     map[string]bool
+
+	stream *stream // of a Bundle that is read entry by entry
 }
 
 func (w *walk) reset() {
@@ -204,6 +206,10 @@ func (w *walk) twinKind(t *fhirjson.Node, b *plan) {
 
 // list walks a repeating element: the array of values and, beside it, that of its twins.
 func (w *walk) list(value, other *fhirjson.Node, m *member, acts []*plan, counts []int32, runs []run) {
+	if w.stream != nil && value == w.stream.list {
+		w.entries(m, acts, counts, runs)
+		return
+	}
 	for _, a := range [...]*fhirjson.Node{value, other} {
 		if a == nil {
 			continue
@@ -382,9 +388,7 @@ func (w *walk) unknownMember(c *fhirjson.Node, k *kids, acts []*plan, counts []i
 		typeName = acts[0].el.Path
 	}
 	f.message = w.name(c) + " is not an element of " + typeName + "."
-	if near := nearest(name, k); len(w.findings) < w.v.opt.MaxIssues && near != "" {
-		f.next = "Did you mean " + near + "?"
-	}
+	f.near = k
 	w.add(f)
 }
 
