@@ -53,26 +53,38 @@ func explain(err error, host string, seen *proxy.TLS, brokenCA error) proxy.Fail
 }
 
 // late explains a failure after the handshake that it caused: with TLS 1.3 a server judges the client's certificate when the client
-// is ready to send, so its refusal meets the first request.
-func late(r *http.Request, err error) error {
-	p := record.FromContext(r.Context())
+// is ready to send, so its refusal meets the first request. The alert can get lost when the connection is reset behind it.
+func (d *secureDialer) late(r *http.Request, err error) error {
 	var known *record.FailedError
-	if p == nil || r.Context().Err() != nil || errors.As(err, &known) {
+	if r.URL.Scheme != "https" || r.Context().Err() != nil || errors.As(err, &known) {
 		return err
 	}
-	leg := p.ServerLeg()
+	p := record.FromContext(r.Context())
+	var leg *proxy.Leg
+	if p != nil {
+		leg = p.ServerLeg()
+	}
+	unused := strings.Contains(err.Error(), "client conn could not be established") // HTTP/2 has no exported error for it
+	if leg == nil {
+		leg = d.last(r.URL)
+	}
 	if leg == nil || leg.TLS == nil {
 		return err
 	}
 	_, alert, isAlert := strings.Cut(err.Error(), remoteAlert)
-	var f proxy.Failure
+	f := proxy.Failure{Reason: proxy.ReasonUpstreamTLS}
 	switch {
 	case isAlert:
-		f.Reason = proxy.ReasonUpstreamTLS
 		f.Side, f.Detail = explainAlert(alert, r.URL.Hostname(), leg.TLS)
-	case broken(err) && leg.TLS.Asked && p.FreshConnection():
-		// An alert can get lost when the connection is reset behind it, so this may be a refusal, or something else.
-		f = proxy.Failure{Reason: proxy.ReasonUpstreamReset, Side: sideServer, Detail: "connection closed on its first request, after " + askedInWords(leg.TLS)}
+	case unused && !leg.TLS.Asked:
+		f = proxy.Failure{Reason: proxy.ReasonUpstreamReset, Side: sideServer, Detail: "connection closed before the first request"}
+	case unused, broken(err) && leg.TLS.Asked && len(leg.TLS.Client) == 0 && p != nil && p.FreshConnection():
+		f.Side, f.Detail = sideProxy, refusedClient("it closed the connection without an answer", leg.TLS)
+	case broken(err) && leg.TLS.Asked && p != nil && p.FreshConnection():
+		f = proxy.Failure{
+			Reason: proxy.ReasonUpstreamReset, Side: sideServer,
+			Detail: "connection closed on its first request; it had been given the client certificate " + leg.TLS.Client[0].Subject + " and may have refused it",
+		}
 	default:
 		return err
 	}
@@ -102,13 +114,6 @@ func refusedClient(how string, seen *proxy.TLS) string {
 	}
 	leaf := seen.Client[0]
 	return fmt.Sprintf("the server refused the channel's client certificate %s, issued by %s, good until %s (%s)", leaf.Subject, leaf.Issuer, moment(leaf.NotAfter), how)
-}
-
-func askedInWords(seen *proxy.TLS) string {
-	if len(seen.Client) == 0 {
-		return "the server asked for a client certificate and the channel presented none"
-	}
-	return "the channel presented the client certificate " + seen.Client[0].Subject
 }
 
 // explainCertificate says what is wrong with the server's certificate.

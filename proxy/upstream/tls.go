@@ -6,19 +6,35 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"net/http"
 	"net/http/httptrace"
+	"net/url"
+	"sync"
 	"time"
 
 	"fhirwire/proxy"
 	"fhirwire/proxy/record"
 )
 
-// secureDialer makes the TLS connections of one channel's settings.
+// secureDialer makes the connections of one channel's settings, for its transport.
 type secureDialer struct {
-	t       *Transports
-	set     settings
-	client  *held // nil: nothing is presented
-	prepare func() trust
+	t         *Transports
+	set       settings
+	client    *held // nil: nothing is presented
+	prepare   func() trust
+	transport *http.Transport
+	latest    sync.Map // host:port to the *proxy.Leg of the latest handshake
+}
+
+// last is the latest connection to the host of u.
+func (d *secureDialer) last(u *url.URL) *proxy.Leg {
+	port := u.Port()
+	if port == "" {
+		port = "443"
+	}
+	leg, _ := d.latest.Load(net.JoinHostPort(u.Hostname(), port))
+	found, _ := leg.(*proxy.Leg)
+	return found
 }
 
 // trust is what servers' certificates are verified by.
@@ -87,7 +103,9 @@ func (d *secureDialer) dial(ctx context.Context, network, address string) (net.C
 		return nil, d.failed(a, tr, raw, secure, err)
 	}
 	cs := secure.ConnectionState()
-	raw.leg.Store(d.leg(a, tr, raw, &cs))
+	leg := d.leg(a, tr, raw, &cs)
+	raw.leg.Store(leg)
+	d.latest.Store(address, leg)
 	return secure, nil
 }
 

@@ -76,9 +76,8 @@ type settings struct {
 
 // entry is a channel's transport.
 type entry struct {
-	set       settings
-	transport *http.Transport
-	used      time.Time
+	*secureDialer
+	used time.Time
 }
 
 // Transports sends each request by the settings of its channel. It is safe for concurrent use.
@@ -87,7 +86,7 @@ type Transports struct {
 	guard  *guard
 	chains *record.Chains
 	roots  func() *x509.CertPool
-	plain  *http.Transport
+	plain  *secureDialer
 
 	mu       sync.Mutex // guards what follows
 	channels map[string]*entry
@@ -119,19 +118,19 @@ func New(o Options) *Transports {
 		}
 		return pool
 	})
-	t.plain = t.transport(settings{}, nil)
+	t.plain = t.dialer(settings{}, nil)
 	return t
 }
 
 // NewTransport is the transport for requests without a channel: no proxy from the environment, nothing added to requests,
 // certificates verified, and every address checked before it is dialed.
-func NewTransport(o Options) *http.Transport { return New(o).plain }
+func NewTransport(o Options) *http.Transport { return New(o).plain.transport }
 
-// transport is one for set, presenting client where the server asks.
-func (t *Transports) transport(set settings, client *held) *http.Transport {
+// dialer makes connections by set, presenting client where the server asks.
+func (t *Transports) dialer(set settings, client *held) *secureDialer {
 	d := &secureDialer{t: t, set: set, client: client}
 	d.prepare = sync.OnceValue(d.trusted)
-	return &http.Transport{
+	d.transport = &http.Transport{
 		Proxy:                  nil,
 		DialContext:            t.dialPlain,
 		DialTLSContext:         d.dial,
@@ -144,6 +143,7 @@ func (t *Transports) transport(set settings, client *held) *http.Transport {
 		DisableCompression:     true,
 		ForceAttemptHTTP2:      true,
 	}
+	return d
 }
 
 func (t *Transports) dialPlain(ctx context.Context, network, address string) (net.Conn, error) {
@@ -165,16 +165,16 @@ func (t *Transports) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	res, err := next.RoundTrip(r)
+	res, err := next.transport.RoundTrip(r)
 	if err != nil {
-		return nil, late(r, err)
+		return nil, next.late(r, err)
 	}
 	return res, nil
 }
 
 // CloseIdleConnections closes connections that carry no request.
 func (t *Transports) CloseIdleConnections() {
-	t.plain.CloseIdleConnections()
+	t.plain.transport.CloseIdleConnections()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, e := range t.channels {
@@ -182,8 +182,8 @@ func (t *Transports) CloseIdleConnections() {
 	}
 }
 
-// of is the transport of ch as its settings are now. Connections by other settings end with the request they carry.
-func (t *Transports) of(ch *proxy.Channel, secure bool) (*http.Transport, error) {
+// of makes the connections of ch as its settings are now. Connections by other settings end with the request they carry.
+func (t *Transports) of(ch *proxy.Channel, secure bool) (*secureDialer, error) {
 	now := t.opt.Clock()
 	set := settings{ca: ch.Server.CA}
 	if now.Before(ch.Server.InsecureUntil) {
@@ -220,11 +220,11 @@ func (t *Transports) of(ch *proxy.Channel, secure bool) (*http.Transport, error)
 		} else {
 			t.makeRoom()
 		}
-		e = &entry{set: set, transport: t.transport(set, client)}
+		e = &entry{secureDialer: t.dialer(set, client)}
 		t.channels[key] = e
 	}
 	e.used = now
-	return e.transport, nil
+	return e.secureDialer, nil
 }
 
 // makeRoom drops the channel that was used longest ago. t.mu is held.
