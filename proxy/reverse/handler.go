@@ -48,6 +48,9 @@ type Options struct {
 	ResponseTimeout time.Duration
 	// MaxHeaderFields caps the lines of a request's header; default 500.
 	MaxHeaderFields int
+	// Loops says whether a server's URL leads back to this proxy, if that is known: a listener may be shared with other servers.
+	// Default: it does if it is named as the request names the proxy.
+	Loops func(server *url.URL) (loops, known bool)
 	// Logger gets failures of the proxy itself; default: nothing is logged.
 	Logger *slog.Logger
 }
@@ -180,6 +183,11 @@ func (h *handler) vet(ps *passage, r *http.Request, base string) *refusal {
 
 // loops reports whether server is named as the proxy is. Other names for it end at the dialer (see guard).
 func (h *handler) loops(server *url.URL, r *http.Request) bool {
+	if h.opt.Loops != nil {
+		if loops, known := h.opt.Loops(server); known {
+			return loops
+		}
+	}
 	own := []string{hostPort(requestScheme(r), r.Host)}
 	if u, err := url.Parse(h.opt.PublicURL); err == nil && u.Host != "" {
 		own = append(own, hostPort(u.Scheme, u.Host))
