@@ -51,6 +51,7 @@ func (a *API) Register(g *gin.RouterGroup) {
 	g.GET("/channels/:id", a.handle(a.getChannel))
 	g.PUT("/channels/:id", a.handle(a.putChannel))
 	g.DELETE("/channels/:id", a.handle(a.deleteChannel))
+	g.GET("/channels/:id/auth", a.handle(a.getAuth))
 	g.POST("/channels/:id/check", a.handle(a.checkChannel))
 	g.GET("/exchanges", a.handle(a.listExchanges))
 	g.GET("/exchanges/:id", a.handle(a.getExchange))
@@ -136,6 +137,9 @@ func (a *API) createSystem(c *gin.Context) error {
 		return err
 	}
 	s := &proxy.System{Slug: in.Slug, Name: in.Name, Roles: in.Roles, BaseURL: in.BaseURL}
+	if in.Options != nil {
+		s.Options = *in.Options
+	}
 	if err := a.registry.Register(c.Request.Context(), s); err != nil {
 		return err
 	}
@@ -164,6 +168,9 @@ func (a *API) putSystem(c *gin.Context) error {
 	}
 	s := *old
 	s.Slug, s.Name, s.Roles, s.BaseURL = in.Slug, in.Name, in.Roles, in.BaseURL
+	if in.Options != nil {
+		s.Options = *in.Options
+	}
 	if err := a.registry.Change(c.Request.Context(), &s); err != nil {
 		return err
 	}
@@ -228,12 +235,9 @@ func (a *API) putChannel(c *gin.Context) error {
 	if in.ClientID != "" && in.ClientID != old.ClientID || in.ServerID != "" && in.ServerID != old.ServerID {
 		return failed(http.StatusUnprocessableEntity, "A channel keeps its two systems. Create another channel for another pair.")
 	}
-	if err := in.Options.Validate(); err != nil {
-		return err
-	}
 	ch := *old
 	ch.Options = in.Options
-	if err := a.deps.Channels.SaveChannel(c.Request.Context(), &ch); err != nil {
+	if err := a.registry.ChangeChannel(c.Request.Context(), &ch); err != nil {
 		return err
 	}
 	c.JSON(http.StatusOK, a.channelOf(&ch))

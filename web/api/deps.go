@@ -58,6 +58,26 @@ type Scenarios interface {
 	Judge(ctx context.Context, plan, channel string) (testplans.Judgement, error)
 }
 
+// Tokens knows the access tokens of the channels.
+type Tokens interface {
+	Ledger(ctx context.Context, channel string) (*validators.Ledger, error)
+	Authorization(ctx context.Context, ex *proxy.Exchange) (*validators.Authorization, error)
+}
+
+// Guide is an implementation guide that a channel may be narrowed to.
+type Guide struct {
+	ID string // "hl7.fhir.us.core#6.1.0"
+	// Active guides apply where a channel names none.
+	Active bool
+}
+
+// Settings is what channels can be set to beside free text.
+type Settings interface {
+	Guides() []Guide
+	// ClientCertificates are the names of the certificates that the proxy may present to servers.
+	ClientCertificates() []string
+}
+
 // Checker looks at both legs of a channel.
 type Checker interface {
 	Check(ctx context.Context, ch *proxy.Channel) proxy.ConnectionCheck
@@ -68,8 +88,8 @@ type Live interface {
 	Subscribe(ctx context.Context, buffer int) <-chan live.Notice
 }
 
-// Deps is what the dashboard and its API work on. All fields are required but Validator, Judge, Scenarios and Checker: without one of these
-// its routes answer that it is not available.
+// Deps is what the dashboard and its API work on. All fields are required but Validator, Judge, Scenarios, Checker and Tokens: without one of these
+// its routes answer that it is not available; and Settings, without which settings are not held against what there is.
 type Deps struct {
 	Systems   Systems
 	Channels  Channels
@@ -81,6 +101,8 @@ type Deps struct {
 	Validator Validator
 	Scenarios Scenarios
 	Checker   Checker
+	Tokens    Tokens
+	Settings  Settings
 }
 
 // Options are the API's settings; the zero value works.

@@ -18,12 +18,13 @@ func newID() string { return uuid.Must(uuid.NewV7()).String() }
 type Registry struct {
 	systems  Systems
 	channels Channels
+	settings Settings
 	opts     Options
 }
 
 // NewRegistry returns a registry over d.
 func NewRegistry(d Deps, o Options) *Registry {
-	return &Registry{systems: d.Systems, channels: d.Channels, opts: o.WithDefaults()}
+	return &Registry{systems: d.Systems, channels: d.Channels, settings: d.Settings, opts: o.WithDefaults()}
 }
 
 // Register stores a new system and sets its ID, its creation time and, when empty, its slug from the name. Faults are
@@ -68,7 +69,7 @@ func (c *conflict) Unwrap() []error { return []error{&c.field, c.cause} }
 func (r *Registry) Connect(ctx context.Context, c *proxy.Channel) error {
 	client, errC := r.role(ctx, "client_id", c.ClientID, proxy.RoleClient)
 	server, errS := r.role(ctx, "server_id", c.ServerID, proxy.RoleServer)
-	if err := errors.Join(errC, errS, c.Options.Validate()); err != nil {
+	if err := errors.Join(errC, errS, r.options(&c.Options)); err != nil {
 		return err
 	}
 	c.ID, c.Created = r.opts.NewID(), r.opts.Clock()

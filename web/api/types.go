@@ -26,15 +26,19 @@ type System struct {
 	Roles     []proxy.Role `json:"roles"`
 	BaseURL   string       `json:"base_url,omitempty"`
 	Simulated bool         `json:"simulated"`
-	Created   time.Time    `json:"created"`
+
+	Options proxy.SystemOptions `json:"options,omitzero"`
+	Created time.Time           `json:"created"`
 }
 
-// SystemInput registers or changes a system. An empty slug is made from the name.
+// SystemInput registers or changes a system. An empty slug is made from the name; absent options stay as they are.
 type SystemInput struct {
 	Slug    string       `json:"slug"`
 	Name    string       `json:"name"`
 	Roles   []proxy.Role `json:"roles"`
 	BaseURL string       `json:"base_url"`
+
+	Options *proxy.SystemOptions `json:"options"`
 }
 
 // Channel is a pair of systems with its proxy URL.
@@ -138,7 +142,7 @@ type Timing struct {
 }
 
 func systemOf(s *proxy.System) System {
-	return System{ID: s.ID, Slug: s.Slug, Name: s.Name, Roles: s.Roles, BaseURL: s.BaseURL, Simulated: s.Simulated, Created: s.Created}
+	return System{ID: s.ID, Slug: s.Slug, Name: s.Name, Roles: s.Roles, BaseURL: s.BaseURL, Simulated: s.Simulated, Options: s.Options, Created: s.Created}
 }
 
 func (a *API) channelOf(c *proxy.Channel) Channel {
