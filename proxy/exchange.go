@@ -123,3 +123,8 @@ func (e *Exchange) Status() int {
 	}
 	return e.Response.Status
 }
+
+// Insecure reports that the server's certificate was not verified, because a person switched that off for a time.
+func (e *Exchange) Insecure() bool {
+	return e.ServerLeg != nil && e.ServerLeg.TLS != nil && e.ServerLeg.TLS.Trust == TrustInsecure
+}

@@ -61,6 +61,7 @@ type exchangeRow struct {
 	FailureSide   string
 	FailureDetail string
 	Edits         int
+	ServerTrust   string
 }
 
 func (exchangeRow) TableName() string { return "exchanges" }
@@ -194,6 +195,9 @@ func rowOf(e *proxy.Exchange) (exchangeRow, []byte, error) {
 			d.Forwarded = &b
 		}
 	}
+	if e.ServerLeg != nil && e.ServerLeg.TLS != nil {
+		r.ServerTrust = string(e.ServerLeg.TLS.Trust)
+	}
 	failure := proxy.Failure{}
 	if e.Failure != nil {
 		failure = *e.Failure
@@ -269,7 +273,7 @@ func header(fields []field) proxy.Header {
 	return h
 }
 
-// brief is the exchange as lists have it: without headers, digests and edits.
+// brief is the exchange as lists have it: without headers, digests and edits, and of the connections only whether the server was trusted.
 func (r *exchangeRow) brief() *proxy.Exchange {
 	e := &proxy.Exchange{
 		ID: r.ID, Number: r.Number, Channel: r.Channel, Mode: proxy.Mode(r.Mode),
@@ -284,6 +288,9 @@ func (r *exchangeRow) brief() *proxy.Exchange {
 	}
 	if r.Answered {
 		e.Response = &proxy.Response{Message: proxy.Message{Body: proxy.Body{Size: r.ResponseSize}}, Status: r.Status}
+	}
+	if r.ServerTrust != "" {
+		e.ServerLeg = &proxy.Leg{TLS: &proxy.TLS{Trust: proxy.Trust(r.ServerTrust)}}
 	}
 	if r.Failure != "" {
 		e.Failure = &proxy.Failure{Reason: proxy.Reason(r.Failure), Side: r.FailureSide, Detail: r.FailureDetail}

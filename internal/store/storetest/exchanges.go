@@ -244,6 +244,26 @@ func testEndedContext(t *testing.T, s Store) {
 	putAll(t, s, bodies, Exchange(2, bodies)) // the queue still moves
 }
 
+// testInsecure: lists know which servers were not verified.
+func testInsecure(t *testing.T, s Store) {
+	bodies := Bodies{}
+	for n, trust := range []proxy.Trust{proxy.TrustPublic, proxy.TrustInsecure} {
+		e := Exchange(n+1, bodies)
+		e.ServerLeg = &proxy.Leg{Address: "192.0.2.1:443", TLS: &proxy.TLS{Version: "TLS 1.3", Trust: trust, Detail: "because"}}
+		putAll(t, s, bodies, e)
+	}
+	page, err := s.Exchanges(t.Context(), proxy.Query{})
+	fatal(t, err)
+	if len(page.Exchanges) != 2 || !page.Exchanges[0].Insecure() || page.Exchanges[1].Insecure() {
+		t.Errorf("list: %+v", page.Exchanges)
+	}
+	e, err := s.Exchange(t.Context(), ID(2))
+	fatal(t, err)
+	if e.ServerLeg == nil || e.ServerLeg.Address != "192.0.2.1:443" || e.ServerLeg.TLS.Detail != "because" {
+		t.Errorf("in full: %+v", e.ServerLeg)
+	}
+}
+
 func testPages(t *testing.T, s Store) {
 	bodies := Bodies{}
 	for n := 1; n <= 10; n++ {

@@ -74,6 +74,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		"put again":                  testPutAgain,
 		"put fails":                  testPutFails,
 		"concurrent puts":            testConcurrentPuts,
+		"insecure servers":           testInsecure,
 		"pages":                      testPages,
 		"filters":                    testFilters,
 		"neighbours":                 testNeighbours,

@@ -1,0 +1,1 @@
+ALTER TABLE exchanges ADD COLUMN server_trust TEXT NOT NULL DEFAULT '';
