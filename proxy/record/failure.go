@@ -98,7 +98,7 @@ func classify(err error, ph phase) proxy.Failure {
 		return server(proxy.ReasonUpstreamTimeout, "no answer in time: "+err.Error())
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return server(proxy.ReasonUpstreamReset, "connection reset")
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "closed idle connection"):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "closed idle connection"), isStreamReset(err):
 		return server(proxy.ReasonUpstreamReset, "connection closed before the response was complete")
 	case ph <= phaseConnect:
 		return server(proxy.ReasonUpstreamDown, err.Error())
@@ -120,6 +120,11 @@ func isTLS(err error) bool {
 	return errors.As(err, &record) || errors.As(err, &verify) || errors.As(err, &alert) ||
 		errors.As(err, &unknown) || errors.As(err, &hostname) || errors.As(err, &invalid) ||
 		strings.Contains(err.Error(), "tls: ") || strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
+}
+
+// isStreamReset recognizes that the server ended an HTTP/2 stream, for which net/http has no type either.
+func isStreamReset(err error) bool {
+	return strings.Contains(err.Error(), "stream error: ") && strings.HasSuffix(err.Error(), "received from peer")
 }
 
 // isProtocol recognizes what net/http says of answers that are not HTTP; it has no types for them.
