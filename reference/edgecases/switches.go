@@ -54,7 +54,7 @@ func Edges() []Description {
 }
 
 func known(e Edge) bool {
-	return slices.ContainsFunc(Edges(), func(d Description) bool { return d.Edge == e })
+	return slices.ContainsFunc(slices.Concat(Edges(), Mutations()), func(d Description) bool { return d.Edge == e })
 }
 
 // Everybody is the client of a switch for every client.

@@ -31,6 +31,9 @@ func (s *Switches) Wrap(base string, next http.Handler) http.Handler {
 		if s.refused(w, r, path, &a) {
 			return
 		}
+		if s.mutate(w, r, path, &a, next) {
+			return
+		}
 		if a.has(BrokenResource) {
 			r = r.Clone(r.Context())
 			for _, name := range []string{"Accept-Encoding", "Range", "If-None-Match", "If-Modified-Since"} {

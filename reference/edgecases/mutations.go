@@ -1,0 +1,263 @@
+package edgecases
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The mutations: each makes one mistake that servers make, so that it can be shown that a test plan finds it, and finds nothing else.
+const (
+	WrongStatus         Edge = "mutation-wrong-status"
+	MissingManifestKey  Edge = "mutation-missing-manifest-key"
+	CountOffByOne       Edge = "mutation-count-off-by-one"
+	PatientFilter       Edge = "mutation-patient-filter-widened"
+	TransactionTimeLate Edge = "mutation-transaction-time-at-job-end"
+	TokenLeaked         Edge = "mutation-token-leaked"
+	MemberCodeMissing   Edge = "mutation-mb-code-missing"
+	OKForNoMatch        Edge = "mutation-200-for-no-match"
+	RelativeURL         Edge = "mutation-absolute-url-missing"
+	FileType            Edge = "mutation-content-type-wrong"
+)
+
+// mutation changes an answer that was held back whole; it reports whether it did.
+type mutation struct {
+	Description
+
+	// on says whether an answer to a request below the FHIR base may be concerned, so that others are not held back.
+	on func(r *http.Request, path string) bool
+	// ask, if set, changes the request before it is answered.
+	ask func(r *http.Request)
+	do  func(r *http.Request, a *held, now time.Time) bool
+}
+
+// Mutations lists the mistakes that there are for trying test plans; people are not offered them.
+func Mutations() []Description {
+	var out []Description
+	for _, m := range mutations() {
+		out = append(out, m.Description)
+	}
+	return out
+}
+
+func mutations() []mutation {
+	kickoff := func(_ *http.Request, path string) bool {
+		return strings.HasSuffix(path, "/$export") || strings.HasSuffix(path, "/$davinci-data-export")
+	}
+	status := func(r *http.Request, path string) bool {
+		return r.Method == http.MethodGet && strings.HasPrefix(path, "/bulk/") && strings.HasSuffix(path, "/status")
+	}
+	file := func(_ *http.Request, path string) bool {
+		return strings.HasPrefix(path, "/bulk/") && strings.Contains(path, "/files/")
+	}
+	match := func(r *http.Request, path string) bool {
+		return r.Method == http.MethodPost && path == "/Patient/$member-match"
+	}
+	return []mutation{
+		{
+			Description{WrongStatus, "an export is accepted with 200 instead of 202"}, kickoff, nil,
+			func(_ *http.Request, a *held, _ time.Time) bool {
+				was := a.status
+				if was == http.StatusAccepted {
+					a.status = http.StatusOK
+				}
+				return was == http.StatusAccepted
+			},
+		},
+		{
+			Description{MissingManifestKey, "the manifest of an export has no request"}, status, nil,
+			func(_ *http.Request, a *held, _ time.Time) bool {
+				return a.object(func(m map[string]any) bool { delete(m, "request"); return true })
+			},
+		},
+		{
+			Description{CountOffByOne, "the manifest of an export counts one line too many in each file"}, status, nil,
+			func(_ *http.Request, a *held, _ time.Time) bool {
+				return a.object(func(m map[string]any) bool {
+					return eachFile(m, func(f map[string]any) {
+						if n, ok := f["count"].(json.Number); ok {
+							if v, err := n.Int64(); err == nil {
+								f["count"] = v + 1
+							}
+						}
+					})
+				})
+			},
+		},
+		{
+			Description{PatientFilter, "a search by patient also finds what belongs to others"},
+			func(r *http.Request, _ string) bool {
+				return r.URL.Query().Has("patient") && r.Method == http.MethodGet
+			},
+			func(r *http.Request) {
+				q := r.URL.Query()
+				q.Del("patient")
+				r.URL.RawQuery = q.Encode()
+			},
+			func(*http.Request, *held, time.Time) bool { return true },
+		},
+		{
+			Description{TransactionTimeLate, "transactionTime of an export is when it was complete, not when the data were looked at"}, status, nil,
+			func(_ *http.Request, a *held, now time.Time) bool {
+				return a.object(func(m map[string]any) bool { m["transactionTime"] = now.UTC().Format(time.RFC3339Nano); return true })
+			},
+		},
+		{
+			Description{TokenLeaked, "the URLs of an export's files have the access token in them"}, status, nil,
+			func(r *http.Request, a *held, _ time.Time) bool {
+				token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+				return a.object(func(m map[string]any) bool {
+					return eachFile(m, func(f map[string]any) {
+						if u, ok := f["url"].(string); ok {
+							f["url"] = u + "?access_token=" + url.QueryEscape(token)
+						}
+					})
+				})
+			},
+		},
+		{
+			Description{MemberCodeMissing, "the identifier that $member-match returns has no type code"}, match, nil,
+			func(_ *http.Request, a *held, _ time.Time) bool {
+				return a.status == http.StatusOK && a.object(func(m map[string]any) bool {
+					list, _ := m["parameter"].([]any)
+					for _, p := range list {
+						if v, ok := p.(map[string]any)["valueIdentifier"].(map[string]any); ok {
+							v["type"] = map[string]any{"text": "Member Number"}
+							return true
+						}
+					}
+					return false
+				})
+			},
+		},
+		{
+			Description{OKForNoMatch, "$member-match answers 200 without an identifier where nobody matches"}, match, nil,
+			func(_ *http.Request, a *held, _ time.Time) bool {
+				if a.status != http.StatusUnprocessableEntity || !bytes.Contains(a.body.Bytes(), []byte(`"not-found"`)) {
+					return false
+				}
+				a.status = http.StatusOK
+				a.set([]byte(`{"resourceType":"Parameters","parameter":[]}`))
+				return true
+			},
+		},
+		{
+			Description{RelativeURL, "the URLs of an export's files are relative"}, status, nil,
+			func(_ *http.Request, a *held, _ time.Time) bool {
+				return a.object(func(m map[string]any) bool {
+					return eachFile(m, func(f map[string]any) {
+						if text, ok := f["url"].(string); ok {
+							if u, err := url.Parse(text); err == nil {
+								f["url"] = u.RequestURI()
+							}
+						}
+					})
+				})
+			},
+		},
+		{
+			Description{FileType, "the files of an export are application/json"}, file, nil,
+			func(_ *http.Request, a *held, _ time.Time) bool {
+				a.header.Set("Content-Type", "application/json")
+				return true
+			},
+		},
+	}
+}
+
+func eachFile(manifest map[string]any, do func(map[string]any)) bool {
+	list, _ := manifest["output"].([]any)
+	for _, f := range list {
+		if file, ok := f.(map[string]any); ok {
+			do(file)
+		}
+	}
+	return len(list) > 0
+}
+
+// mutate plays the mutations that are on; it reports whether it answered.
+func (s *Switches) mutate(w http.ResponseWriter, r *http.Request, path string, a *active, next http.Handler) bool {
+	var on []mutation
+	for _, m := range mutations() {
+		if a.has(m.Edge) && m.on(r, path) {
+			on = append(on, m)
+		}
+	}
+	if len(on) == 0 {
+		return false
+	}
+	r = r.Clone(r.Context())
+	for _, name := range []string{"Accept-Encoding", "Range", "If-None-Match", "If-Modified-Since"} {
+		r.Header.Del(name) // a whole, plain answer is there to be changed
+	}
+	for _, m := range on {
+		if m.ask != nil {
+			m.ask(r)
+		}
+	}
+	h := &held{header: w.Header()}
+	next.ServeHTTP(h, r)
+	if h.status == 0 {
+		h.status = http.StatusOK
+	}
+	for _, m := range on {
+		if m.do(r, h, s.o.Clock()) {
+			s.played(a, m.Edge)
+		}
+	}
+	h.header.Del("ETag")
+	if h.header.Get("Content-Length") != "" {
+		h.header.Set("Content-Length", strconv.Itoa(h.body.Len()))
+	}
+	w.WriteHeader(h.status)
+	_, _ = w.Write(h.body.Bytes()) // the client is gone; there is nobody to tell
+	return true
+}
+
+// held is an answer that is kept until it is complete.
+type held struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (h *held) Header() http.Header { return h.header }
+
+func (h *held) WriteHeader(status int) {
+	if h.status == 0 {
+		h.status = status
+	}
+}
+
+func (h *held) Write(p []byte) (int, error) {
+	h.WriteHeader(http.StatusOK)
+	return h.body.Write(p)
+}
+
+func (h *held) set(body []byte) {
+	h.body.Reset()
+	h.body.Write(body)
+}
+
+// object changes a body that is a JSON object, answered 200.
+func (h *held) object(change func(map[string]any) bool) bool {
+	if h.status != http.StatusOK {
+		return false
+	}
+	var m map[string]any
+	d := json.NewDecoder(bytes.NewReader(h.body.Bytes()))
+	d.UseNumber()
+	if d.Decode(&m) != nil || !change(m) {
+		return false
+	}
+	text, err := json.Marshal(m)
+	if err != nil { // it came from JSON
+		return false
+	}
+	h.set(text)
+	return true
+}
