@@ -87,9 +87,16 @@ func readInput(name string, p *process, emit func(*job) bool) bool {
 	if isNDJSON(name) || manyLines(r) {
 		return readLines(name, r, emit)
 	}
-	data, err := io.ReadAll(r)
+	l, data, err := newLarge(name, r)
 	if err != nil {
 		return fail(fmt.Errorf("%s: %w", name, err))
+	}
+	if l != nil {
+		if !emit(&job{result: result{source: name, line: 1}, large: l}) {
+			_ = l.close()
+			return false
+		}
+		return true
 	}
 	return emit(&job{result: result{source: name, line: firstLine(data)}, bytes: data})
 }

@@ -101,6 +101,9 @@ func runValidate(ctx context.Context, p *process, args []string) (code int, err 
 			return exitUsage, r.err
 		}
 		failed = failed || r.report.Summary.Errors > 0
+		if r.note != "" {
+			_, _ = fmt.Fprintln(p.stderr, r.note)
+		}
 		if err := out.print(r); err != nil {
 			return exitUsage, err
 		}
@@ -232,6 +235,7 @@ type result struct {
 	root   resourceHead
 	report validators.Report
 	err    error // the input could not be read
+	note   string
 }
 
 // resourceHead is what a result line says about the resource; the tree itself is given back.
@@ -241,6 +245,7 @@ type job struct {
 	result
 	number int64 // in input order, from 1
 	bytes  []byte
+	large  *large // instead of bytes
 	at     validators.Position
 	done   chan struct{}
 }
@@ -309,12 +314,25 @@ func validateAll(ctx context.Context, v *validation, inputs []string, p *process
 }
 
 func (v *validation) one(ctx context.Context, j *job) (validators.Report, resourceHead, error) {
-	doc := fhirjson.ParseAt(j.bytes, j.at, fhirjson.Limits{})
-	defer doc.Release()
-	rep, err := v.validator.ValidateDocument(ctx, doc, v.profiles...)
+	if j.large != nil {
+		return v.validateLarge(ctx, j)
+	}
+	return v.whole(ctx, j)
+}
+
+// named completes a report, and puts its findings into input order.
+func (v *validation) named(rep validators.Report) validators.Report {
 	if v.tx != nil {
 		rep.Context.Terminology = v.txURL
 	}
+	slices.SortStableFunc(rep.Issues, func(a, b validators.Issue) int { return a.Offset - b.Offset })
+	return rep
+}
+
+func (v *validation) whole(ctx context.Context, j *job) (validators.Report, resourceHead, error) {
+	doc := fhirjson.ParseAt(j.bytes, j.at, fhirjson.Limits{})
+	defer doc.Release()
+	rep, err := v.validator.ValidateDocument(ctx, doc, v.profiles...)
 	var head resourceHead
 	if root := doc.Root(); root != nil {
 		head = resourceHead{strings.Clone(root.ResourceType()), strings.Clone(root.MemberText("id"))}
@@ -322,23 +340,25 @@ func (v *validation) one(ctx context.Context, j *job) (validators.Report, resour
 			v.count(j, root, &rep)
 		}
 	}
-	slices.SortStableFunc(rep.Issues, func(a, b validators.Issue) int { return a.Offset - b.Offset })
-	return rep, head, err
+	return v.named(rep), head, err
 }
 
 // count adds the resources of a report to the tally, each for the profiles it was held against.
 func (v *validation) count(j *job, root *fhirjson.Node, rep *validators.Report) {
 	v.untold.Add(int64(max(0, rep.Checked-len(rep.Resources))))
-	subject := coverage.Subject{ID: j.source, Order: j.number}
 	for i := range rep.Resources {
 		r := &rep.Resources[i]
 		n := root.At(pointerOf(r.Expression))
 		if n == nil {
 			continue
 		}
-		for _, p := range r.Profiles {
-			v.tally.Add(subject, n, p.URL)
-		}
+		v.tell(j, n, r.Profiles)
+	}
+}
+
+func (v *validation) tell(j *job, n *fhirjson.Node, profiles []validators.ProfileChoice) {
+	for _, p := range profiles {
+		v.tally.Add(coverage.Subject{ID: j.source, Order: j.number}, n, p.URL)
 	}
 }
 
