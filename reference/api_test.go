@@ -370,7 +370,7 @@ func TestHTTP(t *testing.T) {
 		{"another well-known path", "GET", "/.well-known/udap", "", nil, 404, "not-supported"},
 		{"path is escaped", "GET", "/Patient/%2e%2e%2f999", "", nil, 404, "not-found"},
 		{"form", "POST", "/Patient/_search", "{}", []string{"Content-Type", "application/json"}, 415, "not-supported"},
-		{"transaction", "POST", "", `{"resourceType":"Bundle","type":"transaction"}`, nil, 422, "not-supported"},
+		{"document", "POST", "", `{"resourceType":"Bundle","type":"document"}`, nil, 400, "value"},
 	} {
 		r := s.do(tt.method, tt.path, tt.body, tt.header...)
 		if r.status != tt.status || tt.code != "" && issueCode(r) != tt.code {

@@ -254,7 +254,7 @@ func TestMatchIsAPost(t *testing.T) {
 // P2P-DAT-13, ATR-47: 400, 404 and 410 with their outcomes; 401 and 403 are the guard's.
 func TestErrorClasses(t *testing.T) {
 	s := start(t, 0)
-	if r := s.do("PUT", "/Organization/gone", `{"resourceType":"Organization","id":"gone","active":true}`, "Content-Type", "application/fhir+json"); r.status != 201 {
+	if r := s.do("PUT", "/Organization/gone", `{"resourceType":"Organization","id":"gone","name":"Gone"}`, "Content-Type", "application/fhir+json"); r.status != 201 {
 		t.Fatal(r.status, r.raw)
 	}
 	s.do("DELETE", "/Organization/gone", "")

@@ -237,7 +237,7 @@ func TestDataExportDelta(t *testing.T) {
 	time.Sleep(5 * time.Millisecond)
 	s.do(http.MethodPut, "/Condition/new1", `{"resourceType":"Condition","id":"new1","subject":{"reference":"Patient/999"}}`)
 	s.do(http.MethodPut, "/Condition/new2", `{"resourceType":"Condition","id":"new2","subject":{"reference":"Patient/pt-90417"}}`)
-	s.do(http.MethodPut, "/Consent/out", `{"resourceType":"Consent","id":"out","status":"active","scope":{"coding":[{"code":"patient-privacy"}]},"category":[{"text":"x"}],"patient":{"reference":"Patient/pt-90417"},"provision":{"type":"deny"}}`)
+	s.do(http.MethodPut, "/Consent/out", `{"resourceType":"Consent","id":"out","status":"active","scope":{"coding":[{"code":"patient-privacy"}]},"category":[{"text":"x"}],"policyRule":{"text":"opt-out"},"patient":{"reference":"Patient/pt-90417"},"provision":{"type":"deny"}}`)
 	s.do(http.MethodDelete, "/"+gone, "")
 	delta := func() (out, deleted []string) {
 		t.Helper()

@@ -26,6 +26,9 @@ import (
 	"fhirwire/reference/search"
 	"fhirwire/reference/smartauth"
 	"fhirwire/reference/synth"
+	"fhirwire/validators"
+	"fhirwire/validators/fhirjson"
+	"fhirwire/validators/instance"
 	"fhirwire/validators/profile"
 )
 
@@ -106,6 +109,7 @@ func New(ctx context.Context, db *sqldb.DB, set *profile.Set, o Options) (*Serve
 	s.api = fhirapi.New(store, reg, export, fhirapi.Options{
 		BaseURL: o.BaseURL, Logger: o.Logger, Clock: o.Clock, NewID: o.NewID, Version: o.Version,
 		BulkMatcher: many.served(set),
+		Validate:    judge{instance.New(set, set.Terms(), instance.Options{Now: o.Clock})}.issues,
 		Matcher:     matcher{membermatch.New(lookup{store, reg}, o.Clock, o.Match), s.auth},
 		Lists:       attribution.New(store, lookup{store, reg}, attribution.Options{Clock: o.Clock, OptedOut: optOuts.OptedOut}),
 		OptedOut:    func(ctx context.Context) (map[string]bool, error) { return optOuts.Recent(ctx, o.Clock()) },
@@ -118,6 +122,19 @@ func New(ctx context.Context, db *sqldb.DB, set *profile.Set, o Options) (*Serve
 	})
 	s.http = s.routes(o)
 	return s, nil
+}
+
+// judge tells what is wrong with a resource that is to be stored.
+type judge struct{ v *instance.Validator }
+
+func (j judge) issues(ctx context.Context, body []byte) ([]validators.Issue, error) {
+	doc := fhirjson.Parse(body)
+	defer doc.Release()
+	if doc.Fatal() != nil {
+		return nil, nil // the store says so, with the place
+	}
+	report, err := j.v.ValidateDocument(ctx, doc)
+	return report.Issues, err
 }
 
 // Handler serves the FHIR API below /fhir, the authorization server below /oauth, the endpoint directory below /directory, and to

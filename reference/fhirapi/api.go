@@ -16,6 +16,7 @@ import (
 	"fhirwire/reference/bulk"
 	"fhirwire/reference/resources"
 	"fhirwire/reference/search"
+	"fhirwire/validators"
 )
 
 // Prefix is the path of the FHIR base.
@@ -48,6 +49,8 @@ type Options struct {
 	Member func(context.Context) string
 	// General reports a request whose token covers no sensitive data (P2P-DAT-02): they are left out of every answer. Nil: none does.
 	General func(context.Context) bool
+	// Validate judges what is to be stored; nil: it is stored as it comes.
+	Validate func(ctx context.Context, body []byte) ([]validators.Issue, error)
 	// Security gives what the capability statement says of authorization. Nil: there is none.
 	Security func(*http.Request) Security
 	// Profiles gives the profiles of a type for the capability statement.
@@ -163,6 +166,8 @@ func (a *API) routes() *gin.Engine {
 	post("/:type/:id", a.orOperation(nil))
 	e.PUT(Prefix+"/:type/:id", a.wrap(a.orOperation(a.update)))
 	e.DELETE(Prefix+"/:type/:id", a.wrap(a.orOperation(a.remove)))
+	e.PUT(Prefix+"/:type", a.wrap(a.updateWhere))
+	e.DELETE(Prefix+"/:type", a.wrap(a.removeWhere))
 	get("/:type/:id/_history", a.history)
 	get("/:type/:id/_history/:vid", a.vread)
 	get("/:type/:id/:op", a.operation)

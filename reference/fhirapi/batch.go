@@ -11,8 +11,7 @@ import (
 	"fhirwire/validators/fhirjson"
 )
 
-// batch runs the entries of a batch Bundle one by one, each as if it had come alone. A transaction is refused: entries that
-// cannot be undone together must not look as if they could.
+// batch runs the entries of a batch Bundle one by one, each as if it had come alone; those of a transaction together.
 func (a *API) batch(c *gin.Context) error {
 	body, err := readBody(c.Request)
 	if err != nil {
@@ -26,9 +25,9 @@ func (a *API) batch(c *gin.Context) error {
 	switch t := root.MemberText("type"); t {
 	case "batch":
 	case "transaction":
-		return failf(http.StatusUnprocessableEntity, "not-supported", "Transactions are not supported; send a batch.")
+		return a.transaction(c, root)
 	default:
-		return failf(http.StatusBadRequest, "value", "A Bundle of type %q cannot be processed; batch can.", t)
+		return failf(http.StatusBadRequest, "value", "A Bundle of type %q cannot be processed; batch and transaction can.", t)
 	}
 	base := a.base(c.Request)
 	b := newBundle("batch-response", a.o.NewID())
@@ -37,24 +36,29 @@ func (a *API) batch(c *gin.Context) error {
 		answer := a.one(c, base, req.MemberText("method"), req, e.Member("resource"))
 		b.open()
 		b.entries = append(b.entries, '{')
-		if answer.ok() && answer.body.Len() > 0 {
-			b.entries = append(append(append(b.entries, `"resource":`...), answer.body.Bytes()...), ',')
-		}
-		b.entries = append(b.entries, `"response":{"status":`...)
-		b.entries = appendString(b.entries, strconv.Itoa(answer.status)+" "+http.StatusText(answer.status))
-		for _, h := range [...]struct{ header, member string }{{"Location", "location"}, {"ETag", "etag"}} {
-			if v := answer.header.Get(h.header); v != "" {
-				b.entries = append(append(append(b.entries, `,"`...), h.member...), `":`...)
-				b.entries = appendString(b.entries, v)
-			}
-		}
-		if !answer.ok() && answer.body.Len() > 0 {
-			b.entries = append(append(b.entries, `,"outcome":`...), answer.body.Bytes()...)
-		}
-		b.entries = append(b.entries, "}}"...)
+		writeAnswer(b, answer)
 	}
 	send(c, http.StatusOK, fhirJSON, b.bytes())
 	return nil
+}
+
+// writeAnswer ends an entry, whose brace is open, with the answer to its request.
+func writeAnswer(b *bundle, answer *answer) {
+	if answer.ok() && answer.body.Len() > 0 {
+		b.entries = append(append(append(b.entries, `"resource":`...), answer.body.Bytes()...), ',')
+	}
+	b.entries = append(b.entries, `"response":{"status":`...)
+	b.entries = appendString(b.entries, strconv.Itoa(answer.status)+" "+http.StatusText(answer.status))
+	for _, h := range [...]struct{ header, member string }{{"Location", "location"}, {"ETag", "etag"}} {
+		if v := answer.header.Get(h.header); v != "" {
+			b.entries = append(append(append(b.entries, `,"`...), h.member...), `":`...)
+			b.entries = appendString(b.entries, v)
+		}
+	}
+	if !answer.ok() && answer.body.Len() > 0 {
+		b.entries = append(append(b.entries, `,"outcome":`...), answer.body.Bytes()...)
+	}
+	b.entries = append(b.entries, "}}"...)
 }
 
 // answer is a response in memory.

@@ -84,7 +84,7 @@ func (a *API) statement(base string, sec Security) capabilityStatement {
 	}
 	r := rest{
 		Mode: "server", Documentation: "Synthetic data.", Security: sec.rest(),
-		Interaction: []coded{{"batch"}},
+		Interaction: []coded{{"batch"}, {"transaction"}},
 		Operation:   []operation{{"export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"}},
 	}
 	for _, typ := range a.reg.Types() {

@@ -18,6 +18,8 @@ type failure struct {
 	code       string
 	text       string
 	expression string
+	// issues are said in place of the one above, where there are several.
+	issues []issue
 }
 
 func (f *failure) Error() string { return f.text }
@@ -58,7 +60,7 @@ func failureOf(err error) *failure {
 	case errors.As(err, &f):
 		return f
 	case errors.As(err, &param):
-		return &failure{http.StatusBadRequest, param.Code, "Parameter " + param.Name + ": " + param.Message, "http." + param.Name}
+		return &failure{status: http.StatusBadRequest, code: param.Code, text: "Parameter " + param.Name + ": " + param.Message, expression: "http." + param.Name}
 	case errors.As(err, &kick):
 		return &failure{status: kick.Status, code: kick.Code, text: kick.Message}
 	case errors.As(err, &big):
@@ -106,5 +108,9 @@ func (a *API) fail(c *gin.Context, err error) {
 		i.Expression = []string{f.expression}
 	}
 	c.Header("Cache-Control", "no-store")
-	send(c, f.status, fhirJSON, outcome(i))
+	issues := f.issues
+	if len(issues) == 0 {
+		issues = []issue{i}
+	}
+	send(c, f.status, fhirJSON, outcome(issues...))
 }

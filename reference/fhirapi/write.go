@@ -35,7 +35,11 @@ func (a *API) create(c *gin.Context) error {
 			return failf(http.StatusPreconditionFailed, "multiple-matches", "If-None-Exist matches more than one %s.", typ)
 		}
 	}
-	r, _, err := a.store.Put(ctx, typ, a.o.NewID(), body, resources.PutOptions{})
+	id := a.o.NewID()
+	if err := a.checked(c, typ, id, body); err != nil {
+		return err
+	}
+	r, _, err := a.store.Put(ctx, typ, id, body, resources.PutOptions{})
 	if err != nil {
 		return err
 	}
@@ -52,7 +56,7 @@ func (a *API) conditional(c *gin.Context, typ, query string) ([]resources.Resour
 		return nil, err
 	}
 	if len(q.Clauses) == 0 {
-		return nil, failf(http.StatusBadRequest, "invalid", "If-None-Exist has no criteria.")
+		return nil, failf(http.StatusBadRequest, "invalid", "The condition has no criteria.")
 	}
 	res, err := a.store.Search(c.Request.Context(), q, resources.Page{Limit: 2})
 	return res.Resources, err
@@ -70,17 +74,24 @@ func (a *API) update(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	return a.updateOf(c, typ, id, body)
+}
+
+func (a *API) updateOf(c *gin.Context, typ, id string, body []byte) error {
 	doc := fhirjson.Parse(body)
+	defer doc.Release()
 	if got := doc.Root().MemberText("id"); got != id && doc.Fatal() == nil {
 		return failf(http.StatusBadRequest, "invariant", "The body's id is %q, the URL says %q.", got, id)
 	}
 	var o resources.PutOptions
 	if m := c.Request.Header.Get("If-Match"); m != "" {
-		v, err := strconv.ParseInt(strings.Trim(strings.TrimPrefix(strings.TrimSpace(m), "W/"), `"`), 10, 64)
-		if err != nil || v < 1 {
-			return resources.ErrConflict
+		var err error
+		if o.IfMatch, err = version(m); err != nil {
+			return err
 		}
-		o.IfMatch = v
+	}
+	if err := a.checked(c, typ, id, body); err != nil {
+		return err
 	}
 	r, created, err := a.store.Put(c.Request.Context(), typ, id, body, o)
 	if err != nil {
@@ -130,6 +141,77 @@ func (a *API) remove(c *gin.Context) error {
 	c.Status(http.StatusNoContent)
 	c.Writer.WriteHeaderNow()
 	return nil
+}
+
+// updateWhere is a conditional update: of the one match, or a create.
+func (a *API) updateWhere(c *gin.Context) error {
+	typ := c.Param("type")
+	if err := a.served(typ); err != nil {
+		return err
+	}
+	body, err := readBody(c.Request)
+	if err != nil {
+		return err
+	}
+	found, err := a.where(c, typ)
+	if err != nil {
+		return err
+	}
+	doc := fhirjson.Parse(body)
+	defer doc.Release()
+	id := doc.Root().MemberText("id")
+	switch {
+	case len(found) == 1 && id != "" && id != found[0].ID:
+		return failf(http.StatusBadRequest, "invariant", "The body's id is %q, the one match is %s/%s.", id, typ, found[0].ID)
+	case len(found) == 1:
+		id = found[0].ID
+	case id == "":
+		id = a.o.NewID()
+	case !validID(id):
+		return failf(http.StatusBadRequest, "value", "%q is no resource id.", id)
+	}
+	if err := a.checked(c, typ, id, body); err != nil {
+		return err
+	}
+	r, created, err := a.store.Put(c.Request.Context(), typ, id, body, resources.PutOptions{})
+	if err != nil {
+		return err
+	}
+	if created {
+		return a.written(c, r, http.StatusCreated)
+	}
+	return a.written(c, r, http.StatusOK)
+}
+
+// removeWhere is a conditional delete of at most one resource.
+func (a *API) removeWhere(c *gin.Context) error {
+	typ := c.Param("type")
+	if err := a.served(typ); err != nil {
+		return err
+	}
+	found, err := a.where(c, typ)
+	if err != nil {
+		return err
+	}
+	if len(found) == 1 {
+		r, err := a.store.Delete(c.Request.Context(), typ, found[0].ID)
+		if err != nil {
+			return err
+		}
+		c.Header("ETag", etag(r.Version))
+	}
+	c.Status(http.StatusNoContent)
+	c.Writer.WriteHeaderNow()
+	return nil
+}
+
+// where gives the one match of the query, or none.
+func (a *API) where(c *gin.Context, typ string) ([]resources.Resource, error) {
+	found, err := a.conditional(c, typ, c.Request.URL.RawQuery)
+	if err == nil && len(found) > 1 {
+		err = failf(http.StatusPreconditionFailed, "multiple-matches", "The criteria match more than one %s.", typ)
+	}
+	return found, err
 }
 
 func (a *API) memberMatch(c *gin.Context) error {

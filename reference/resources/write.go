@@ -21,53 +21,115 @@ type PutOptions struct {
 // Put stores body as the next version of typ/id, created when it is new or was deleted. The body's own id is replaced.
 // Errors: ErrInvalid, ErrConflict.
 func (s *Store) Put(ctx context.Context, typ, id string, body []byte, o PutOptions) (r Resource, created bool, err error) {
-	doc, err := parse(body)
+	out, err := s.Apply(ctx, []Change{{Type: typ, ID: id, Body: body, IfMatch: o.IfMatch}})
 	if err != nil {
 		return r, false, err
 	}
-	if got := doc.Root().ResourceType(); got != typ {
-		return r, false, fmt.Errorf("%w: resourceType is %s, the URL says %s", ErrInvalid, got, typ)
-	}
-	err = s.locked(ctx, func(tx *gorm.DB, now time.Time) error {
-		old, err := s.current(ctx, tx, typ, id)
-		if err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrDeleted) {
-			return err
-		}
-		if o.IfMatch != 0 && o.IfMatch != old.Version {
-			return ErrConflict
-		}
-		created = old.Version == 0 || old.Deleted
-		r = Resource{Type: typ, ID: id, Version: old.Version + 1, Updated: later(now, old.Updated), rid: old.rid}
-		r.Body = stamp(doc.Root(), id, r.Version, r.Updated)
-		w := newBatch(tx, s.db.Dialect)
-		if err := s.replace(ctx, tx, w, old, &r); err != nil {
-			return err
-		}
-		return w.flush(ctx)
-	})
-	return r, created, err
+	return out[0].Resource, out[0].Created, nil
 }
 
 // Delete makes a deleted version. Deleting what is deleted or never was is no error.
 func (s *Store) Delete(ctx context.Context, typ, id string) (Resource, error) {
-	var r Resource
-	err := s.locked(ctx, func(tx *gorm.DB, now time.Time) error {
-		old, err := s.current(ctx, tx, typ, id)
-		if errors.Is(err, ErrNotFound) || errors.Is(err, ErrDeleted) {
-			r = old
-			return nil
+	out, err := s.Apply(ctx, []Change{{Delete: true, Type: typ, ID: id}})
+	if err != nil {
+		return Resource{}, err
+	}
+	return out[0].Resource, nil
+}
+
+// Preview is body as Put would store it now, or why it would not.
+func (s *Store) Preview(typ, id string, body []byte) ([]byte, error) {
+	doc, err := parseAs(typ, body)
+	if err != nil {
+		return nil, err
+	}
+	defer doc.Release()
+	return stamp(doc.Root(), id, 1, s.clock().UTC().Truncate(time.Millisecond)), nil
+}
+
+func parseAs(typ string, body []byte) (*fhirjson.Document, error) {
+	doc, err := parse(body)
+	if err == nil && doc.Root().ResourceType() != typ {
+		err = fmt.Errorf("%w: resourceType is %s, the URL says %s", ErrInvalid, doc.Root().ResourceType(), typ)
+	}
+	return doc, err
+}
+
+// Change is a Put or a Delete.
+type Change struct {
+	Delete   bool
+	Type, ID string
+	Body     []byte
+	// IfMatch is the version that must be current, 0 for no condition.
+	IfMatch int64
+}
+
+// Applied is what became of a Change.
+type Applied struct {
+	Resource Resource
+	Created  bool
+}
+
+// ChangeError is the change that an Apply failed on.
+type ChangeError struct {
+	Index int
+	Err   error
+}
+
+func (e *ChangeError) Error() string { return fmt.Sprintf("change %d: %s", e.Index, e.Err) }
+
+// Unwrap gives the cause.
+func (e *ChangeError) Unwrap() error { return e.Err }
+
+// Apply makes all changes, in their order, or none. Each is of another resource. The error is a ChangeError around ErrInvalid,
+// ErrConflict or a failure of the database.
+func (s *Store) Apply(ctx context.Context, changes []Change) ([]Applied, error) {
+	docs := make([]*fhirjson.Document, len(changes))
+	for i, c := range changes {
+		if c.Delete {
+			continue
 		}
+		doc, err := parseAs(c.Type, c.Body)
 		if err != nil {
-			return err
+			return nil, &ChangeError{i, err}
 		}
-		r = Resource{Type: typ, ID: id, Version: old.Version + 1, Updated: later(now, old.Updated), Deleted: true, rid: old.rid}
+		docs[i] = doc
+	}
+	out := make([]Applied, len(changes))
+	err := s.locked(ctx, func(tx *gorm.DB, now time.Time) error {
 		w := newBatch(tx, s.db.Dialect)
-		if err := s.replace(ctx, tx, w, old, &r); err != nil {
-			return err
+		for i := range changes {
+			var err error
+			if out[i], err = s.change(ctx, tx, w, &changes[i], docs[i], now); err != nil {
+				return &ChangeError{i, err}
+			}
 		}
 		return w.flush(ctx)
 	})
-	return r, err
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (s *Store) change(ctx context.Context, tx *gorm.DB, w *batch, c *Change, doc *fhirjson.Document, now time.Time) (Applied, error) {
+	old, err := s.current(ctx, tx, c.Type, c.ID)
+	missing := errors.Is(err, ErrNotFound) || errors.Is(err, ErrDeleted)
+	switch {
+	case err != nil && !missing:
+		return Applied{}, err
+	case c.IfMatch != 0 && c.IfMatch != old.Version:
+		return Applied{}, ErrConflict
+	case c.Delete && missing:
+		return Applied{Resource: old}, nil
+	}
+	a := Applied{Created: missing && !c.Delete}
+	r := &a.Resource
+	*r = Resource{Type: c.Type, ID: c.ID, Version: old.Version + 1, Updated: later(now, old.Updated), Deleted: c.Delete, rid: old.rid}
+	if !c.Delete {
+		r.Body = stamp(doc.Root(), c.ID, r.Version, r.Updated)
+	}
+	return a, s.replace(ctx, tx, w, old, r)
 }
 
 // locked runs do in a write transaction. now is fixed inside the lock.

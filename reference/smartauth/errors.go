@@ -106,6 +106,18 @@ func (e *Error) headers(h http.Header) {
 	}
 }
 
+// NewError is a refusal by a listener in front of the server, such as one that verifies client certificates.
+func NewError(status int, code, description string) *Error {
+	e := refuse(status, code, "%s", description)
+	if status == http.StatusUnauthorized && (code == "invalid_token" || code == "") {
+		e.Scheme = "Bearer"
+	}
+	return e
+}
+
+// WriteError answers a request to the authorization server.
+func WriteError(w http.ResponseWriter, e *Error) { writeError(w, e) }
+
 // writeError answers in the form of RFC 6749 section 5.2.
 func writeError(w http.ResponseWriter, e *Error) {
 	e.headers(w.Header())

@@ -50,6 +50,9 @@ type Options struct {
 	// BaseURL is the origin that clients use, "https://payer.example"; empty: scheme and Host of each request, which is for tests
 	// and for a listener on loopback: the Host is then the client's word.
 	BaseURL string
+	// Origin gives the origin by which a request reached the server where BaseURL is not the only one, as on a second listener;
+	// "" means BaseURL. Nil: it always is.
+	Origin func(*http.Request) string
 	// FHIRPath is the path of the FHIR base; empty: "/fhir".
 	FHIRPath string
 	Clock    func() time.Time
@@ -230,6 +233,11 @@ func (s *Server) route(path, method string, h func(http.ResponseWriter, *http.Re
 
 // base is the origin of our own URLs.
 func (s *Server) base(r *http.Request) string {
+	if s.o.Origin != nil {
+		if at := s.o.Origin(r); at != "" {
+			return at
+		}
+	}
 	if s.o.BaseURL != "" {
 		return s.o.BaseURL
 	}
