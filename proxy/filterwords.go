@@ -10,7 +10,7 @@ var allKinds = []Kind{
 	KindRead, KindVRead, KindSearchType, KindSearchSystem, KindCreate, KindUpdate, KindPatch, KindDelete, KindHistoryInstance,
 	KindHistoryType, KindHistorySystem, KindCapabilities, KindBatch, KindTransaction, KindOperation, KindBulkKickoff,
 	KindBulkStatus, KindBulkFile, KindBulkDelete, KindToken, KindRegister, KindAuthorize, KindIntrospect, KindSMARTConfig,
-	KindUDAPConfig, KindOther,
+	KindUDAPConfig, KindTunnel, KindOther,
 }
 
 // kindGroups are the words that mean several kinds.
@@ -181,7 +181,7 @@ var saidAs = map[Key]map[string]string{
 	KeyKind: {
 		string(KindCapabilities): "the capability statement", "metadata": "the capability statement", "search": "a search",
 		"history": "a history", "bulk": "bulk data", "oauth": "OAuth", "discovery": "discovery", "write": "a write",
-		string(KindOperation): "an operation", string(KindOther): "other requests", "token": "a token request",
+		string(KindOperation): "an operation", string(KindOther): "other requests", string(KindTunnel): "a tunnel", "token": "a token request",
 		string(KindToken): "a token request", string(KindRegister): "a client registration",
 		string(KindAuthorize): "an authorization request", string(KindIntrospect): "a token introspection",
 		string(KindSMARTConfig): "SMART discovery", string(KindUDAPConfig): "UDAP discovery",

@@ -41,6 +41,7 @@ const (
 	KindIntrospect      Kind = "oauth-introsp" // RFC 7662
 	KindSMARTConfig     Kind = "smart-config"  // .well-known/smart-configuration
 	KindUDAPConfig      Kind = "udap-config"   // .well-known/udap
+	KindTunnel          Kind = "tunnel"        // CONNECT, or a connection passed on unread
 	KindOther           Kind = "other"
 )
 
@@ -79,6 +80,8 @@ func (i Interaction) Label() string {
 		return "Introspect token"
 	case KindSMARTConfig, KindUDAPConfig:
 		return "Discovery"
+	case KindTunnel:
+		return "Tunnel"
 	case KindOther, "":
 		return "Other request"
 	default:

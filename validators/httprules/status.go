@@ -121,6 +121,7 @@ var failureWords = map[proxy.Reason]string{
 	proxy.ReasonUpstreamTLS:     "TLS with the server failed",
 	proxy.ReasonUpstreamReset:   "The server broke off before the answer was complete",
 	proxy.ReasonClientGone:      "The client hung up before it had the whole answer",
+	proxy.ReasonClientTLS:       "TLS with the client failed",
 	proxy.ReasonNoChannel:       "The URL names no channel",
 	proxy.ReasonRefused:         "The proxy does not forward this request",
 	proxy.ReasonProxy:           "The proxy failed",

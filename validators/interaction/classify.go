@@ -12,6 +12,9 @@ import (
 // Classify says what ex is from its method, URL and headers. serverBase is the server's FHIR base URL; where it is empty or
 // the URL is not under it, the base is guessed from the path.
 func Classify(ex *proxy.Exchange, serverBase string) proxy.Interaction {
+	if ex.Mode == proxy.ModeTunnel || ex.Request.Method == http.MethodConnect {
+		return proxy.Interaction{Kind: proxy.KindTunnel}
+	}
 	r := requestOf(ex)
 	rel, under := r.below(serverBase)
 	if i, ok := wellKnown(r.segments); ok {

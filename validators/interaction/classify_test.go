@@ -132,6 +132,14 @@ func TestClassifyWithoutAForwardedURL(t *testing.T) {
 			t.Errorf("base %q: %+v", b, got)
 		}
 	}
+	for _, ex := range []*proxy.Exchange{
+		{Mode: proxy.ModeTunnel, Request: proxy.Request{Method: "CONNECT", URL: "https://payer.example"}},
+		{Mode: proxy.ModeForward, Request: proxy.Request{Method: "CONNECT", URL: "https://payer.example:22"}},
+	} {
+		if got := interaction.Classify(ex, base); got.Kind != proxy.KindTunnel || got.Label() != "Tunnel" {
+			t.Errorf("%s: %+v", ex.Request.URL, got)
+		}
+	}
 	if got := interaction.Classify(&proxy.Exchange{Request: proxy.Request{Method: "GET", URL: "::bad"}}, base); got.Kind != proxy.KindOther {
 		t.Errorf("a broken URL: %+v", got)
 	}
