@@ -192,10 +192,8 @@ func TestMutants(t *testing.T) {
 				continue
 			}
 			e := samePath(is.Expression)
-			if m.Defect == "unknown-resource-type" && is.MessageID == "resource-type-unknown" && is.Pointer == "" {
-				hit = true // the path begins with the type that the mutant took away
-			}
-			if e == samePath(m.Path) || e == samePath(m.Parent) || stripIndex(e) == samePath(m.Path) || noIndex(e) == m.Path {
+			// Where the defect is in an item of a list, the mutants name the list.
+			if e == samePath(m.Path) || e == samePath(m.Parent) || stripIndex(e) == samePath(m.Path) {
 				hit = true
 			} else {
 				others = append(others, is.MessageID+"@"+is.Expression)
@@ -207,7 +205,7 @@ func TestMutants(t *testing.T) {
 		}
 		t.Logf("%s %s %s (%s) at %s: found %v", m.ID, m.IG, m.Defect, m.Detail, m.Path, others)
 	}
-	const least = 0.98
+	const least = 0.99 // us-core-6 has no indices in its paths at all, against the rest
 	t.Logf("%d of %d mutants found", found, total)
 	if rate := float64(found) / float64(total); rate < least {
 		t.Errorf("%.1f %% of the mutants were found, it was %.1f %%", 100*rate, 100*least)
@@ -215,10 +213,9 @@ func TestMutants(t *testing.T) {
 }
 
 var (
-	ofType     = regexp.MustCompile(`\.ofType\((\w)(\w*)\)`)
-	comment    = regexp.MustCompile(`/\*[^*]*\*/`)
-	lastIndex  = regexp.MustCompile(`\[\d+\]$`)
-	anyIndexes = regexp.MustCompile(`\[\d+\]`)
+	ofType    = regexp.MustCompile(`\.ofType\((\w)(\w*)\)`)
+	comment   = regexp.MustCompile(`/\*[^*]*\*/`)
+	lastIndex = regexp.MustCompile(`\[\d+\]$`)
 )
 
 // samePath makes the spellings of a path one.
@@ -230,9 +227,6 @@ func samePath(p string) string {
 	})
 	return p
 }
-
-// noIndex is for defects whose path is that of a definition.
-func noIndex(p string) string { return anyIndexes.ReplaceAllString(p, "") }
 
 func stripIndex(p string) string { return lastIndex.ReplaceAllString(p, "") }
 

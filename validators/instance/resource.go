@@ -55,7 +55,7 @@ func (w *walk) nested(n *fhirjson.Node, acts []*plan) {
 
 // resource validates n against its base type, what place asks of it, its claims and the asked profiles.
 func (w *walk) resource(n *fhirjson.Node, place []*plan, asked []string) {
-	typ, ok := w.typeOf(n)
+	typ, ok := w.typeOf(n, asked)
 	if !ok {
 		return
 	}
@@ -118,7 +118,7 @@ func placeOf(place []*plan) []*plan {
 }
 
 // typeOf reads the resource type; without a usable one there is nothing more to check.
-func (w *walk) typeOf(n *fhirjson.Node) (string, bool) {
+func (w *walk) typeOf(n *fhirjson.Node, asked []string) (string, bool) {
 	if n.Kind() != fhirjson.Object {
 		w.add(finding{
 			rule: ruleJSONType, node: n, message: "A FHIR resource is a JSON object, this is a " + n.Kind().String() + ".",
@@ -142,10 +142,39 @@ func (w *walk) typeOf(n *fhirjson.Node) (string, bool) {
 	if w.v.concrete(typ) {
 		return typ, true
 	}
-	w.add(finding{
+	f := finding{
 		rule: ruleResourceTypeUnknown, node: n, found: brief(t), message: "There is no resource type " + brief(t) + " in FHIR R4. Nothing else in it was checked.",
-	})
+	}
+	if meant := w.meantType(n, asked); meant != "" {
+		f.expected = meant
+		f.next = "Its profile is for " + meant + ": make that the resourceType."
+		if n.Parent() == nil {
+			f.path = meant // no expression starts with a type there is not
+		}
+	}
+	w.add(f)
 	return "", false
+}
+
+// meantType is the type that the profiles of a resource of no known type are for, "" when they do not tell.
+func (w *walk) meantType(n *fhirjson.Node, asked []string) string {
+	canonicals := slices.Clone(asked)
+	for c := n.Member("meta").Member("profile").FirstOrNil(); c != nil; c = c.Next() {
+		canonicals = append(canonicals, c.Text())
+	}
+	meant := ""
+	for _, canonical := range canonicals {
+		f := w.v.family(canonical)
+		if f == nil || !w.v.concrete(f.list[0].Type) {
+			continue
+		}
+		if typ := f.list[0].Type; meant == "" || meant == typ {
+			meant = typ
+			continue
+		}
+		return ""
+	}
+	return meant
 }
 
 // enter opens a row in the report.

@@ -170,3 +170,20 @@ func TestReportOutlivesItsInput(t *testing.T) {
 		t.Errorf("the validator changed with its inputs: %+v", r.Issues)
 	}
 }
+
+// TestMeantType: where a resource has no type that there is, its profile says which it was to be.
+func TestMeantType(t *testing.T) {
+	v := validator(t, instance.Options{}, "hl7.fhir.us.core#6.1.0")
+	const head = "http://hl7.org/fhir/us/core/StructureDefinition/"
+	for name, c := range map[string]struct{ profiles, path string }{
+		"claimed":  {`"` + head + `us-core-goal"`, "Goal"},
+		"two":      {`"` + head + `us-core-goal","` + head + `us-core-patient"`, "Pationt"},
+		"unknown":  {`"http://example.org/x"`, "Pationt"},
+		"for none": {``, "Pationt"},
+	} {
+		r := validate(t, v, []byte(`{"resourceType":"Pationt","meta":{"profile":[`+c.profiles+`]}}`))
+		if len(r.Issues) != 1 || r.Issues[0].MessageID != "resource-type-unknown" || r.Issues[0].Expression != c.path || r.Issues[0].Pointer != "" {
+			t.Errorf("%s: %+v", name, r.Issues)
+		}
+	}
+}
