@@ -49,6 +49,8 @@ type Claims struct {
 	Issued, NotBefore, ExpiresAt time.Time
 	// ID is the fingerprint of the token's jti.
 	ID Fingerprint
+	// Certificate is the thumbprint of the certificate that the token is bound to (cnf x5t#S256, RFC 8705).
+	Certificate string
 }
 
 // ReadMasked reads what stands in the record in place of a secret: its fingerprint, and of a JWT the claims that were kept. false
@@ -67,6 +69,9 @@ func ReadMasked(s string) (Fingerprint, *Claims, bool) {
 		ClientID                any `json:"client_id"`
 		Aud, Scope              any
 		Iat, Nbf, Exp           any
+		Cnf                     struct {
+			Thumbprint string `json:"x5t#S256"`
+		}
 	}
 	if json.Unmarshal([]byte(text), &raw) != nil {
 		return Fingerprint(first), nil, true
@@ -75,6 +80,7 @@ func ReadMasked(s string) (Fingerprint, *Claims, bool) {
 	return Fingerprint(first), &Claims{
 		Alg: word(raw.Alg), Kid: word(raw.Kid), Issuer: word(raw.Iss), Subject: word(raw.Sub), ClientID: word(raw.ClientID), Scope: word(raw.Scope),
 		Audience: words(raw.Aud), Issued: numericDate(raw.Iat), NotBefore: numericDate(raw.Nbf), ExpiresAt: numericDate(raw.Exp), ID: Fingerprint(word(raw.Jti)),
+		Certificate: raw.Cnf.Thumbprint,
 	}, true
 }
 

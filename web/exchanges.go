@@ -127,7 +127,7 @@ func (s *Server) exchangeView(ctx context.Context, n *names, ex *proxy.Exchange,
 		Method: visible([]byte(ex.Request.Method)), Plain: quietMethod(ex.Request.Method),
 		Verdict: verdictMark(sum, false), Side: side(sum), Status: statusLine(ex), StatusClass: statusClass(ex),
 		SizeAndTime: sizeAndTime(ex), Clock: s.clock(start) + start.Format(".000"), Moment: start.Format(time.RFC3339Nano),
-		Evidence: n.evidence(ex),
+		Evidence: n.evidence(ex), Insecure: ex.Insecure(),
 	}
 	v.URLHead, v.URLTail = splitURL(ex)
 	v.Notices = exchangeNotices(n, ex, sum)
@@ -143,7 +143,7 @@ func (s *Server) exchangeView(ctx context.Context, n *names, ex *proxy.Exchange,
 		v.Facts = s.summaryFacts(n, ex)
 		v.Excerpt = halves.excerpt(v)
 	case "connection":
-		v.Facts, v.Times = connectionFacts(ex), s.times(ex.Timing)
+		v.Legs, v.Times = s.legs(n, ex), s.times(ex.Timing)
 	case "changes":
 		v.Edits, v.EditsCut = edits(ex.Edits)
 	}
@@ -236,7 +236,12 @@ func failureNext(n *names, ex *proxy.Exchange) string {
 		return "Whose side: " + server + ", or the network to it. Check that it runs and listens" + target + ", then send the request again."
 	case proxy.ReasonUpstreamTimeout:
 		return "Whose side: " + server + ". Look for a slow request in its log at the time of this exchange."
+	case proxy.ReasonClientTLS:
+		return "Whose side: the client. Have it present a certificate that is accepted here, or put the fingerprint of its certificate on record for the client system."
 	case proxy.ReasonUpstreamTLS:
+		if ex.Failure.Side == "proxy" {
+			return "Whose side: this channel's settings, and it counts for nobody. Choose the client certificate that the channel presents, and have the people of " + server + " trust its CA."
+		}
 		return "Whose side: " + server + ". Check its certificate" + target + " and the names it is made out to."
 	case proxy.ReasonUpstreamReset:
 		return "Whose side: " + server + ". Look in its log at the time of this exchange."
@@ -337,21 +342,6 @@ func (s *Server) summaryFacts(n *names, ex *proxy.Exchange) []views.Fact {
 		facts = append(facts, views.Fact{Name: "Token", Value: visible([]byte(clip(auth, 200))), Mono: true})
 	}
 	return append(facts, views.Fact{Name: "Id", Value: ex.ID, Mono: true})
-}
-
-func connectionFacts(ex *proxy.Exchange) []views.Fact {
-	facts := []views.Fact{{Name: "Client address", Value: visible([]byte(ex.ClientAddr)), Mono: true}, {Name: "Client spoke", Value: visible([]byte(ex.Request.Proto))}}
-	if ex.Request.Target != "" {
-		facts = append(facts, views.Fact{Name: "Forwarded to", Value: visible([]byte(ex.Request.Target)), Mono: true})
-	}
-	if ex.Response != nil {
-		facts = append(facts, views.Fact{Name: "Server spoke", Value: visible([]byte(ex.Response.Proto))})
-	}
-	reused := "new"
-	if ex.Timing.ReusedUpConn {
-		reused = "reused"
-	}
-	return append(facts, views.Fact{Name: "Connection to the server", Value: reused}, views.Fact{Name: "Recorded by", Value: string(ex.Mode) + " proxy"})
 }
 
 func (s *Server) times(t proxy.Timing) []views.Fact {

@@ -167,7 +167,7 @@ func (s *Server) row(n *names, e *proxy.Exchange, sum *validators.Summary, pair 
 		Method: visible([]byte(e.Request.Method)), Plain: quietMethod(e.Request.Method),
 		What: visible([]byte(e.Interaction.Label())), Context: visible([]byte(contextOf(e))),
 		Status: statusText(e), StatusClass: statusClass(e), Size: responseSize(e), MS: millis(e.Timing.Duration()),
-		Verdict: verdictMark(sum, true), Side: side(sum), Evidence: n.evidence(e), Why: why(n, e, sum),
+		Verdict: verdictMark(sum, true), Side: side(sum), Evidence: n.evidence(e), Why: why(n, e, sum), Insecure: e.Insecure(),
 	}
 	r.Failed = r.Verdict.Class == "v-fail"
 	if pair {
@@ -254,6 +254,8 @@ func failureText(n *names, e *proxy.Exchange) string {
 		text = server + " did not answer in time"
 	case proxy.ReasonUpstreamTLS:
 		text = "No TLS connection to " + server
+	case proxy.ReasonClientTLS:
+		text = "The client certificate of " + client + " was not accepted"
 	case proxy.ReasonUpstreamInvalid:
 		text = server + " answered with something that is no HTTP"
 	case proxy.ReasonUpstreamReset:

@@ -66,6 +66,8 @@ type Row struct {
 	Evidence    Evidence
 	Selected    bool
 	Failed      bool
+	// Insecure: the server's certificate was not verified.
+	Insecure bool
 }
 
 // Live is the list page.
@@ -149,6 +151,8 @@ type Exchange struct {
 	Facts    []Fact
 	Message  *Message
 	Times    []Fact
+	Legs     *Legs
+	Insecure bool
 	Edits    []Edit
 	EditsCut string
 	// Excerpt is the body in the pane and on the summary.
