@@ -77,6 +77,8 @@ type ExchangeItem struct {
 	State       testplans.State     `json:"state"`
 	Verdict     testplans.Verdict   `json:"verdict,omitempty"`
 	Summary     *validators.Summary `json:"summary,omitempty"`
+	// Insecure: the server's certificate was not verified.
+	Insecure bool `json:"insecure,omitempty"`
 }
 
 // Interaction is what an exchange is.
@@ -100,6 +102,8 @@ type Exchange struct {
 	ExchangeItem
 	Matched    string       `json:"matched,omitempty"`
 	ClientAddr string       `json:"client_addr,omitempty"`
+	ClientLeg  *Leg         `json:"client_leg,omitempty"`
+	ServerLeg  *Leg         `json:"server_leg,omitempty"`
 	Request    Message      `json:"request"`
 	Response   *Message     `json:"response,omitempty"`
 	Edits      []proxy.Edit `json:"edits"`
@@ -161,7 +165,7 @@ func itemOf(e *proxy.Exchange, sum *validators.Summary) ExchangeItem {
 		},
 		Method: e.Request.Method, URL: e.Request.URL, Status: e.Status(),
 		Start: e.Timing.Start, DurationMS: float64(e.Timing.Duration().Microseconds()) / 1000,
-		State: testplans.Evaluating, Summary: sum,
+		State: testplans.Evaluating, Summary: sum, Insecure: e.Insecure(),
 	}
 	if e.Response != nil {
 		item.Size = e.Response.Body.Size
@@ -178,7 +182,7 @@ func itemOf(e *proxy.Exchange, sum *validators.Summary) ExchangeItem {
 func exchangeOf(e *proxy.Exchange, sum *validators.Summary) Exchange {
 	self := "/api/v1/exchanges/" + e.ID
 	out := Exchange{
-		ExchangeItem: itemOf(e, sum), Matched: e.Matched, ClientAddr: e.ClientAddr, Edits: e.Edits, Report: self + "/report",
+		ExchangeItem: itemOf(e, sum), Matched: e.Matched, ClientAddr: e.ClientAddr, ClientLeg: legOf(e.ClientLeg), ServerLeg: legOf(e.ServerLeg), Edits: e.Edits, Report: self + "/report",
 		Request: messageOf(e.Request.Message, self+"/request/body"),
 		Timing: Timing{
 			Start: e.Timing.Start, RequestDone: moment(e.Timing.RequestDone), Connected: moment(e.Timing.Connected),
