@@ -2,9 +2,6 @@ package web
 
 import (
 	"bytes"
-	"compress/flate"
-	"compress/gzip"
-	"compress/zlib"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -14,12 +11,12 @@ import (
 	"unicode/utf8"
 
 	"fhirwire/proxy"
+	"fhirwire/proxy/coding"
 	"fhirwire/web/views"
 )
 
 const (
 	viewBytes  = 16 << 20 // most of a body that a page reads, decoded
-	maxRatio   = 200      // decoded bytes for one stored byte, beyond the first MiB
 	hexRows    = 2_048
 	hexPerRow  = 16
 	sniffBytes = 8 << 10
@@ -56,7 +53,7 @@ func openBody(ctx context.Context, bodies proxy.Bodies, m proxy.Message, limit i
 		b.note("v-none", "The first "+views.Size(limit)+" are shown", "The download has all "+views.Size(m.Body.Stored)+" that are kept.")
 	}
 	b.text = b.stored
-	b.decode(m.Header.Get("Content-Encoding"), limit)
+	b.decode(coding.Of(m.Header), limit)
 	b.binary = isBinary(b.text)
 	return b
 }
@@ -65,35 +62,28 @@ func (b *openedBody) note(class, title, text string) {
 	b.notes = append(b.notes, views.Notice{Class: class, Title: title, Text: text})
 }
 
-func (b *openedBody) decode(coding string, limit int64) {
-	coding = strings.ToLower(strings.TrimSpace(coding))
-	var r io.Reader
-	var err error
-	switch coding {
-	case "", "identity":
-		return
-	case "gzip", "x-gzip":
-		r, err = gzip.NewReader(bytes.NewReader(b.stored))
-	case "deflate":
-		if r, err = zlib.NewReader(bytes.NewReader(b.stored)); err != nil {
-			r, err = flate.NewReader(bytes.NewReader(b.stored)), nil // some servers leave the wrapper out
-		}
-	default:
-		b.note("v-none", "Sent with content coding "+visible([]byte(clip(coding, 40))), "Pages decode gzip and deflate. These are the bytes as received.")
+func (b *openedBody) decode(codings []string, limit int64) {
+	if len(codings) == 0 {
 		return
 	}
-	if err != nil {
-		b.note("v-fail", "This is not "+coding, "The Content-Encoding header says so and the bytes do not. They are shown as received.")
-		return
-	}
-	most := min(limit, max(1<<20, int64(len(b.stored))*maxRatio))
-	text, err := io.ReadAll(io.LimitReader(r, most+1))
+	name := visible([]byte(clip(strings.Join(codings, ", "), 40)))
+	r, err := coding.NewReader(bytes.NewReader(b.stored), codings, coding.Limits{Stored: int64(len(b.stored)), BareDeflate: true})
 	switch {
+	case errors.Is(err, coding.ErrUnknown):
+		b.note("v-none", "Sent with content coding "+name, "Pages decode gzip, deflate and zstd. These are the bytes as received.")
+		return
 	case err != nil:
-		b.note("v-fail", "The "+coding+" data breaks off", "What could be decoded is shown: "+views.Size(int64(len(text)))+".")
-	case int64(len(text)) > most:
-		text = text[:most]
-		b.note("v-none", "The first "+views.Size(most)+" are shown", fmt.Sprintf("The body decodes to more than that from %s. The download has it as received.", views.Size(int64(len(b.stored)))))
+		b.note("v-fail", "This is not "+name, "The Content-Encoding header says so and the bytes do not. They are shown as received.")
+		return
+	}
+	defer func() { _ = r.Close() }() // it was only read
+	text, err := io.ReadAll(io.LimitReader(r, limit+1))
+	switch {
+	case errors.Is(err, coding.ErrExpands), err == nil && int64(len(text)) > limit:
+		text = text[:min(limit, int64(len(text)))]
+		b.note("v-none", "The first "+views.Size(int64(len(text)))+" are shown", fmt.Sprintf("The body decodes to more than that from %s. The download has it as received.", views.Size(int64(len(b.stored)))))
+	case err != nil:
+		b.note("v-fail", "The "+name+" data breaks off", "What could be decoded is shown: "+views.Size(int64(len(text)))+".")
 	}
 	b.text = text
 }

@@ -14,7 +14,7 @@ type group struct {
 
 var (
 	layer0 = []string{"proxy", "validators"}
-	layer1 = slices.Concat(layer0, []string{"testplans"})
+	layer1 = slices.Concat(layer0, []string{"testplans", "proxy/coding"})
 	kernel = []string{
 		"validators/fhirpath/parse", "validators/fhirjson", "validators/fhirpath/value", "validators/fhirpath", "validators/ig",
 		"validators/terminology", "validators/profile", "validators/guides", "validators/coverage", "validators/instance",
@@ -28,6 +28,7 @@ var layers = []group{
 	{name: "0 words: proxy", packages: []string{"proxy"}},
 	{name: "0 words: validators", packages: []string{"validators"}},
 	{name: "1 words", packages: []string{"testplans"}, uses: layer0},
+	{name: "1 content codings", packages: []string{"proxy/coding"}, uses: layer0},
 	{name: "2 kernel", packages: kernel, uses: []string{"validators"}, forbidden: pure},
 	{name: "2 generators", packages: []string{"validators/guides/gen"}, uses: slices.Concat([]string{"validators"}, kernel)},
 	{name: "3 judgement", packages: judgement, uses: slices.Concat(layer1, kernel)},

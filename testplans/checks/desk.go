@@ -2,20 +2,16 @@ package checks
 
 import (
 	"bytes"
-	"compress/gzip"
-	"compress/zlib"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/url"
-	"slices"
 	"strings"
 
-	"github.com/klauspost/compress/zstd"
-
 	"fhirwire/proxy"
+	"fhirwire/proxy/coding"
 	"fhirwire/testplans"
 	"fhirwire/validators/fhirjson"
 	"fhirwire/validators/fhirpath"
@@ -142,14 +138,15 @@ func readBody(ctx context.Context, it Item, half testplans.Half) (*Body, error) 
 	if err != nil {
 		return nil, err
 	}
-	text, err := io.ReadAll(io.LimitReader(raw, maxBody+1))
+	stored, err := io.ReadAll(raw)
 	if cerr := raw.Close(); err == nil {
 		err = cerr
 	}
 	if err != nil {
 		return nil, err
 	}
-	if text, err = decode(text, m.Header.Get("Content-Encoding")); err != nil {
+	text, err := decode(stored, coding.Of(m.Header))
+	if err != nil {
 		return &Body{Why: "the body could not be decoded: " + err.Error()}, nil //nolint:nilerr // it is the sender's fault, or beyond us
 	}
 	if len(text) > maxBody {
@@ -158,36 +155,17 @@ func readBody(ctx context.Context, it Item, half testplans.Half) (*Body, error) 
 	return &Body{Text: text}, nil
 }
 
-// decode undoes content codings (RFC 9110, 8.4), last applied first.
-func decode(raw []byte, codings string) ([]byte, error) {
-	names := strings.Split(codings, ",")
-	for _, coding := range slices.Backward(names) {
-		var r io.Reader
-		var err error
-		switch name := strings.ToLower(strings.TrimSpace(coding)); name {
-		case "", "identity":
-			continue
-		case "gzip", "x-gzip":
-			r, err = gzip.NewReader(bytes.NewReader(raw))
-		case "deflate":
-			r, err = zlib.NewReader(bytes.NewReader(raw))
-		case "zstd":
-			var z *zstd.Decoder
-			if z, err = zstd.NewReader(bytes.NewReader(raw), zstd.WithDecoderMaxMemory(maxBody), zstd.WithDecoderConcurrency(1)); err == nil {
-				defer z.Close()
-				r = z
-			}
-		default:
-			return nil, fmt.Errorf("the content coding %q is not known", name)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if raw, err = io.ReadAll(io.LimitReader(r, maxBody+1)); err != nil {
-			return nil, err
-		}
+// decode gives at most maxBody bytes and one.
+func decode(stored []byte, codings []string) ([]byte, error) {
+	if len(codings) == 0 {
+		return stored, nil
 	}
-	return raw, nil
+	r, err := coding.NewReader(bytes.NewReader(stored), codings, coding.Limits{Stored: int64(len(stored))})
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(r, maxBody+1))
+	return text, errors.Join(err, r.Close())
 }
 
 // Expand replaces ${name} by the first value of a captured variable. ok is false when one has no value: missing names it.

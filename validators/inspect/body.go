@@ -3,20 +3,16 @@ package inspect
 import (
 	"bufio"
 	"bytes"
-	"compress/zlib"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/url"
-	"slices"
 	"strings"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
-
 	"fhirwire/proxy"
+	"fhirwire/proxy/coding"
 	"fhirwire/validators"
 	"fhirwire/validators/fhirjson"
 	"fhirwire/validators/httprules"
@@ -53,17 +49,16 @@ func (in *Inspector) message(ctx context.Context, r *report, j *judge, h half) (
 		return c, fmt.Errorf("stored body: %w", err)
 	}
 	defer func() { _ = raw.Close() }()
-	decoded, err := decode(raw, h.msg.Header)
+	decoded, err := coding.NewReader(raw, coding.Of(h.msg.Header), coding.Limits{Stored: b.Stored, Ratio: in.opt.MaxRatio, Free: in.opt.MaxDecoded / 64})
 	if err != nil {
 		r.unjudged(h, "body-coding", "The body could not be decoded: "+err.Error()+". Kept as received.")
 		return c, nil
 	}
 	defer func() { _ = decoded.Close() }()
-	capped := &capReader{r: decoded, stored: b.Stored, ratio: in.opt.MaxRatio, free: in.opt.MaxDecoded / 64}
 	if mt == "application/fhir+ndjson" || mt == "application/ndjson" || mt == "application/x-ndjson" {
-		return c, in.lines(ctx, r, j, h, capped)
+		return c, in.lines(ctx, r, j, h, decoded)
 	}
-	return in.whole(ctx, r, j, h, c, capped)
+	return in.whole(ctx, r, j, h, c, decoded)
 }
 
 func (in *Inspector) whole(ctx context.Context, r *report, j *judge, h half, c httprules.Content, src io.Reader) (httprules.Content, error) {
@@ -88,7 +83,7 @@ func (in *Inspector) whole(ctx context.Context, r *report, j *judge, h half, c h
 	src = io.LimitReader(head, in.opt.MaxDecoded+1)
 	data, err := io.ReadAll(src)
 	switch {
-	case errors.Is(err, errBomb):
+	case errors.Is(err, coding.ErrExpands):
 		r.unjudged(h, "body-over-cap", "The body expands beyond all measure when decoded: it was not judged.")
 		return c, nil
 	case err != nil:
@@ -183,57 +178,4 @@ func lineIssue(h half, at validators.Position, id string, sev validators.Severit
 		Severity: sev, Code: validators.CodeStructure, MessageID: id, Message: fmt.Sprintf(format, args...), Position: at, Part: h.part, Side: h.side,
 		Requirement: "BULK-FI-21", Resource: -1,
 	}
-}
-
-var errBomb = errors.New("the body expands beyond its cap")
-
-// capReader ends a stream that expands out of proportion to what is stored.
-type capReader struct {
-	r                   io.Reader
-	stored, ratio, free int64
-	n                   int64
-}
-
-func (c *capReader) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	if c.n += int64(n); c.n > c.free && c.n/c.ratio > c.stored {
-		return n, errBomb
-	}
-	return n, err
-}
-
-// decode undoes the message's content codings.
-func decode(r io.Reader, h proxy.Header) (io.ReadCloser, error) {
-	out := io.NopCloser(r)
-	var codings []string
-	for v := range h.Values("Content-Encoding") {
-		for c := range strings.SplitSeq(v, ",") {
-			if c = strings.ToLower(strings.TrimSpace(c)); c != "" && c != "identity" {
-				codings = append(codings, c)
-			}
-		}
-	}
-	if len(codings) > 2 {
-		return nil, fmt.Errorf("%d content codings on top of each other", len(codings))
-	}
-	for _, coding := range slices.Backward(codings) {
-		var err error
-		switch coding {
-		case "gzip", "x-gzip":
-			out, err = gzip.NewReader(out)
-		case "deflate":
-			out, err = zlib.NewReader(out)
-		case "zstd":
-			var d *zstd.Decoder
-			if d, err = zstd.NewReader(out, zstd.WithDecoderMaxMemory(64<<20), zstd.WithDecoderConcurrency(1)); err == nil {
-				out = d.IOReadCloser()
-			}
-		default:
-			return nil, fmt.Errorf("the content coding %q is not known here", coding)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", coding, err)
-		}
-	}
-	return out, nil
 }
