@@ -31,6 +31,7 @@ var tabNames = []struct{ key, text string }{
 	{"request", "Request"},
 	{"response", "Response"},
 	{"findings", "Findings"},
+	{"auth", "Auth"},
 	{"connection", "Connection and timing"},
 	{"changes", "Changes by the proxy"},
 }
@@ -144,6 +145,10 @@ func (s *Server) exchangeView(ctx context.Context, n *names, ex *proxy.Exchange,
 		v.Excerpt = halves.excerpt(v)
 	case "connection":
 		v.Legs, v.Times = s.legs(n, ex), s.times(ex.Timing)
+	case "auth":
+		if v.Auth, err = s.authView(ctx, n, ex); err != nil {
+			return nil, err
+		}
 	case "changes":
 		v.Edits, v.EditsCut = edits(ex.Edits)
 	}
@@ -163,8 +168,16 @@ func tabs(v *views.Exchange, ex *proxy.Exchange, sum *validators.Summary) []view
 			if n := sum.Errors + sum.Warnings + sum.Information + sum.NotChecked; n > 0 {
 				tab.Count, tab.Bad = views.Count(n), sum.Errors > 0
 			}
-		case t.key == "changes" && len(ex.Edits) > 0:
-			tab.Count = views.Count(len(ex.Edits))
+		case t.key == "changes":
+			n := 0
+			for i := range ex.Edits {
+				if !ex.Edits[i].Left() {
+					n++
+				}
+			}
+			if n > 0 {
+				tab.Count = views.Count(n)
+			}
 		}
 		out = append(out, tab)
 	}
@@ -375,7 +388,7 @@ func edits(list []proxy.Edit) (out []views.Edit, cut string) {
 		if i == shownEdits {
 			return out, "and " + views.Count(len(list)-shownEdits) + " more, all in the JSON API"
 		}
-		out = append(out, views.Edit{Where: visible([]byte(e.Where)), At: visible([]byte(e.At)), From: visible([]byte(e.From)), To: visible([]byte(e.To))})
+		out = append(out, views.Edit{Where: visible([]byte(e.Where)), At: visible([]byte(e.At)), From: visible([]byte(e.From)), To: visible([]byte(e.To)), Why: e.Why, Left: e.Left()})
 	}
 	return out, ""
 }

@@ -46,6 +46,11 @@ func (s *Server) emptyForm() views.SystemForm {
 }
 
 func (s *Server) systemsPage(c *gin.Context, status int, f views.SystemForm, pair views.ChannelForm) error {
+	return s.systemsPageWith(c, status, f, pair, nil)
+}
+
+// systemsPageWith also shows the connection settings of the system that is being changed.
+func (s *Server) systemsPageWith(c *gin.Context, status int, f views.SystemForm, pair views.ChannelForm, options *views.SystemOptions) error {
 	ctx := c.Request.Context()
 	n, err := s.names(ctx)
 	if err != nil {
@@ -55,7 +60,7 @@ func (s *Server) systemsPage(c *gin.Context, status int, f views.SystemForm, pai
 	if s.opts.ReferenceURL != "" {
 		f.BaseHint = "Servers only, for example " + s.opts.ReferenceURL + ", the built-in payer."
 	}
-	v := views.Systems{Shell: s.shell(ctx, c, "Systems", "systems", n, ""), Form: f, Pair: pair}
+	v := views.Systems{Shell: s.shell(ctx, c, "Systems", "systems", n, ""), Form: f, Pair: pair, Options: options}
 	for _, sys := range n.systems {
 		if sys.Has(proxy.RoleClient) {
 			v.Clients = append(v.Clients, views.Option{Value: sys.ID, Text: sys.Name, Selected: sys.ID == pair.Client})
@@ -104,13 +109,13 @@ func (s *Server) channelView(ctx context.Context, n *names, ch *proxy.Channel) v
 		Base:    views.Copy{ID: "base-" + ch.ID, Label: "Use this as your FHIR base URL", Text: base, Large: true},
 		Curl:    views.Copy{ID: "curl-" + ch.ID, Label: "Try it", Text: "curl " + shellQuote(base+"/metadata")},
 		Postman: views.Copy{ID: "postman-" + ch.ID, Label: "Postman variable", Text: "baseUrl = " + base},
-		Live:    sc.href("/"), Exchanges: "Exchanges", Check: checkHref(ch.ID), Delete: "/channels/" + url.PathEscape(ch.ID) + "/delete",
+		Live:    sc.href("/"), Exchanges: "Exchanges", Check: checkHref(ch.ID), Settings: "/channels/" + url.PathEscape(ch.ID), Auth: "/channels/" + url.PathEscape(ch.ID) + "/auth", Delete: "/channels/" + url.PathEscape(ch.ID) + "/delete",
 		Consequence: "Its proxy URL stops working. What was recorded stays.",
 		Register: []views.Fact{
 			{Name: "FHIR base", Value: base, Mono: true},
 			{Name: "Forwards to", Value: ch.ServerURL, Mono: true},
 			{Name: "Server", Value: "Register nothing new with " + visible([]byte(server)) + ": it sees requests from the address of this proxy."},
-			{Name: "OAuth", Value: "Discovery behind the proxy URL leads to the server's own endpoints through the proxy."},
+			{Name: "OAuth", Value: oauthWords(ch)},
 			{Name: "Channel", Value: ch.Name, Mono: true},
 		},
 	}
@@ -170,7 +175,7 @@ func (s *Server) editSystem(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.systemsPage(c, http.StatusOK, changeForm(formOf(sys), sys), views.ChannelForm{})
+	return s.systemsPageWith(c, http.StatusOK, changeForm(formOf(sys), sys), views.ChannelForm{}, s.optionsForm(sys))
 }
 
 func changeForm(v views.SystemForm, sys *proxy.System) views.SystemForm {
@@ -195,7 +200,7 @@ func (s *Server) changeSystem(c *gin.Context) error {
 		}
 		v.Errors = api.FieldErrors(err)
 		v.Problem = "Not saved. " + fix(len(v.Errors))
-		return s.systemsPage(c, http.StatusUnprocessableEntity, v, views.ChannelForm{})
+		return s.systemsPageWith(c, http.StatusUnprocessableEntity, v, views.ChannelForm{}, s.optionsForm(old))
 	}
 	c.Redirect(http.StatusSeeOther, "/systems?done=changed")
 	return nil
@@ -294,4 +299,20 @@ func localPath(to string) string {
 		return "/"
 	}
 	return to
+}
+
+// oauthWords says where discovery leads on a channel.
+func oauthWords(ch *proxy.Channel) string {
+	words := "Discovery behind the proxy URL leads to the server's endpoints through the proxy."
+	switch ch.Options.Discovery {
+	case proxy.DiscoveryKeepToken:
+		words = "Discovery behind the proxy URL leads through the proxy, but for the token endpoint, which stays the server's own."
+	case proxy.DiscoveryPass:
+		words = "Discovery passes as it is: clients that follow it go past the proxy."
+	case proxy.DiscoveryRewrite:
+	}
+	for _, a := range ch.Server.Auxiliary {
+		words += " " + a.URL + " is behind " + "/" + ch.Name + "/" + proxy.AuxiliaryMark + a.Name + "."
+	}
+	return words
 }

@@ -153,6 +153,7 @@ type Exchange struct {
 	Times    []Fact
 	Legs     *Legs
 	Insecure bool
+	Auth     *ExchangeAuth
 	Edits    []Edit
 	EditsCut string
 	// Excerpt is the body in the pane and on the summary.
@@ -216,7 +217,12 @@ type Fact struct {
 }
 
 // Edit is one change by the proxy.
-type Edit struct{ Where, At, From, To string }
+type Edit struct {
+	Where, At, From, To string
+	// Why is the reason for it, or for leaving the value as it is (Left).
+	Why  string
+	Left bool
+}
 
 // Message is one half of the exchange.
 type Message struct {
@@ -278,6 +284,8 @@ type Systems struct {
 	Systems  []System
 	Channels []Channel
 	Form     SystemForm
+	// Options are the connection settings of the system that is being changed.
+	Options  *SystemOptions
 	Pair     ChannelForm
 	Clients  []Option
 	Servers  []Option
@@ -301,7 +309,7 @@ type Channel struct {
 	Register              []Fact
 	Live                  string
 	Exchanges             string
-	Check                 string
+	Check, Settings, Auth string
 	Evidence              Evidence
 	Delete                string
 	Consequence           string
