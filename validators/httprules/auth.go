@@ -31,7 +31,7 @@ func authRules() []Rule {
 			"An assertion names the endpoint it is sent to, by the URL its server knows, as its audience", "P2P-TOK-104").when(assertionAudience),
 		rule("oauth-token-in-query", validators.SeverityError, validators.CodeSecurity, validators.SideClient, rfc6750,
 			"Access tokens are sent in the Authorization header, never in the URL").when(tokenInQuery),
-		rule("discovery-escape", validators.SeverityInformation, validators.CodeInformational, validators.SideTool, rfc8414,
+		rule("discovery-escape", validators.SeverityInformation, validators.CodeInformational, validators.SideServer, rfc8414,
 			"What discovery, manifests and pages lead to is on the server or on one of its declared auxiliary servers").when(discoveryEscape),
 	}
 }

@@ -131,7 +131,7 @@ func TestFindings(t *testing.T) {
 		{"scopes unknown to us", func(w *world) { w.grant(0, "a", "payer.all", 300); w.use(1, mine, "a", searchPatient, 200) }, "", ""},
 		{"another client", func(w *world) { w.grant(0, "a", "system/*.rs", 300); w.use(1, theirs, "a", readPatient, 200) }, "token-other-client error client x1", theirs},
 		{"another server", func(w *world) { w.grant(0, "a", "system/*.rs", 300); w.use(1, other, "a", readPatient, 401) }, "token-other-server error client x1", other},
-		{"unknown", func(w *world) { w.use(1, mine, "a", readPatient, 200); w.use(2, mine, "a", readPatient, 200) }, "token-unknown information tool x2", ""},
+		{"unknown", func(w *world) { w.use(1, mine, "a", readPatient, 200); w.use(2, mine, "a", readPatient, 200) }, "token-unknown information client x2", ""},
 		{"before issue", func(w *world) { w.use(1, mine, "a", readPatient, 200); w.grant(20, "a", "system/*.rs", 300) }, "token-before-issue warning client x1", ""},
 		{"stored late", func(w *world) { w.use(30, mine, "a", readPatient, 200); w.grant(20, "a", "system/*.rs", 300) }, "", ""},
 		{"refused though valid", func(w *world) { w.grant(0, "a", "system/*.rs", 300); w.use(1, mine, "a", readPatient, 401) }, "token-refused warning server x1", ""},

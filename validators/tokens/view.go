@@ -54,7 +54,7 @@ func (l *Ledger) standing(e *entry) (validators.TokenFinding, bool) {
 	g := &e.grant
 	switch {
 	case g.Request.ID == "" && len(e.uses) > 0:
-		return validators.TokenFinding{Token: g.Token, Exchange: e.uses[0].Ref, Times: g.UseCount, Issue: issue("token-unknown", validators.SeverityInformation, validators.SideTool,
+		return validators.TokenFinding{Token: g.Token, Exchange: e.uses[0].Ref, Times: g.UseCount, Issue: issue("token-unknown", validators.SeverityInformation, validators.SideClient,
 			"The token was not issued in what was recorded: its scopes and expiry are not checked.", "a recorded token request", "none",
 			"Send token requests through the proxy too: see the channel's discovery mode and the server's auxiliary servers.")}, true
 	case g.Issued() && g.UseCount == 0 && l.now.After(g.Request.At.Add(grace)):
