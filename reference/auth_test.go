@@ -187,6 +187,7 @@ func TestUnknownMode(t *testing.T) {
 	}
 }
 
+// P2P-DSC-02: only where there is an authorization server.
 func TestStatementNamesTheEndpoints(t *testing.T) {
 	for mode, want := range map[smartauth.Mode]bool{smartauth.Off: false, smartauth.Optional: true} {
 		g := startGuarded(t, mode)
@@ -199,11 +200,17 @@ func TestStatementNamesTheEndpoints(t *testing.T) {
 	}
 }
 
-// TestMemberFlow goes from the match over the member's token to data: one member's and nobody else's.
+// TestMemberFlow goes from the match over the member's token to data: one member's and nobody else's (DATA-15, P2P-DAT-10).
+// The match itself needs a token for it (P2P-MM-07).
 func TestMemberFlow(t *testing.T) {
 	g := startGuarded(t, smartauth.Required)
 	id, secret := g.enrol()
 	op := g.token(id, secret, smartauth.MemberMatch, "")
+	for token, want := range map[string]int{"": 401, "Bearer x": 401, g.token(id, secret, "system/Patient.rs", ""): 403} {
+		if status, _, body := g.send("POST", "/fhir/Patient/$member-match", token, "application/fhir+json", matchOfOdalys); status != want || !strings.Contains(body, "OperationOutcome") && !strings.Contains(body, "error") {
+			t.Errorf("match with token %.12q: %d, want %d", token, status, want)
+		}
+	}
 	status, _, body := g.send("POST", "/fhir/Patient/$member-match", op, "application/fhir+json", matchOfOdalys)
 	if status != 200 {
 		t.Fatalf("match: %d %s", status, body)

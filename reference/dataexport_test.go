@@ -64,7 +64,7 @@ func amounts(v any, path string) []string {
 	return out
 }
 
-// TestDataExport: DDE-03, DDE-08, DDE-10, DDE-13, DDE-17, ATR-03, ATR-07, BULK-KO-20, DATA-03, DATA-06, DATA-07, DATA-09, DATA-11.
+// TestDataExport: P2P-BLK-15, DDE-03, DDE-08, DDE-10, DDE-13, DDE-17, ATR-03, ATR-07, BULK-KO-20, DATA-03, DATA-06, DATA-07, DATA-09, DATA-11.
 func TestDataExport(t *testing.T) {
 	s, j := start(t, 8), newJudge(t)
 	kick := s.dataExport(allMembers, "exportType", "valueCanonical", `"`+pdexType+`download"`)
@@ -129,7 +129,7 @@ func TestDataExport(t *testing.T) {
 	j.report()
 }
 
-// TestDataExportParameters: CF-01, CF-03 to CF-05, DDE-01, DDE-03 to DDE-07, BULK-KO-02, BULK-KO-07, BULK-KO-21.
+// TestDataExportParameters: P2P-BLK-34, DDE-11, CF-01, CF-03 to CF-05, DDE-01, DDE-03 to DDE-07, BULK-KO-02, BULK-KO-07, BULK-KO-21.
 func TestDataExportParameters(t *testing.T) {
 	s, j := start(t, 0), newJudge(t)
 	for _, tt := range []struct {
@@ -262,7 +262,7 @@ func TestDataExportDelta(t *testing.T) {
 	}
 }
 
-// TestJobsAreTheirClients: AUTH-13, BULK-KO-22, BULK-KO-23, BULK-ST-03, BULK-FI-08, DDE-15, OPS-11, OPS-59.
+// TestJobsAreTheirClients: AUTH-13, P2P-BLK-17, BULK-KO-22, BULK-KO-23, BULK-ST-03, BULK-FI-08, DDE-15, OPS-11, OPS-59.
 func TestJobsAreTheirClients(t *testing.T) {
 	s := start(t, 2)
 	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

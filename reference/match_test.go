@@ -85,7 +85,7 @@ func who(g map[string]any) string {
 	return strings.Join(out, " ")
 }
 
-// TestBulkMemberMatch: P2P-BLK-03, 04, 07, 08, 10, 111, 115 to 117, 121 to 128, 30, 31, 33, and the export of what matched.
+// TestBulkMemberMatch: P2P-BLK-01, 03, 04, 07, 08, 10, 111, 115 to 117, 121 to 128, 30, 31, 33, and the export of what matched.
 func TestBulkMemberMatch(t *testing.T) {
 	s, j := start(t, 0), newJudge(t)
 	far := "2099-01-01"
@@ -141,7 +141,7 @@ func TestBulkMemberMatch(t *testing.T) {
 	j.report()
 }
 
-// TestProviderMemberMatch: PMM-02, 03, 05, 06, 08, 09, 12 to 14; CF-08, CF-09; ATR-45.
+// TestProviderMemberMatch: ATR-01, PMM-16, PMM-02, 03, 05, 06, 08, 09, 12 to 14; CF-08, CF-09; ATR-45.
 func TestProviderMemberMatch(t *testing.T) {
 	s, j := start(t, 0), newJudge(t)
 	body := bundles(odalys.bundle(attestation("active")), stranger.bundle(attestation("active")), lucian.bundle(attestation("active")), pell.bundle(attestation("entered-in-error")))
@@ -186,7 +186,7 @@ func TestProviderMemberMatch(t *testing.T) {
 	j.report()
 }
 
-// TestMatchRefuses: P2P-BLK-05, 06, 12; PMM-14.
+// TestMatchRefuses: P2P-BLK-05, 06, 12, 101, 102, 104; PMM-14.
 func TestMatchRefuses(t *testing.T) {
 	s, j := start(t, 0), newJudge(t)
 	good := odalys.bundle(hrexConsent("regular", "2099-01-01"))
@@ -240,7 +240,7 @@ func TestSameMemberTwice(t *testing.T) {
 	j.report()
 }
 
-// TestMatchedGroupsAreTheirClients: ATR-45, P2P-BLK-36, PMM-11, PMM-15.
+// TestMatchedGroupsAreTheirClients: ATR-45, ATR-46, P2P-BLK-13, 14, 36, PMM-11, PMM-15, BULK-KO-10.
 func TestMatchedGroupsAreTheirClients(t *testing.T) {
 	s := start(t, 0)
 	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -276,7 +276,7 @@ func TestMatchedGroupsAreTheirClients(t *testing.T) {
 	}
 }
 
-// TestMatchesNeedTheirGuide: the operations are there with PDex 2.2.0 only, and announced then.
+// TestMatchesNeedTheirGuide: the operations are there with PDex 2.2.0 only, and announced then: P2P-CAP-03, BULK-KO-17.
 func TestMatchesNeedTheirGuide(t *testing.T) {
 	s := start(t, 0)
 	if r := s.get("/metadata"); !strings.Contains(r.raw, `"provider-member-match"`) || !strings.Contains(r.raw, `"davinci-data-export"`) || !strings.Contains(r.raw, `"member-add"`) {

@@ -9,7 +9,7 @@ import (
 	"fhirwire/reference/smartauth"
 )
 
-// TestRegularConsentShowsNothingSensitive asks with a token from a consent without sensitive data (P2P-DAT-02, C-11) for everything
+// TestRegularConsentShowsNothingSensitive asks with a token from a consent without sensitive data (P2P-MM-165, C-11) for everything
 // in every way, and finds what the same member's "sensitive" consent shows, less what is labelled.
 func TestRegularConsentShowsNothingSensitive(t *testing.T) {
 	g := startGuarded(t, smartauth.Required)

@@ -14,7 +14,7 @@ import (
 	"fhirwire/validators/fhirjson"
 )
 
-// TestOptOutAfterKickOff: ATR-07, OPS-54: who opts out between kick-off and reading, or between two parts, is left out from then on.
+// TestOptOutAfterKickOff: ATR-07, OPS-54, DDE-12, DATA-14, P2P-DAT-12: who opts out between kick-off and reading, or between two parts, is left out from then on.
 func TestOptOutAfterKickOff(t *testing.T) {
 	out := map[string]bool{}
 	f := setup(t, 3, Options{OptedOut: func(context.Context) (map[string]bool, error) { return out, nil }})

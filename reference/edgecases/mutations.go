@@ -126,8 +126,7 @@ func mutations() []mutation {
 					list, _ := m["parameter"].([]any)
 					for _, p := range list {
 						if v, ok := p.(map[string]any)["valueIdentifier"].(map[string]any); ok {
-							v["type"] = map[string]any{"text": "Member Number"}
-							return true
+							return withoutCode(v)
 						}
 					}
 					return false
@@ -167,6 +166,19 @@ func mutations() []mutation {
 			},
 		},
 	}
+}
+
+// withoutCode takes the code MB out of an identifier's type.
+func withoutCode(identifier map[string]any) bool {
+	typ, _ := identifier["type"].(map[string]any)
+	codings, _ := typ["coding"].([]any)
+	for _, c := range codings {
+		if coding, ok := c.(map[string]any); ok && coding["code"] == "MB" {
+			delete(coding, "code")
+			return true
+		}
+	}
+	return false
 }
 
 func eachFile(manifest map[string]any, do func(map[string]any)) bool {

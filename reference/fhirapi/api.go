@@ -47,7 +47,7 @@ type Options struct {
 	Client func(context.Context) string
 	// Member tells which one patient a request's token is for, "" for any; $export is limited to that one. Nil: any.
 	Member func(context.Context) string
-	// General reports a request whose token covers no sensitive data (P2P-DAT-02): they are left out of every answer. Nil: none does.
+	// General reports a request whose token covers no sensitive data (P2P-MM-165): they are left out of every answer. Nil: none does.
 	General func(context.Context) bool
 	// Validate judges what is to be stored; nil: it is stored as it comes.
 	Validate func(ctx context.Context, body []byte) ([]validators.Issue, error)

@@ -130,6 +130,7 @@ func codes(t *testing.T, body []byte) []string {
 	return list
 }
 
+// P2P-MM-41: the newer guide asks for the MemberId too.
 func TestMatch(t *testing.T) {
 	// P2P-MM-40, 43, 45, 171: 200 and exactly one parameter, typed MB, that finds the member.
 	m := matcher(cedar(), nil)
@@ -154,6 +155,7 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// P2P-MM-25, P2P-MM-30, P2P-MM-165 and those in the names of the cases.
 func TestOutcomes(t *testing.T) {
 	rep := strings.ReplaceAll
 	castellane := func(a *ask, given, coverage string) {

@@ -60,7 +60,7 @@ func TestScopes(t *testing.T) { // AUTH-14, P2P-TOK-121 to 124
 	}
 }
 
-func TestAuthorize(t *testing.T) { // P2P-TOK-04, 06; AUTH-13
+func TestAuthorize(t *testing.T) { // P2P-TOK-04, 06; AUTH-13, BULK-KO-06, BULK-FI-03, P2P-BLK-02
 	w := newWorld(t, Options{})
 	p := w.newParty()
 	token := p.token("system/Patient.rs", nil)
@@ -189,7 +189,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, r.URL.RequestURI()+"|"+string(body)+"|"+r.Header.Get("Prefer"))
 }
 
-func TestProtectLimitsToTheMember(t *testing.T) { // P2P-TOK-21
+func TestProtectLimitsToTheMember(t *testing.T) { // P2P-TOK-21, USC-SRCH-10
 	w := newWorld(t, Options{})
 	p := w.newParty()
 	if err := w.RecordMatch(t.Context(), Match{Client: p.id, Patient: "p1"}); err != nil {

@@ -34,7 +34,7 @@ func TestRegister(t *testing.T) { // P2P-DCR-121, 24
 	}
 }
 
-func TestRegisterRefuses(t *testing.T) {
+func TestRegisterRefuses(t *testing.T) { // P2P-DCR-122, 131
 	w := newWorld(t, Options{})
 	good := func(change object) object {
 		o := object{"grant_types": []string{"client_credentials"}, "scope": "system/*.rs"}

@@ -29,7 +29,7 @@ func unsignedJWT(t testing.TB, claims object) string {
 	return enc.EncodeToString([]byte(`{"alg":"none","kid":"k1","typ":"JWT"}`)) + "." + enc.EncodeToString(payload) + "."
 }
 
-func TestTokenByAssertion(t *testing.T) { // AUTH-06 to AUTH-11, P2P-TOK-08
+func TestTokenByAssertion(t *testing.T) { // AUTH-06 to AUTH-11, P2P-TOK-08, P2P-DCR-148
 	w := newWorld(t, Options{})
 	for name, tt := range map[string]struct {
 		key crypto.Signer
@@ -147,7 +147,7 @@ func hs256(t testing.TB, claims object) string {
 	return token
 }
 
-func TestTokenRequestsRefused(t *testing.T) { // P2P-TOK-111 to 116
+func TestTokenRequestsRefused(t *testing.T) { // P2P-TOK-02, 111 to 116; AUTH-12
 	w := newWorld(t, Options{})
 	p := w.newParty()
 	basic := &party{w: w}
@@ -224,7 +224,7 @@ func TestTokenBySecret(t *testing.T) { // P2P-TOK-106
 	}
 }
 
-func TestTokenByCertificateIsBound(t *testing.T) { // P2P-TLS-04, 05, 08; RFC 8705
+func TestTokenByCertificateIsBound(t *testing.T) { // P2P-TLS-04, 05, 08; P2P-TOK-05; RFC 8705
 	w := newWorld(t, Options{})
 	leaf, _, _ := certificate(t, 7, "https://p2p.harborlight.example/")
 	other, _, _ := certificate(t, 8, "https://p2p.gullwing.example/")
