@@ -60,7 +60,7 @@ func TestScopes(t *testing.T) { // AUTH-14, P2P-TOK-121 to 124
 	}
 }
 
-func TestAuthorize(t *testing.T) { // P2P-TOK-04, 06; AUTH-13, BULK-KO-06, BULK-FI-03, P2P-BLK-02
+func TestAuthorize(t *testing.T) { // P2P-TOK-04, 06; AUTH-13, BULK-KO-06, BULK-FI-03, FORM-BLK-59, P2P-BLK-02
 	w := newWorld(t, Options{})
 	p := w.newParty()
 	token := p.token("system/Patient.rs", nil)
