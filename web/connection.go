@@ -40,7 +40,7 @@ func (s *Server) legs(n *names, ex *proxy.Exchange) *views.Legs {
 			Class: "v-not-checked", Title: "Encrypted end to end: metadata only",
 			Text: "The connection was passed on unread, so that the client's own certificate reaches the server. There are times and sizes, and nothing in it is judged.",
 		})
-	case ex.Mode == proxy.ModeImported:
+	case ex.Mode == proxy.ModeImported && ex.ClientLeg == nil && ex.ServerLeg == nil:
 		v.Notices = append(v.Notices, views.Notice{Class: "v-none", Title: "Imported", Text: "What is imported tells nothing of its connections."})
 	case ex.Insecure():
 		v.Notices = append(v.Notices, views.Notice{

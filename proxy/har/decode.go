@@ -245,6 +245,7 @@ func ofOurs(out *Entry, o *own) error {
 	ex := out.Exchange
 	ex.ID, ex.Number, ex.Channel, ex.Matched, ex.ClientAddr = o.ID, o.Number, o.Channel, o.Matched, o.ClientAddr
 	ex.Request.Target, ex.Failure, ex.Edits = o.Target, o.Failure, o.Edits
+	ex.ClientLeg, ex.ServerLeg = bounded(o.ClientLeg), bounded(o.ServerLeg)
 	ex.Timing = proxy.Timing{
 		Start: o.Times.Start, RequestDone: o.Times.RequestDone, Connected: o.Times.Connected, FirstByte: o.Times.FirstByte, End: o.Times.End, ReusedUpConn: o.Times.ReusedUpConn,
 	}
@@ -264,6 +265,15 @@ func ofOurs(out *Entry, o *own) error {
 		return fmt.Errorf("_fhirwire: response: %w", err)
 	}
 	return nil
+}
+
+// bounded cuts chains as long as no connection has.
+func bounded(l *proxy.Leg) *proxy.Leg {
+	if l != nil && l.TLS != nil {
+		l.TLS.Server = l.TLS.Server[:min(len(l.TLS.Server), proxy.MaxChain)]
+		l.TLS.Client = l.TLS.Client[:min(len(l.TLS.Client), proxy.MaxChain)]
+	}
+	return l
 }
 
 // restore puts back the stored body and what is known of it. A body that was kept whole must have its digest: anything else was changed

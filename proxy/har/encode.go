@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -94,9 +95,15 @@ func entryOf(ctx context.Context, ex *proxy.Exchange, bodies proxy.Bodies) (*ent
 		Timings: timings{Blocked: -1, DNS: -1, Connect: -1, SSL: -1, Send: max(0, ms(t.Start, t.RequestDone)), Wait: max(0, ms(t.RequestDone, t.FirstByte)), Receive: max(0, ms(t.FirstByte, t.End))},
 		Own: &own{
 			ID: ex.ID, Number: ex.Number, Channel: ex.Channel, Matched: ex.Matched, Mode: ex.Mode, ClientAddr: ex.ClientAddr,
+			ClientLeg: ex.ClientLeg, ServerLeg: ex.ServerLeg,
 			Target: ex.Request.Target, Failure: ex.Failure, Edits: ex.Edits,
 			Times: times{t.Start, t.RequestDone, t.Connected, t.FirstByte, t.End, t.ReusedUpConn},
 		},
+	}
+	if ex.ServerLeg != nil {
+		if host, _, err := net.SplitHostPort(ex.ServerLeg.Address); err == nil {
+			e.ServerIPAddress = host
+		}
 	}
 	text, own, err := bodyOf(ctx, &ex.Request.Message, bodies)
 	if err != nil {

@@ -17,6 +17,7 @@ type entry struct {
 	Cache           struct{}  `json:"cache"`
 	Timings         timings   `json:"timings"`
 	Comment         string    `json:"comment,omitempty"`
+	ServerIPAddress string    `json:"serverIPAddress,omitempty"`
 	Error           string    `json:"_error,omitempty"` // as browsers write it, where there was no response
 	Own             *own      `json:"_fhirwire,omitempty"`
 }
@@ -84,6 +85,8 @@ type own struct {
 	Matched    string         `json:"matched,omitempty"`
 	Mode       proxy.Mode     `json:"mode,omitempty"`
 	ClientAddr string         `json:"clientAddr,omitempty"`
+	ClientLeg  *proxy.Leg     `json:"clientLeg,omitempty"`
+	ServerLeg  *proxy.Leg     `json:"serverLeg,omitempty"`
 	Target     string         `json:"target,omitempty"`
 	Failure    *proxy.Failure `json:"failure,omitempty"`
 	Edits      []proxy.Edit   `json:"edits,omitempty"`

@@ -31,6 +31,9 @@ func sample(t testing.TB) ([]*proxy.Exchange, proxytest.Bodies) {
 	plain.Number = 7
 	plain.Edits = []proxy.Edit{{Where: "response header", At: "Location", From: "a", To: "b"}}
 
+	plain.ClientLeg = &proxy.Leg{Address: "192.0.2.7:5000", TLS: &proxy.TLS{Version: "TLS 1.3", Trust: proxy.TrustPinned, Client: []proxy.Certificate{{Subject: "CN=acme", Fingerprint: "ab"}}}}
+	plain.ServerLeg = &proxy.Leg{Address: "[2001:db8::1]:443", TLS: &proxy.TLS{Version: "TLS 1.2", Trust: proxy.TrustInsecure, Detail: "not verified", Asked: true}}
+
 	coded := proxytest.Exchange(bodies, 2, "POST", "/fhir/Patient", 201, "")
 	var z bytes.Buffer
 	w := gzip.NewWriter(&z)
@@ -64,6 +67,9 @@ func TestRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	standard(t, out.Bytes())
+	if !bytes.Contains(out.Bytes(), []byte(`"serverIPAddress":"2001:db8::1"`)) {
+		t.Error("the server's address is not where other tools look for it")
+	}
 	d := har.NewDecoder(&out)
 	n := 0
 	for e, err := range d.Entries() {
