@@ -65,3 +65,10 @@ type StableCheck struct {
 	// At is a JSON Pointer into the response's body.
 	At string `yaml:"at" json:"at"`
 }
+
+// SnapshotCheck says that a manifest's transactionTime is of a moment when the data were looked at, not of the end of the export: no later
+// than the last answer that said that it was running.
+type SnapshotCheck struct {
+	// Polls is the step of the requests for the status.
+	Polls string `yaml:"polls" json:"polls"`
+}

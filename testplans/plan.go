@@ -138,6 +138,7 @@ type Check struct {
 	Connection  *ConnectionCheck `yaml:"connection" json:"connection,omitempty"`
 	JWT         *JWTCheck        `yaml:"jwt" json:"jwt,omitempty"`
 	Covers      *CoversCheck     `yaml:"covers" json:"covers,omitempty"`
+	Snapshot    *SnapshotCheck   `yaml:"snapshot" json:"snapshot,omitempty"`
 	Agrees      *AgreesCheck     `yaml:"agrees" json:"agrees,omitempty"`
 	Stable      *StableCheck     `yaml:"stable" json:"stable,omitempty"`
 }
@@ -191,6 +192,8 @@ type FindingsCheck struct {
 	Below validators.Severity `yaml:"below" json:"below,omitempty"`
 	// Rules narrows it to message ids, at least one of which a finding must have.
 	Rules []string `yaml:"rules" json:"rules,omitempty"`
+	// Apart are ends of paths that other checks of the step decide about: "valueIdentifier.type". Findings there are theirs.
+	Apart []string `yaml:"apart" json:"apart,omitempty"`
 }
 
 // FileRule is what FileCheck compares.
@@ -200,6 +203,8 @@ type FileRule string
 const (
 	FileType  FileRule = "type"  // each line is a resource of the type that the manifest gives
 	FileCount FileRule = "count" // as many lines as the manifest's count, where it has one
+	// FileUnique says that no two lines have one id.
+	FileUnique FileRule = "unique"
 )
 
 // FileCheck compares a downloaded file with its entry in the manifest of an earlier step.

@@ -283,6 +283,11 @@ func findings(_ context.Context, c *Case) (Outcome, error) {
 }
 
 func concerns(is *validators.Issue, f *testplans.FindingsCheck) bool {
+	for _, end := range f.Apart {
+		if is.Expression == end || strings.HasSuffix(is.Expression, "."+end) {
+			return false
+		}
+	}
 	if len(f.Rules) > 0 {
 		return containsFold(f.Rules, is.MessageID)
 	}

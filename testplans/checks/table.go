@@ -81,6 +81,7 @@ func NewTable(model fhirpath.Model) Table {
 		{"jwt", false, func(c *testplans.Check) bool { return c.JWT != nil }, jwt},
 		{"covers", true, func(c *testplans.Check) bool { return c.Covers != nil }, covers},
 		{"agrees", false, func(c *testplans.Check) bool { return c.Agrees != nil }, agrees},
+		{"snapshot", false, func(c *testplans.Check) bool { return c.Snapshot != nil }, snapshot},
 		{"stable", true, func(c *testplans.Check) bool { return c.Stable != nil }, stable},
 	}}
 }

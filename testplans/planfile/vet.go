@@ -174,6 +174,8 @@ func (v *vetter) check(at string, c *testplans.Check) {
 		v.values(at+"/connection", nil, c.Connection.Names)
 	case c.Covers != nil:
 		v.expr(at+"/covers/where", c.Covers.Where)
+	case c.Snapshot != nil:
+		v.earlier(at+"/snapshot/polls", c.Snapshot.Polls)
 	case c.Agrees != nil:
 		v.earlier(at+"/agrees/step", c.Agrees.Step)
 		v.expr(at+"/agrees/expr", c.Agrees.Expr)
