@@ -2,16 +2,15 @@ package tokens
 
 import (
 	"cmp"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"sync"
 
 	"fhirwire/proxy"
+	"fhirwire/proxy/coding"
 	"fhirwire/validators"
 )
 
@@ -151,16 +150,11 @@ func (d *Desk) body(ctx context.Context, m *proxy.Message) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = r.Close() }()
-	src := io.Reader(r)
-	switch strings.ToLower(strings.TrimSpace(m.Header.Get("Content-Encoding"))) {
-	case "", "identity":
-	case "gzip", "x-gzip":
-		if src, err = gzip.NewReader(r); err != nil {
-			return nil, nil //nolint:nilerror // no gzip: nothing to read
-		}
-	default:
-		return nil, nil
+	src, err := coding.NewReader(r, coding.Of(m.Header), coding.Limits{})
+	if err != nil {
+		return nil, nil //nolint:nilerror // not readable: nothing to enter
 	}
+	defer func() { _ = src.Close() }()
 	out, err := io.ReadAll(io.LimitReader(src, maxBody))
 	if err != nil && ctx.Err() == nil {
 		return nil, nil //nolint:nilerror // a broken coding is the sender's, and found by inspection
