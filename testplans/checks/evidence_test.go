@@ -237,3 +237,32 @@ Content-Type: application/fhir+ndjson
 `)
 	ask(t, table, of(immunization, ""), whole, 0, nil, testplans.Pass, "")
 }
+
+func TestFileUnique(t *testing.T) {
+	files := archive(t, `-- 1.request --
+GET /fhir/bulk/1/status
+-- 1.response --
+200
+
+{"output":[{"type":"Patient","url":"http://payer.example/fhir/bulk/1/a.ndjson"},{"type":"Patient","url":"http://payer.example/fhir/bulk/1/b.ndjson"}]}
+-- 2.request --
+GET /fhir/bulk/1/a.ndjson
+-- 2.response --
+200
+
+{"resourceType":"Patient","id":"1"}
+{"resourceType":"Patient","id":"2"}
+-- 3.request --
+GET /fhir/bulk/1/b.ndjson
+-- 3.response --
+200
+
+{"resourceType":"Patient","id":"1"}
+
+{"resourceType":"Patient","id":"1"}
+`)
+	unique := &testplans.Check{File: &testplans.FileCheck{Manifest: "m", Rule: testplans.FileUnique}}
+	steps := map[string][]checks.Item{"m": files[:1]}
+	ask(t, checks.NewTable(nil), unique, files, 2, steps, testplans.Pass, "")
+	ask(t, checks.NewTable(nil), unique, files, 3, steps, testplans.Fail, "lines 1 and 3 are both Patient/1")
+}

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"fhirwire/testplans"
@@ -111,6 +112,7 @@ func file(ctx context.Context, c *Case) (Outcome, error) {
 
 func (c *Case) compareFile(listed *entry, body *Body, from Item) (Outcome, error) {
 	lines := 0
+	seen := map[string]int{}
 	scan := fhirjson.NewLineScanner(bytes.NewReader(body.Text), maxLine)
 	both := []Item{from, c.Attempt}
 	for scan.Scan() {
@@ -119,15 +121,22 @@ func (c *Case) compareFile(listed *entry, body *Body, from Item) (Outcome, error
 			continue
 		}
 		lines++
-		if c.Check.File.Rule != testplans.FileType {
+		if c.Check.File.Rule == testplans.FileCount {
 			continue
 		}
 		doc := fhirjson.Parse(line.Bytes)
 		if p := doc.Fatal(); p != nil {
 			return failed(fmt.Sprintf("line %d is not JSON: %s", line.Position.Line+1, p.Text)), nil
 		}
-		got := doc.Root().ResourceType()
+		got, id := doc.Root().ResourceType(), doc.Root().MemberText("id")
 		doc.Release()
+		if c.Check.File.Rule == testplans.FileUnique {
+			if at := seen[id]; at > 0 && id != "" {
+				return failed(fmt.Sprintf("lines %d and %d are both %s/%s", at, line.Position.Line+1, got, id)), nil
+			}
+			seen[strings.Clone(id)] = int(line.Position.Line) + 1
+			continue
+		}
 		if got != listed.typ {
 			return Outcome{Verdict: testplans.Fail, Items: both, Message: fmt.Sprintf("line %d is of type %q, and the manifest says %s", line.Position.Line+1, got, listed.typ)}, nil
 		}
