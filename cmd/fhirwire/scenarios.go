@@ -15,11 +15,13 @@ func (a *app) judgePlans(set *profile.Set) (*scenarios.Service, error) {
 		return nil, err
 	}
 	source := scenarios.Source{Exchanges: a.store, Reports: a.store, Bodies: a.store}
-	return scenarios.New(plans, source, a.store, checks.NewTable(set), scenarios.Options{Context: func(c *proxy.Channel) (validators.Context, error) {
+	with := func(c *proxy.Channel) (validators.Context, error) {
 		of, err := a.lib.Set(c.Options.Guides...)
 		if err != nil {
 			return validators.Context{}, err
 		}
 		return validators.Context{Guides: of.Packages(), Rules: validators.RulesVersion, Terminology: "offline"}, nil
-	}})
+	}
+	o := scenarios.Options{Context: with, Publisher: a.hub, Clock: a.p.now, Logger: a.logger}
+	return scenarios.New(plans, source, a.store, a.store, checks.NewTable(set), o)
 }

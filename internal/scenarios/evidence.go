@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
-	"time"
 
 	"fhirwire/proxy"
-	"fhirwire/testplans"
 	"fhirwire/testplans/checks"
 	"fhirwire/validators"
 )
@@ -33,80 +30,73 @@ type Source struct {
 	Bodies    proxy.Bodies
 }
 
-// Tally counts what a reading of evidence saw.
-type Tally struct {
-	// Exchanges of the channel, Waiting of them without a report.
-	Exchanges, Waiting int
-	// Newest is the highest number among them and Last when that one began.
-	Newest int64
-	Last   time.Time
-	// Older says that there are more before, beyond the limit.
-	Older bool
-}
-
 const page = 500
 
-// Evidence reads the exchanges of a channel that a plan's steps may select, newest first, at most limit of the channel's. What
-// it saw is in tally once the sequence ended. Exchanges that no step asks for are counted and not loaded.
-func (s Source) Evidence(ctx context.Context, plan testplans.Plan, channel string, limit int, tally *Tally) iter.Seq2[checks.Item, error] {
-	filter := proxy.Filter{Terms: []proxy.Term{{Key: proxy.KeyChannel, Op: proxy.OpEq, Values: []string{channel}}}}
-	return func(yield func(checks.Item, error) bool) {
-		before := int64(0)
-		for tally.Exchanges < limit {
-			got, err := s.Exchanges.Exchanges(ctx, proxy.Query{Filter: filter, Before: before, Limit: min(page, limit-tally.Exchanges), SkipTotal: true})
-			if err != nil {
-				yield(checks.Item{}, fmt.Errorf("exchanges of channel %s: %w", channel, err))
+// brief is an exchange in short form and whether it was inspected.
+type brief struct {
+	*proxy.Exchange
+
+	inspected bool
+	// older says that there are exchanges before it.
+	older bool
+}
+
+func ofChannel(name string) proxy.Filter {
+	return proxy.Filter{Terms: []proxy.Term{{Key: proxy.KeyChannel, Op: proxy.OpEq, Values: []string{name}}}}
+}
+
+// newest reads a channel's exchanges, newest first, at most limit.
+func (s Source) newest(ctx context.Context, channel string, limit int) iter.Seq2[brief, error] {
+	return func(yield func(brief, error) bool) {
+		for before, n := int64(0), 0; n < limit; {
+			got, err := s.Exchanges.Exchanges(ctx, proxy.Query{Filter: ofChannel(channel), Before: before, Limit: min(page, limit-n), SkipTotal: true})
+			if !s.each(ctx, channel, got, err, yield) || !got.Older {
 				return
 			}
-			if len(got.Exchanges) == 0 {
-				return
-			}
-			judged, err := s.judged(ctx, got.Exchanges)
-			if err != nil {
-				yield(checks.Item{}, err)
-				return
-			}
-			for _, brief := range got.Exchanges {
-				tally.add(brief)
-				_, done := judged[brief.ID]
-				if !done {
-					tally.Waiting++
-				}
-				wanted, report := asked(plan, brief)
-				if !wanted {
-					continue
-				}
-				item, err := s.item(ctx, brief.ID, report && done)
-				if !yield(item, err) || err != nil {
-					return
-				}
-			}
-			tally.Older = got.Older
-			if before = got.Exchanges[len(got.Exchanges)-1].Number; !got.Older {
-				return
-			}
+			n += len(got.Exchanges)
+			before = got.Exchanges[len(got.Exchanges)-1].Number
 		}
 	}
 }
 
-func (t *Tally) add(e *proxy.Exchange) {
-	if t.Exchanges++; e.Number > t.Newest {
-		t.Newest, t.Last = e.Number, e.Timing.Start
+// after reads a channel's exchanges above a number.
+func (s Source) after(ctx context.Context, channel string, number int64) iter.Seq2[brief, error] {
+	return func(yield func(brief, error) bool) {
+		for {
+			got, err := s.Exchanges.Exchanges(ctx, proxy.Query{Filter: ofChannel(channel), After: number, Limit: page, SkipTotal: true})
+			if !s.each(ctx, channel, got, err, yield) || !got.Newer {
+				return
+			}
+			number = got.Exchanges[0].Number
+		}
 	}
 }
 
-func (s Source) judged(ctx context.Context, list []*proxy.Exchange) (map[string]validators.Summary, error) {
-	ids := make([]string, len(list))
-	for i, e := range list {
+// each yields a page; false when there is nothing more to read.
+func (s Source) each(ctx context.Context, channel string, got proxy.Page, err error, yield func(brief, error) bool) bool {
+	if err != nil {
+		yield(brief{}, fmt.Errorf("exchanges of channel %s: %w", channel, err))
+		return false
+	}
+	ids := make([]string, len(got.Exchanges))
+	for i, e := range got.Exchanges {
 		ids[i] = e.ID
 	}
 	sums, err := s.Reports.Summaries(ctx, ids)
 	if err != nil {
-		return nil, fmt.Errorf("summaries: %w", err)
+		yield(brief{}, fmt.Errorf("summaries: %w", err))
+		return false
 	}
-	return sums, nil
+	for i, e := range got.Exchanges {
+		_, done := sums[e.ID]
+		if !yield(brief{e, done, got.Older || i+1 < len(got.Exchanges)}, nil) {
+			return false
+		}
+	}
+	return len(got.Exchanges) > 0
 }
 
+// item reads an exchange whole, with its report where one is asked for.
 func (s Source) item(ctx context.Context, id string, report bool) (checks.Item, error) {
 	whole, err := s.Exchanges.Exchange(ctx, id)
 	if err != nil {
@@ -120,19 +110,4 @@ func (s Source) item(ctx context.Context, id string, report bool) (checks.Item, 
 		return checks.Item{}, fmt.Errorf("report of exchange %s: %w", id, err)
 	}
 	return item, nil
-}
-
-// asked reports whether a step may select e, and whether one with a check of findings may: reports are large. The judge decides;
-// this only keeps what cannot matter from being loaded.
-func asked(plan testplans.Plan, e *proxy.Exchange) (wanted, report bool) {
-	one := func(list []string, v string) bool { return len(list) == 0 || slices.Contains(list, v) }
-	for i := range plan.Steps {
-		s := &plan.Steps[i]
-		if !one(s.Select.Kind, string(e.Interaction.Kind)) || !one(s.Select.Operation, e.Interaction.Operation) || !one(s.Select.Method, e.Request.Method) {
-			continue
-		}
-		wanted = true
-		report = report || slices.ContainsFunc(s.Checks, func(c testplans.Check) bool { return c.Findings != nil })
-	}
-	return wanted, report
 }

@@ -3,14 +3,13 @@ package scenarios
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"math"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/singleflight"
 
 	"fhirwire/internal/live"
 	"fhirwire/proxy"
@@ -26,59 +25,75 @@ type Registry interface {
 	Channels(ctx context.Context) ([]*proxy.Channel, error)
 }
 
-// Live says when something was stored. The channel closes when ctx ends and when the reader is too slow.
-type Live interface {
-	Subscribe(ctx context.Context, buffer int) <-chan live.Notice
+// Publisher tells who listens; it never waits.
+type Publisher interface {
+	Publish(n live.Notice)
 }
 
 // Options tune New. The zero value works.
 type Options struct {
 	// Limit bounds the exchanges of a channel that are judged, newest first; 0 means 100,000.
 	Limit int
+	// Keep bounds the exchanges that all channels together keep in memory, so that one more is judged at once; 0 means 10,000. A channel
+	// with more is read anew for each judging, which then has its pauses.
+	Keep int
 	// Context is what reports of a channel are computed with, which decides about steps for other versions of a guide; nil means the
 	// channel's own guides, offline.
 	Context func(*proxy.Channel) (validators.Context, error)
+	// Publisher is told of runs and of results that changed; nil tells nobody.
+	Publisher Publisher
+	// Clock dates results; nil leaves them undated, and closes no window.
+	Clock  func() time.Time
+	Logger *slog.Logger
 }
 
 func contextOf(c *proxy.Channel) (validators.Context, error) {
 	return validators.Context{Guides: c.Options.Guides, Rules: validators.RulesVersion, Terminology: "offline"}, nil
 }
 
-// Service judges plans on demand. It is safe for concurrent use.
+// Service judges plans over channels as their traffic is recorded, and keeps runs. It is safe for concurrent use.
 type Service struct {
 	plans    []testplans.Plan
 	byID     map[string]int
 	source   Source
 	registry Registry
+	store    Store
 	table    checks.Table
 	opt      Options
-	flights  singleflight.Group
 
-	mu    sync.Mutex // guards both below
-	cache map[key]entry
-	// flying has, for what is being computed, the lowest number of an exchange that was judged meanwhile.
-	flying map[key]int64
+	mu       sync.Mutex // guards all below
+	channels map[string]*channel
+	asked    int64 // counts what was asked, to tell what was used last
+	kept     map[string]int
 }
 
 // timeout bounds one judging.
 const timeout = 5 * time.Minute
 
-type key struct{ digest, channel, context string }
-
-type entry struct {
-	newest    int64
-	judgement testplans.Judgement
-}
-
 // New returns a service for vetted plans, which it shows by track and title. Plans with one id are an error.
-func New(plans []testplans.Plan, source Source, registry Registry, table checks.Table, o Options) (*Service, error) {
+func New(plans []testplans.Plan, source Source, registry Registry, store Store, table checks.Table, o Options) (*Service, error) {
 	if o.Limit <= 0 {
 		o.Limit = 100_000
+	}
+	if o.Keep <= 0 {
+		o.Keep = 10_000
 	}
 	if o.Context == nil {
 		o.Context = contextOf
 	}
-	s := &Service{plans: slices.Clone(plans), byID: map[string]int{}, source: source, registry: registry, table: table, opt: o, cache: map[key]entry{}, flying: map[key]int64{}}
+	if o.Clock == nil {
+		o.Clock = func() time.Time { return time.Time{} }
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Publisher == nil {
+		o.Publisher = nobody{}
+	}
+	s := &Service{
+		plans: slices.Clone(plans), byID: map[string]int{}, source: source, registry: registry, store: store, table: table, opt: o,
+		channels: map[string]*channel{}, kept: map[string]int{},
+	}
 	slices.SortFunc(s.plans, func(a, b testplans.Plan) int {
 		return cmp.Or(strings.Compare(a.Track, b.Track), strings.Compare(a.Title, b.Title), strings.Compare(a.ID, b.ID))
 	})
@@ -91,138 +106,216 @@ func New(plans []testplans.Plan, source Source, registry Registry, table checks.
 	return s, nil
 }
 
-// Run forgets answers whose evidence changed afterwards: an exchange that was judged late, or again. It returns when ctx ends.
-func (s *Service) Run(ctx context.Context, hub Live) {
-	for ctx.Err() == nil {
-		s.forget(0) // what happened before was not heard
-		for n := range hub.Subscribe(ctx, 1024) {
-			if n.Kind == live.KindReport || n.Kind == live.KindSystem {
-				s.forget(n.Number)
-			}
-		}
-		if closed(ctx, hub) {
-			return
-		}
-	}
-}
+type nobody struct{}
 
-// closed reports whether the hub ended rather than dropped us for being slow.
-func closed(ctx context.Context, hub Live) bool {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	select {
-	case _, open := <-hub.Subscribe(ctx, 1):
-		return !open
-	default:
-		return false
-	}
-}
-
-// forget drops the answers that an exchange's number may have been part of, all for 0.
-func (s *Service) forget(number int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for k, low := range s.flying {
-		s.flying[k] = min(low, number)
-	}
-	for k, e := range s.cache {
-		if e.newest >= number {
-			delete(s.cache, k)
-		}
-	}
-}
+func (nobody) Publish(live.Notice) {}
 
 // Plans are the plans known, by track and title.
 func (s *Service) Plans(context.Context) ([]testplans.Plan, error) { return slices.Clone(s.plans), nil }
 
-// Judge judges a plan over a channel's exchanges. The error wraps proxy.ErrNotFound for a plan or channel that is not known.
-func (s *Service) Judge(ctx context.Context, plan, channel string) (testplans.Judgement, error) {
-	i, ok := s.byID[plan]
+func (s *Service) plan(id string) (*testplans.Plan, error) {
+	i, ok := s.byID[id]
 	if !ok {
-		return testplans.Judgement{}, fmt.Errorf("plan %s: %w", plan, proxy.ErrNotFound)
+		return nil, fmt.Errorf("plan %s: %w", id, proxy.ErrNotFound)
 	}
-	run, err := s.run(ctx, plan, channel)
-	if err != nil {
-		return testplans.Judgement{}, err
-	}
-	newest, err := s.newest(ctx, channel)
-	if err != nil {
-		return testplans.Judgement{}, err
-	}
-	k := key{s.plans[i].Digest, channel, fmt.Sprintf("%s %v", run.Kind, run.Context)}
-	s.mu.Lock()
-	have, ok := s.cache[k]
-	s.mu.Unlock()
-	if ok && have.newest == newest {
-		return have.judgement, nil
-	}
-	// Whoever asks meanwhile shares the work; it goes on when the first of them hangs up.
-	got, err, _ := s.flights.Do(fmt.Sprintf("%q", k), func() (any, error) { return s.judge(context.WithoutCancel(ctx), k, s.plans[i], run) })
-	if err != nil {
-		return testplans.Judgement{}, err
-	}
-	return got.(testplans.Judgement), nil
+	return &s.plans[i], nil
 }
 
-func (s *Service) judge(ctx context.Context, k key, plan testplans.Plan, run testplans.Run) (testplans.Judgement, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+// Judge is how a plan stands over all of a channel's exchanges. The error wraps proxy.ErrNotFound for a plan or channel that is not known.
+func (s *Service) Judge(ctx context.Context, plan, name string) (testplans.Judgement, error) {
+	p, err := s.plan(plan)
+	if err != nil {
+		return testplans.Judgement{}, err
+	}
+	return s.judge(ctx, name, planKey(plan), func(c *channel) error { return s.standing(ctx, c, p) })
+}
+
+// judge brings a run up to date. need makes sure that the channel has it.
+func (s *Service) judge(ctx context.Context, name, key string, need func(*channel) error) (testplans.Judgement, error) {
+	// Whoever asks meanwhile waits for the same work; it goes on when the first of them hangs up.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
-	s.mu.Lock()
-	s.flying[k] = math.MaxInt64
-	s.mu.Unlock()
-	var tally Tally
-	results, err := judge.Judge(ctx, plan, run, s.source.Evidence(ctx, plan, run.Channel, s.opt.Limit, &tally), s.table)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	low := s.flying[k]
-	delete(s.flying, k)
+	c, release, err := s.hold(ctx, name)
 	if err != nil {
-		return testplans.Judgement{}, fmt.Errorf("judging plan %s over channel %s: %w", plan.ID, run.Channel, err)
+		return testplans.Judgement{}, err
 	}
-	j := testplans.Judgement{
-		Plan: plan.ID, Channel: run.Channel, Kind: run.Kind, State: testplans.StateOf(results, tally.Waiting), Results: results,
-		Exchanges: tally.Exchanges, Waiting: tally.Waiting, Older: tally.Older, Last: tally.Last,
+	defer release()
+	if err := need(c); err != nil {
+		return testplans.Judgement{}, err
 	}
-	if tally.Newest < low {
-		s.cache[k] = entry{tally.Newest, j}
+	r := c.runs[key]
+	if c.tooSoon(s.opt.Clock()) && r.judgement.Results != nil {
+		j := r.judgement
+		if behind, err := s.behind(ctx, c); err != nil || !behind {
+			return j, err
+		}
+		j.State = testplans.Evaluating // the last results stay beside it
+		return j, nil
 	}
-	return j, nil
+	if err := s.catchUp(ctx, c); err != nil {
+		return testplans.Judgement{}, err
+	}
+	err = s.conclude(ctx, c, r)
+	return r.judgement, err
 }
 
-// run describes a judging of a registered channel.
-func (s *Service) run(ctx context.Context, plan, channel string) (testplans.Run, error) {
-	channels, err := s.registry.Channels(ctx)
+// hold is a channel with what it is judged with, locked until release.
+func (s *Service) hold(ctx context.Context, name string) (c *channel, release func(), err error) {
+	ch, kind, with, err := s.describe(ctx, name)
 	if err != nil {
-		return testplans.Run{}, fmt.Errorf("channels: %w", err)
+		return nil, nil, err
 	}
-	i := slices.IndexFunc(channels, func(c *proxy.Channel) bool { return c.Name == channel })
-	if i < 0 {
-		return testplans.Run{}, fmt.Errorf("channel %s: %w", channel, proxy.ErrNotFound)
+	s.mu.Lock()
+	if c = s.channels[name]; c == nil {
+		c = &channel{name: name, runs: map[string]*running{}}
+		s.channels[name] = c
 	}
-	systems, err := s.registry.Systems(ctx)
-	if err != nil {
-		return testplans.Run{}, fmt.Errorf("systems: %w", err)
+	s.asked++
+	c.used = s.asked
+	s.mu.Unlock()
+	c.mu.Lock()
+	release = func() {
+		s.trim(c)
+		c.mu.Unlock()
 	}
-	run := testplans.Run{Plan: plan, Channel: channel, Kind: testplans.Observed}
-	if run.Context, err = s.opt.Context(channels[i]); err != nil {
-		return testplans.Run{}, fmt.Errorf("guides of channel %s: %w", channel, err)
+	if err := s.equip(ctx, c, ch, kind, with); err != nil {
+		release()
+		return nil, nil, err
 	}
-	for _, sys := range systems {
-		if sys.Simulated && (sys.ID == channels[i].ClientID || sys.ID == channels[i].ServerID) {
-			run.Kind = testplans.Simulated
+	return c, release, nil
+}
+
+// equip gives a channel the runs that are always on for it. Where what they are judged with changed, all are judged anew.
+func (s *Service) equip(ctx context.Context, c *channel, ch *proxy.Channel, kind testplans.EvidenceKind, with validators.Context) error {
+	for _, r := range c.runs {
+		if r.run.Kind != kind || !slices.Equal(r.run.Context.Guides, with.Guides) || r.run.Context.Rules != with.Rules || r.run.Context.Terminology != with.Terminology {
+			c.drop()
+			c.runs, c.opened, c.large = map[string]*running{}, false, false
+			break
 		}
 	}
-	return run, nil
+	c.kind, c.with = kind, with
+	for i := range s.plans {
+		if p := &s.plans[i]; testplans.PlaysTrack(ch.Options.Track, p.Track, s.plans) {
+			if err := s.standing(ctx, c, p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
-func (s *Service) newest(ctx context.Context, channel string) (int64, error) {
-	filter := proxy.Filter{Terms: []proxy.Term{{Key: proxy.KeyChannel, Op: proxy.OpEq, Values: []string{channel}}}}
-	got, err := s.source.Exchanges.Exchanges(ctx, proxy.Query{Filter: filter, Limit: 1, SkipTotal: true})
+// standing makes sure that a channel has the run of a plan that is always on.
+func (s *Service) standing(ctx context.Context, c *channel, p *testplans.Plan) error {
+	key := planKey(p.ID)
+	if c.runs[key] != nil {
+		return nil
+	}
+	run, err := s.store.StandingRun(ctx, p.ID, c.name)
+	if errors.Is(err, proxy.ErrNotFound) {
+		run, err = testplans.Run{Plan: p.ID, Channel: c.name, Standing: true}, nil
+	}
 	if err != nil {
-		return 0, fmt.Errorf("newest exchange of channel %s: %w", channel, err)
+		return err
 	}
-	if len(got.Exchanges) == 0 {
-		return 0, nil
+	return s.enter(ctx, c, key, p, run)
+}
+
+// enter adds a run to a channel; its evidence is read with what comes next.
+func (s *Service) enter(ctx context.Context, c *channel, key string, p *testplans.Plan, run testplans.Run) error {
+	run.PlanDigest, run.Kind, run.Context = p.Digest, c.kind, c.with
+	if run.ID != "" {
+		var err error
+		if run.Attestations, err = s.store.Attestations(ctx, run.ID); err != nil {
+			return err
+		}
 	}
-	return got.Exchanges[0].Number, nil
+	c.runs[key] = &running{plan: p, run: run}
+	return nil
+}
+
+// catchUp brings all runs of a channel to what is stored, those too that were added since.
+func (s *Service) catchUp(ctx context.Context, c *channel) error {
+	if err := s.read(ctx, c); err != nil {
+		return err
+	}
+	var added []*running
+	for _, r := range c.runs {
+		if r.judging == nil {
+			r.judging, r.count, r.last = judge.New(*r.plan, r.run, s.table), 0, time.Time{}
+			added = append(added, r)
+		}
+	}
+	if len(added) == 0 {
+		return nil
+	}
+	for b, err := range s.source.newest(ctx, c.name, s.opt.Limit) {
+		if err == nil && b.Number <= c.newest { // what is above comes with the others'
+			err = s.take(ctx, c, b, added)
+		}
+		if err != nil {
+			c.drop()
+			return err
+		}
+	}
+	return nil
+}
+
+// tooSoon reports whether a channel that is too large to be kept was read so lately that others come first.
+func (c *channel) tooSoon(now time.Time) bool {
+	return c.large && now.Sub(c.computed) < 10*c.cost
+}
+
+// behind reports whether there are exchanges that were not judged.
+func (s *Service) behind(ctx context.Context, c *channel) (bool, error) {
+	got, err := s.source.Exchanges.Exchanges(ctx, proxy.Query{Filter: ofChannel(c.name), Limit: 1, SkipTotal: true})
+	if err != nil {
+		return false, fmt.Errorf("newest exchange of channel %s: %w", c.name, err)
+	}
+	return len(got.Exchanges) > 0 && got.Exchanges[0].Number != c.judged, nil
+}
+
+// trim keeps the exchanges in memory within their bound: those of channels go that were not asked for the longest time, and the channel's
+// own when it has too many alone. The caller holds c.mu.
+func (s *Service) trim(c *channel) {
+	c.judged = max(c.judged, c.newest)
+	if c.large = c.kept > s.opt.Keep; c.large {
+		c.drop()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kept[c.name] = c.kept
+	for {
+		total, oldest := 0, (*channel)(nil)
+		for name, n := range s.kept {
+			total += n
+			if o := s.channels[name]; n > 0 && o != c && (oldest == nil || o.used < oldest.used) {
+				oldest = o
+			}
+		}
+		if total <= s.opt.Keep || oldest == nil {
+			return
+		}
+		s.kept[oldest.name] = 0
+		if oldest.mu.TryLock() { // one that is at work will be trimmed by itself
+			oldest.drop()
+			oldest.mu.Unlock()
+		}
+	}
+}
+
+// forget drops what is kept, so that all is read again.
+func (s *Service) forget() {
+	s.mu.Lock()
+	channels := make([]*channel, 0, len(s.channels))
+	for _, c := range s.channels {
+		channels = append(channels, c)
+	}
+	s.mu.Unlock()
+	for _, c := range channels {
+		c.mu.Lock()
+		c.drop()
+		c.runs, c.opened = map[string]*running{}, false
+		c.mu.Unlock()
+	}
 }

@@ -34,6 +34,7 @@ var plan = testplans.Plan{
 // counting counts the exchanges loaded whole.
 type counting struct {
 	*apitest.Store
+	runs   *apitest.Runs
 	loaded atomic.Int64
 }
 
@@ -44,7 +45,12 @@ func (c *counting) Exchange(ctx context.Context, id string) (*proxy.Exchange, er
 
 func fixture(t testing.TB, o scenarios.Options) (*counting, *scenarios.Service) {
 	t.Helper()
-	store := &counting{Store: apitest.NewStore()}
+	return fixtureOf(t, []testplans.Plan{plan}, o)
+}
+
+func fixtureOf(t testing.TB, plans []testplans.Plan, o scenarios.Options) (*counting, *scenarios.Service) {
+	t.Helper()
+	store := &counting{Store: apitest.NewStore(), runs: apitest.NewRuns()}
 	ctx := context.WithoutCancel(t.Context())
 	client := &proxy.System{ID: "c", Slug: "acme", Name: "Acme"}
 	server := &proxy.System{ID: "s", Slug: "reference", Name: "Reference", Simulated: true}
@@ -52,7 +58,7 @@ func fixture(t testing.TB, o scenarios.Options) (*counting, *scenarios.Service) 
 	if err := errors.Join(store.SaveSystem(ctx, client), store.SaveSystem(ctx, server), store.SaveChannel(ctx, channel)); err != nil {
 		t.Fatal(err)
 	}
-	s, err := scenarios.New([]testplans.Plan{plan}, scenarios.Source{Exchanges: store, Reports: store, Bodies: store}, store, checks.NewTable(nil), o)
+	s, err := scenarios.New(plans, scenarios.Source{Exchanges: store, Reports: store, Bodies: store}, store, store.runs, checks.NewTable(nil), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,6 +111,7 @@ func TestJudgeFollowsTheEvidence(t *testing.T) {
 		synctest.Wait()
 		expect := func(state testplans.State, whole, capability, matched testplans.Verdict) {
 			t.Helper()
+			time.Sleep(time.Second) // what was heard is gathered
 			synctest.Wait()
 			gotState, got := verdicts(t, s)
 			want := map[string]testplans.Verdict{"": whole, "capabilities": capability, "match": matched}
@@ -174,7 +181,7 @@ func TestUnknown(t *testing.T) {
 	if _, err := s.Judge(t.Context(), "match", "acme~reference"); err == nil || errors.Is(err, proxy.ErrNotFound) {
 		t.Errorf("a broken store gives %v", err)
 	}
-	if _, err := scenarios.New([]testplans.Plan{plan, plan}, scenarios.Source{}, store, checks.Table{}, scenarios.Options{}); err == nil {
+	if _, err := scenarios.New([]testplans.Plan{plan, plan}, scenarios.Source{}, store, store.runs, checks.Table{}, scenarios.Options{}); err == nil {
 		t.Error("two plans with one id are taken")
 	}
 }

@@ -89,6 +89,9 @@ func New(plan testplans.Plan, run testplans.Run, table checks.Table) *Judging {
 // Len is how many exchanges are kept.
 func (j *Judging) Len() int { return len(j.known) }
 
+// Has reports whether an exchange is kept.
+func (j *Judging) Has(id string) bool { return j.known[id] != nil }
+
 // Add takes an exchange as evidence, or the report of one that was added without, or anew. What no step may select is not kept.
 func (j *Judging) Add(it checks.Item) {
 	if e := j.known[it.Exchange.ID]; e != nil {

@@ -1,0 +1,276 @@
+package scenarios
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"fhirwire/proxy"
+	"fhirwire/testplans"
+	"fhirwire/testplans/checks"
+	"fhirwire/testplans/judge"
+	"fhirwire/validators"
+)
+
+// channel is what is known about the runs over one channel. Its judgings take the exchanges as they come; when memory is short they
+// are dropped, and what they said stays until they are made again.
+type channel struct {
+	name string
+
+	mu     sync.Mutex // guards all below, and is held while judging
+	seen   bool       // the judgings have what was stored up to newest
+	newest int64
+	last   time.Time
+	count  int
+	older  bool
+	// waiting has no report yet: when each began, by id.
+	waiting map[string]time.Time
+	// again are exchanges that were inspected again.
+	again map[string]bool
+	runs  map[string]*running // by planKey or the run's id
+	kept  int                 // exchanges in memory
+	// opened says that the runs with an open window are among them.
+	opened bool
+	kind   testplans.EvidenceKind
+	with   validators.Context
+	judged int64 // the newest exchange that judgements are of
+	// computed is when all was read the last time and cost how long that took, for one that is too large to keep.
+	large    bool
+	computed time.Time
+	cost     time.Duration
+
+	used int64 // guarded by the service's mutex: when it was asked for
+}
+
+// running is a run that is judged along.
+type running struct {
+	plan    *testplans.Plan
+	run     testplans.Run
+	key     string
+	judging *judge.Judging // nil while it is dropped
+	count   int            // exchanges in its window
+	last    time.Time
+
+	judgement testplans.Judgement // the last one; without results while there is none
+	digest    string
+	savedAt   time.Time
+	unsaved   bool
+}
+
+// planKey is the key of the run that is always on.
+func planKey(plan string) string { return "plan " + plan }
+
+func (r *running) window(at time.Time) bool {
+	return !at.Before(r.run.Since) && (r.run.Until.IsZero() || at.Before(r.run.Until))
+}
+
+// take adds exchanges to the judgings of runs, each read once, and counts them.
+func (s *Service) take(ctx context.Context, c *channel, b brief, runs []*running) error {
+	start := b.Timing.Start
+	var want []*running
+	report := false
+	for _, r := range runs {
+		if !r.window(start) {
+			continue
+		}
+		if r.count++; start.After(r.last) {
+			r.last = start
+		}
+		if wanted, findings := judge.Selects(r.plan, b.Exchange); wanted {
+			want = append(want, r)
+			report = report || findings
+		}
+	}
+	if len(want) == 0 {
+		return nil
+	}
+	it, err := s.source.item(ctx, b.ID, report && b.inspected)
+	if err != nil {
+		return err
+	}
+	c.kept++
+	for _, r := range want {
+		r.judging.Add(it)
+	}
+	return nil
+}
+
+// read brings the judgings up to what is stored.
+func (s *Service) read(ctx context.Context, c *channel) error {
+	if c.seen && c.count > s.opt.Limit+max(s.opt.Limit/10, page) {
+		c.drop() // the oldest are over the limit
+	}
+	if !c.seen {
+		return s.readAll(ctx, c)
+	}
+	if err := s.readFresh(ctx, c); err != nil {
+		c.drop()
+		return err
+	}
+	for b, err := range s.source.after(ctx, c.name, c.newest) {
+		if err == nil {
+			err = s.take(ctx, c, b, c.all())
+		}
+		if err != nil {
+			c.drop() // a part of them would be missed
+			return err
+		}
+		c.tally(b)
+	}
+	return nil
+}
+
+func (c *channel) all() []*running {
+	out := make([]*running, 0, len(c.runs))
+	for _, r := range c.runs {
+		if r.judging != nil {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func (c *channel) tally(b brief) {
+	c.count++
+	if b.Number > c.newest {
+		c.newest, c.last = b.Number, b.Timing.Start
+	}
+	if !b.inspected {
+		c.waiting[b.ID] = b.Timing.Start
+	}
+}
+
+func (s *Service) readAll(ctx context.Context, c *channel) error {
+	begun := s.opt.Clock()
+	c.drop()
+	for _, r := range c.runs {
+		r.judging, r.count, r.last = judge.New(*r.plan, r.run, s.table), 0, time.Time{}
+	}
+	for b, err := range s.source.newest(ctx, c.name, s.opt.Limit) {
+		if err == nil {
+			err = s.take(ctx, c, b, c.all())
+		}
+		if err != nil {
+			c.drop()
+			return err
+		}
+		c.tally(b)
+		c.older = b.older
+	}
+	c.seen, c.computed = true, s.opt.Clock()
+	c.cost = c.computed.Sub(begun)
+	return nil
+}
+
+// drop forgets the evidence; the last judgements stay.
+func (c *channel) drop() {
+	for _, r := range c.runs {
+		r.judging = nil
+	}
+	c.seen, c.newest, c.count, c.kept, c.older = false, 0, 0, 0, false
+	c.waiting, c.again = map[string]time.Time{}, map[string]bool{}
+}
+
+// readFresh reads the reports that came meanwhile.
+func (s *Service) readFresh(ctx context.Context, c *channel) error {
+	var ids []string
+	for id := range c.waiting {
+		ids = append(ids, id)
+	}
+	for chunk := range slices.Chunk(ids, page) {
+		sums, err := s.source.Reports.Summaries(ctx, chunk)
+		if err != nil {
+			return fmt.Errorf("summaries: %w", err)
+		}
+		for id := range sums {
+			delete(c.waiting, id)
+			c.again[id] = true
+		}
+	}
+	for id := range c.again {
+		if err := s.inspected(ctx, c, id); err != nil {
+			return err
+		}
+		delete(c.again, id)
+	}
+	return nil
+}
+
+func (s *Service) inspected(ctx context.Context, c *channel, id string) error {
+	var want []*running
+	var it checks.Item
+	for _, r := range c.all() {
+		if !r.judging.Has(id) {
+			continue
+		}
+		if it.Exchange == nil {
+			ex, err := s.source.Exchanges.Exchange(ctx, id)
+			if err != nil {
+				return fmt.Errorf("exchange %s: %w", id, err)
+			}
+			it = checks.Item{Exchange: ex, Bodies: s.source.Bodies}
+		}
+		if _, report := judge.Selects(r.plan, it.Exchange); report {
+			want = append(want, r)
+		}
+	}
+	if len(want) == 0 {
+		return nil
+	}
+	report, err := s.source.Reports.Report(ctx, id)
+	if err != nil {
+		return fmt.Errorf("report of exchange %s: %w", id, err)
+	}
+	it.Report = report
+	for _, r := range want {
+		r.judging.Add(it)
+	}
+	return nil
+}
+
+// compute judges a run over what was read.
+func (s *Service) compute(ctx context.Context, c *channel, r *running) error {
+	results, err := r.judging.Results(ctx)
+	if err != nil {
+		return fmt.Errorf("judging plan %s over channel %s: %w", r.plan.ID, c.name, err)
+	}
+	waiting := 0
+	for _, at := range c.waiting {
+		if r.window(at) {
+			waiting++
+		}
+	}
+	r.judgement = testplans.Judgement{
+		Plan: r.plan.ID, Channel: c.name, Run: r.run.ID, Kind: r.run.Kind, State: testplans.StateOfRun(&r.run, results, waiting, s.opt.Clock()), Results: results,
+		Exchanges: r.count, Waiting: waiting, Older: c.older, Last: r.last,
+	}
+	return nil
+}
+
+// describe says what a channel's runs are judged with.
+func (s *Service) describe(ctx context.Context, name string) (ch *proxy.Channel, kind testplans.EvidenceKind, with validators.Context, err error) {
+	channels, err := s.registry.Channels(ctx)
+	if err != nil {
+		return nil, "", with, fmt.Errorf("channels: %w", err)
+	}
+	i := slices.IndexFunc(channels, func(c *proxy.Channel) bool { return c.Name == name })
+	if i < 0 {
+		return nil, "", with, fmt.Errorf("channel %s: %w", name, proxy.ErrNotFound)
+	}
+	systems, err := s.registry.Systems(ctx)
+	if err != nil {
+		return nil, "", with, fmt.Errorf("systems: %w", err)
+	}
+	if with, err = s.opt.Context(channels[i]); err != nil {
+		return nil, "", with, fmt.Errorf("guides of channel %s: %w", name, err)
+	}
+	kind = testplans.Observed
+	for _, sys := range systems {
+		if sys.Simulated && (sys.ID == channels[i].ClientID || sys.ID == channels[i].ServerID) {
+			kind = testplans.Simulated
+		}
+	}
+	return channels[i], kind, with, nil
+}
