@@ -46,7 +46,7 @@ func startGuarded(t *testing.T, mode smartauth.Mode) guarded {
 		t.Fatal(err)
 	}
 	ref, err := reference.New(t.Context(), db, set, reference.Options{
-		DataDir: dir, Clock: time.Now, Match: membermatch.Options{UnsegmentedTag: synth.TagSystem + "|" + synth.TagUnsegmented}, Auth: mode,
+		PollEvery: -1, DataDir: dir, Clock: time.Now, Match: membermatch.Options{UnsegmentedTag: synth.TagSystem + "|" + synth.TagUnsegmented}, Auth: mode,
 		Directory: fstest.MapFS{"acme.json": {Data: []byte(`{"resourceType":"Bundle"}`)}},
 	})
 	if err != nil {

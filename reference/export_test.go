@@ -232,7 +232,7 @@ func TestExportSurvivesRestart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ref, err := reference.New(t.Context(), db, set, reference.Options{DataDir: dir, Clock: time.Now})
+		ref, err := reference.New(t.Context(), db, set, reference.Options{DataDir: dir, Clock: time.Now, PollEvery: -1})
 		if err != nil {
 			t.Fatal(err)
 		}

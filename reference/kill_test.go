@@ -62,7 +62,7 @@ func openFolder(t *testing.T, dir string) *reference.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := reference.New(t.Context(), db, set, reference.Options{DataDir: dir, Clock: time.Now})
+	s, err := reference.New(t.Context(), db, set, reference.Options{DataDir: dir, Clock: time.Now, PollEvery: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func BenchmarkScale(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	ref, err := reference.New(b.Context(), db, set, reference.Options{DataDir: dir, Clock: time.Now})
+	ref, err := reference.New(b.Context(), db, set, reference.Options{DataDir: dir, Clock: time.Now, PollEvery: -1})
 	if err != nil {
 		b.Fatal(err)
 	}

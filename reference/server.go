@@ -51,6 +51,8 @@ type Options struct {
 	OAuth smartauth.Options
 	// Directory holds the Bundles of the endpoint directory; nil: the directory is not served.
 	Directory fs.FS
+	// PollEvery is fhirapi.Options.PollEvery.
+	PollEvery time.Duration
 	// ExportWorkers and KeepExports are bulk.Options.Workers and Keep.
 	ExportWorkers int
 	KeepExports   time.Duration
@@ -115,6 +117,7 @@ func New(ctx context.Context, db *sqldb.DB, set *profile.Set, o Options) (*Serve
 		OptedOut:    func(ctx context.Context) (map[string]bool, error) { return optOuts.Recent(ctx, o.Clock()) },
 		Owners:      owners,
 		Client:      clientOf,
+		PollEvery:   o.PollEvery,
 		Member:      memberOf, General: generalOf, Security: s.security(o.Auth),
 		Profiles: profilesOf(set),
 		Required: elements.required, Summary: elements.summary,

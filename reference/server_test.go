@@ -87,7 +87,7 @@ func openServer(t testing.TB, path, dir string) (*sqldb.DB, *reference.Server) {
 		t.Fatal(err)
 	}
 	ref, err := reference.New(t.Context(), db, set, reference.Options{
-		DataDir: dir, Clock: time.Now, Match: membermatch.Options{UnsegmentedTag: synth.TagSystem + "|" + synth.TagUnsegmented},
+		PollEvery: -1, DataDir: dir, Clock: time.Now, Match: membermatch.Options{UnsegmentedTag: synth.TagSystem + "|" + synth.TagUnsegmented},
 	})
 	if err != nil {
 		t.Fatal(err)

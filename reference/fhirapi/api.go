@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"golang.org/x/time/rate"
 
 	"fhirwire/reference/attribution"
 	"fhirwire/reference/bulk"
@@ -65,6 +66,8 @@ type Options struct {
 	Version string
 	// PageSize and MaxPageSize bound search pages; 0 means 50 and 1000. EverythingSize is the page of $everything; 0 means 200.
 	PageSize, MaxPageSize, EverythingSize int
+	// PollEvery is how often a job that is not finished may be asked for, with a burst of five; 0 means each second, below 0 no limit.
+	PollEvery time.Duration
 	// MaxBody bounds request bodies in bytes; 0 means 32 MiB.
 	MaxBody int64
 }
@@ -76,6 +79,7 @@ type API struct {
 	export *bulk.Manager
 	o      Options
 	engine *gin.Engine
+	polls  polls
 	ops    map[operationKey]map[string]func(*gin.Context) error
 
 	lastStatement atomic.Pointer[rendered]
@@ -114,7 +118,10 @@ func New(store *resources.Store, reg *search.Registry, export *bulk.Manager, o O
 		o.Required = func(string, []string) []string { return nil }
 	}
 	o.BaseURL = strings.TrimSuffix(o.BaseURL, "/")
-	a := &API{store: store, reg: reg, export: export, o: o}
+	if o.PollEvery == 0 {
+		o.PollEvery = time.Second
+	}
+	a := &API{store: store, reg: reg, export: export, o: o, polls: polls{every: o.PollEvery, jobs: map[string]*rate.Limiter{}}}
 	a.ops = a.operations()
 	for name, h := range a.listOperations() {
 		a.ops[operationKey{"Group", "$" + name, true}] = map[string]func(*gin.Context) error{http.MethodPost: h}

@@ -117,6 +117,10 @@ func (a *API) exportStatus(c *gin.Context) error {
 	case bulk.Failed:
 		return failf(http.StatusInternalServerError, "exception", "%s", s.Message)
 	default:
+		if wait := a.polls.wait(c.Param("job"), a.o.Clock()); wait > 0 { // OPS-12, BULK-ST-04: never for a job that is done (BULK-ST-06)
+			c.Header("Retry-After", strconv.Itoa(wait))
+			return failf(http.StatusTooManyRequests, "throttled", "Too many polls; come again in %d s.", wait)
+		}
 		c.Header("X-Progress", s.Progress)
 		c.Header("Retry-After", retryAfter)
 		c.Header("Content-Length", "0")

@@ -42,6 +42,8 @@ func (s *Server) Protect(next http.Handler, o ProtectOptions) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*") // an app in a browser has to be able to read a refusal
+		w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate")
 		path, ours := strings.CutPrefix(r.URL.EscapedPath(), s.o.FHIRPath)
 		if !ours || path != "" && path[0] != '/' {
 			next.ServeHTTP(w, r)
