@@ -28,6 +28,16 @@ type config struct {
 	ReferenceAuth string `yaml:"reference-auth"`
 	ForwardListen string `yaml:"forward-listen"`
 	TLSListen     string `yaml:"tls-listen"`
+	// TLSHosts are names by which the TLS listener is reached, besides loopback names and Hosts.
+	TLSHosts string `yaml:"tls-hosts"`
+	// TLSCert and TLSKey are PEM files; without them the local CA issues.
+	TLSCert string `yaml:"tls-cert"`
+	TLSKey  string `yaml:"tls-key"`
+	// ACMEHosts are names for which certificates are got by ACME.
+	ACMEHosts string `yaml:"acme-hosts"`
+	ACMEEmail string `yaml:"acme-email"`
+	// ReferenceMTLS is whether the reference server asks for client certificates on the TLS listener: off, optional or required.
+	ReferenceMTLS string `yaml:"reference-mtls"`
 	// ClientCA is a PEM file with the event's CAs for client certificates.
 	ClientCA string `yaml:"client-ca"`
 	Data     string `yaml:"data"`
@@ -59,7 +69,13 @@ func (c *config) settings() []setting {
 		{"reference-guides", "guides the reference server follows: stu2 (PDex 2.0.0, US Core 3.1.1) or 2.2 (PDex 2.2.0, US Core 6.1.0)", &c.ReferenceGuides},
 		{"reference-auth", "whether the reference server asks for tokens: off, optional (its own are honoured, foreign ones ignored) or required", &c.ReferenceAuth},
 		{"forward-listen", "address of the forward proxy (not part of this version)", &c.ForwardListen},
-		{"tls-listen", "address of the TLS listener (not part of this version)", &c.TLSListen},
+		{"tls-listen", "address of the TLS listener: proxy and reference server; \"off\" for none", &c.TLSListen},
+		{"tls-hosts", "comma-separated names by which the TLS listener is reached, besides loopback and hosts", &c.TLSHosts},
+		{"tls-cert", "PEM file with the TLS listener's certificate and chain, instead of the local CA's; read again when it changes", &c.TLSCert},
+		{"tls-key", "PEM file with the key of tls-cert", &c.TLSKey},
+		{"acme-hosts", "comma-separated public names to get certificates for by ACME; their port 443 has to lead to the TLS listener", &c.ACMEHosts},
+		{"acme-email", "address that the ACME authority may write to", &c.ACMEEmail},
+		{"reference-mtls", "whether the reference server looks at client certificates on the TLS listener: off, optional (those presented have to be good) or required (and listed in the directory)", &c.ReferenceMTLS},
 		{"client-ca", "PEM file with the CAs whose client certificates are accepted from everybody at the event", &c.ClientCA},
 		{"data", "folder that holds the database, bodies and keys", &c.Data},
 		{"database", "postgres://… instead of the SQLite file in the data folder", &c.Database},
@@ -77,10 +93,14 @@ func (c *config) settings() []setting {
 func defaultConfig() config {
 	return config{
 		Listen: "127.0.0.1:8080", ProxyListen: "127.0.0.1:8081", ReferenceListen: "127.0.0.1:8083",
+		TLSListen: "127.0.0.1:8443", ReferenceMTLS: string(mutualOptional),
 		ReferenceGuides: "stu2", ReferenceAuth: string(smartauth.Optional), Data: "./fhirwire-data",
 		MaxBody: 64 << 20, LogLevel: "info",
 	}
 }
+
+// off is the address of a listener that is not there.
+const off = "off"
 
 // pathSeparator stands between the paths of a list in one string.
 const pathSeparator = string(filepath.ListSeparator)
@@ -199,8 +219,14 @@ func (c *config) check() []error {
 	if c.ForwardListen != "" {
 		errs = append(errs, errors.New("forward-listen: the forward proxy is not part of this version yet"))
 	}
-	if c.TLSListen != "" {
-		errs = append(errs, errors.New("tls-listen: the TLS listener is not part of this version yet"))
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		errs = append(errs, errors.New("tls-cert: give tls-cert and tls-key together"))
+	}
+	if c.TLSListen == off && (c.TLSCert != "" || c.ACMEHosts != "") {
+		errs = append(errs, errors.New("tls-listen: certificates are given and the listener is off"))
+	}
+	if err := mutualTLS(c.ReferenceMTLS).check(); err != nil {
+		errs = append(errs, err)
 	}
 	if c.Blobs != "" && !strings.HasPrefix(c.Blobs, "file://") {
 		errs = append(errs, errors.New("blobs: this version stores bodies under file://DIR only"))
@@ -214,7 +240,7 @@ func (c *config) check() []error {
 	if _, err := c.level(); err != nil {
 		errs = append(errs, err)
 	}
-	if len(c.Load) > 0 && c.ReferenceListen == "off" {
+	if len(c.Load) > 0 && c.ReferenceListen == off {
 		errs = append(errs, errors.New("load: needs the reference server; leave reference-listen on"))
 	}
 	if err := reference.CheckFiles(c.Load); err != nil {
@@ -228,7 +254,7 @@ func (c *config) check() []error {
 	default:
 		errs = append(errs, fmt.Errorf("reference-auth: %q is none of off, optional, required", c.ReferenceAuth))
 	}
-	if c.Demo && c.ReferenceListen == "off" {
+	if c.Demo && c.ReferenceListen == off {
 		errs = append(errs, errors.New("demo: needs the reference server; leave reference-listen on"))
 	}
 	return errs

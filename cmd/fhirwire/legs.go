@@ -25,9 +25,10 @@ func (a *app) openCertificates(context.Context) error {
 	if a.ca, err = localca.Open(filepath.Join(a.cfg.Data, "ca"), localca.Options{Clock: a.p.now, Name: a.cfg.Event}); err != nil {
 		return err
 	}
+	a.listed = a.listing()
 	o := peers.Options{
 		Local: a.ca.ClientRoots(), Systems: a.store, Clock: a.p.now,
-		Directory: &directoryPeers{dir: filepath.Join(a.cfg.Data, "directory"), now: a.p.now},
+		Directory: a.listed,
 	}
 	if a.cfg.ClientCA != "" {
 		if o.EventCA, err = certificatePool(a.cfg.ClientCA); err != nil {
@@ -95,6 +96,7 @@ func (d *directoryPeers) Entry(ctx context.Context, chain []*x509.Certificate) (
 		return fmt.Sprintf("%s, bound at level %s", name, hit.Level), nil
 	case directory.Ambiguous:
 		return "", errors.New("several entries fit: " + strings.Join(hit.Candidates, ", "))
+	case directory.NotListed: // below
 	}
 	return "", errors.New("no valid entry has it")
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log"
@@ -17,6 +18,7 @@ type listener struct {
 	name string
 	ln   net.Listener
 	srv  *http.Server
+	tls  *tls.Config // nil in clear
 }
 
 func ignoreClosed(err error) error {
@@ -42,7 +44,11 @@ func (l *listener) url() string {
 	if host.IsUnspecified() {
 		host = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
-	return "http://" + netip.AddrPortFrom(host, addr.Port()).String()
+	scheme := "http://"
+	if l.tls != nil {
+		scheme = "https://"
+	}
+	return scheme + netip.AddrPortFrom(host, addr.Port()).String()
 }
 
 func (l *listener) addrPort() netip.AddrPort {
@@ -66,6 +72,7 @@ func (l *listener) serve(ctx context.Context, h http.Handler, logger *slog.Logge
 	l.srv = &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog:    log.New(serverLog{logger, l.name}, "", 0),
+		TLSConfig:   l.tls,
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
 	for _, f := range onShutdown {
@@ -83,7 +90,11 @@ func (l *listener) serve(ctx context.Context, h http.Handler, logger *slog.Logge
 		}
 		stopped <- err
 	}()
-	if err := l.srv.Serve(l.ln); !errors.Is(err, http.ErrServerClosed) {
+	start := l.srv.Serve
+	if l.tls != nil {
+		start = func(ln net.Listener) error { return l.srv.ServeTLS(ln, "", "") }
+	}
+	if err := start(l.ln); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("%s: %w", l.name, err)
 	}
 	return <-stopped

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"fhirwire/proxy/reverse"
@@ -18,7 +19,7 @@ const keyTimeout = 10 * time.Second
 // oauth are the settings of the reference payer's authorization server.
 func (a *app) oauth() smartauth.Options {
 	o := smartauth.Options{
-		Audiences: a.tokenURLs,
+		Audiences: a.tokenURLs, Origin: a.origin, Identify: a.identify,
 		// The transport of the proxy checks each address before it is dialed: a jwks_uri is the client's word.
 		HTTP: &http.Client{Timeout: keyTimeout, Transport: reverse.NewTransport(reverse.Options{
 			DialTimeout: keyTimeout, ResponseTimeout: keyTimeout, Own: []netip.AddrPort{a.dashboard.addrPort(), a.proxy.addrPort(), a.reference.addrPort()},
@@ -39,28 +40,34 @@ func (a *app) tokenURLs(r *http.Request) []string {
 	if err == nil && a.reference.addrPort().Addr().IsLoopback() {
 		out = append(out, "http://localhost:"+base.Port()+smartauth.TokenPath)
 	}
+	for _, origin := range a.tlsOrigins() {
+		out = append(out, origin+smartauth.TokenPath)
+	}
 	channels, err := a.store.Channels(r.Context())
 	if err != nil {
 		a.logger.ErrorContext(r.Context(), "channels unreadable", "error", err)
 		return out
 	}
-	public, err := url.Parse(a.proxyURL)
-	if err != nil {
-		return out
-	}
+	origins := append([]string{a.proxyURL}, a.tlsOrigins()...)
 	for _, ch := range channels {
 		server, err := url.Parse(ch.ServerURL)
 		if err != nil || !a.isReference(server) {
 			continue
 		}
 		path := ch.ToClient(smartauth.TokenPath)
-		out = append(out, a.proxyURL+"/"+ch.Name+path, public.Scheme+"://"+ch.Name+"."+public.Host+path)
+		for _, origin := range origins {
+			scheme, host, _ := strings.Cut(origin, "://")
+			out = append(out, origin+"/"+ch.Name+path, scheme+"://"+ch.Name+"."+host+path)
+		}
 	}
 	return out
 }
 
 // isReference reports a URL of the reference payer's listener.
 func (a *app) isReference(u *url.URL) bool {
+	if a.onTLS(u) {
+		return !namesChannel(u.Host, u)
+	}
 	at := a.reference.addrPort()
 	if u.Scheme != "http" || u.Port() != strconv.Itoa(int(at.Port())) {
 		return false

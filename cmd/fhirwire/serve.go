@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -74,6 +75,7 @@ type app struct {
 	logger *slog.Logger
 
 	dashboard, proxy, reference *listener
+	tls                         *secure // nil without
 
 	db, refDB *sqldb.DB
 	store     *store.Store
@@ -87,6 +89,7 @@ type app struct {
 	proxyURL  string
 	ca        *localca.Authority
 	peers     *peers.Judge
+	listed    *directoryPeers
 	closers   []func() error
 }
 
@@ -98,7 +101,7 @@ func newApp(ctx context.Context, cfg config, p *process) (*app, error) {
 		return &app{}, err
 	}
 	a := &app{cfg: cfg, p: p, logger: slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level})), hub: live.NewHub()}
-	for _, step := range []func(context.Context) error{a.listen, a.open, a.openCertificates, a.judge, a.simulate, a.show} {
+	for _, step := range []func(context.Context) error{a.listen, a.open, a.openCertificates, a.openTLS, a.judge, a.simulate, a.show} {
 		if err := step(ctx); err != nil {
 			return a, err
 		}
@@ -119,8 +122,11 @@ func (a *app) listen(ctx context.Context) error {
 	}
 	a.dashboard = on("dashboard", "listen", a.cfg.Listen)
 	a.proxy = on("proxy", "proxy-listen", a.cfg.ProxyListen)
-	if a.cfg.ReferenceListen != "off" {
+	if a.cfg.ReferenceListen != off {
 		a.reference = on("reference", "reference-listen", a.cfg.ReferenceListen)
+	}
+	if a.cfg.TLSListen != off && a.cfg.TLSListen != "" {
+		a.tls = &secure{listener: on("TLS", "tls-listen", a.cfg.TLSListen)}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
@@ -176,7 +182,7 @@ func (a *app) judge(context.Context) error {
 	if err := os.MkdirAll(spool, 0o700); err != nil {
 		return fmt.Errorf("data: %w", err)
 	}
-	a.recorder = record.New(a.pipeline, key, record.Options{SpoolDir: spool, MaxBody: a.cfg.MaxBody, Clock: a.p.now, Logger: a.logger})
+	a.recorder = record.New(a.pipeline, key, record.Options{SpoolDir: spool, MaxBody: a.cfg.MaxBody, Clock: a.p.now, Logger: a.logger, Presents: a.presents()})
 	return nil
 }
 
@@ -228,6 +234,9 @@ func (a *app) announce() {
 	if a.reference != nil {
 		_, _ = fmt.Fprintf(a.p.stdout, "  reference  %s/fhir\n", a.reference.url())
 	}
+	if a.tls != nil {
+		_, _ = fmt.Fprintf(a.p.stdout, "  TLS        %s\n  local CA   %s, SHA-256 %s\n", a.tls.url(), filepath.Join(caDir(a.cfg.Data), "root.pem"), colons(a.ca.Fingerprint()))
+	}
 	_, _ = fmt.Fprintf(a.p.stdout, "  data       %s\n", a.cfg.Data)
 }
 
@@ -243,15 +252,20 @@ func (a *app) run(ctx context.Context) error {
 	recorders.Go(func() error { return a.recorder.Run(recording) })
 
 	workers.Go(func() error { a.scenarios.Run(work, a.hub); return nil })
+	workers.Go(func() error { a.followSystems(work); return nil })
 
 	servers, serving := errgroup.WithContext(ctx)
 	servers.Go(func() error { return a.dashboard.serve(serving, a.page.Handler(), a.logger, a.page.Close) })
-	servers.Go(func() error {
-		h := reverse.New(a.store, a.recorder, reverse.Options{
-			PublicURL: a.cfg.ProxyURL, Transport: a.toServers(), Peers: a.peers, Logger: a.logger,
+	toServers := a.toServers()
+	proxied := func(publicURL string) http.Handler {
+		return reverse.New(a.store, a.recorder, reverse.Options{
+			PublicURL: publicURL, Transport: toServers, Peers: a.peers, Loops: a.loops, Logger: a.logger,
 		})
-		return a.proxy.serve(serving, h, a.logger)
-	})
+	}
+	servers.Go(func() error { return a.proxy.serve(serving, proxied(a.cfg.ProxyURL), a.logger) })
+	if a.tls != nil {
+		servers.Go(func() error { return a.tls.serve(serving, a.tlsHandler(proxied(""), a.mutualReference()), a.logger) })
+	}
 	if a.payer != nil {
 		servers.Go(func() error { return a.payer.Run(serving) })
 		servers.Go(func() error { return a.reference.serve(serving, a.payer.Handler(), a.logger) })
