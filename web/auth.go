@@ -289,7 +289,7 @@ func (s *Server) useFacts(v *views.ExchangeAuth, ex *proxy.Exchange, a *validato
 	for _, sc := range g.Scopes[:min(len(g.Scopes), shownUses)] {
 		v.Scopes = append(v.Scopes, visible([]byte(clip(sc, 300))))
 	}
-	sent := "in the " + visible([]byte(clip(a.Scheme, 40))) + " header"
+	sent := "in the Authorization header, as " + visible([]byte(clip(a.Scheme, 40)))
 	if u.Query {
 		sent = "in the URL"
 	}

@@ -62,6 +62,8 @@ type need struct {
 	rights string
 	// operation is the name of an operation that has scopes of its own.
 	operation string
+	// lookup marks a search for a patient by identifier, which a server may allow with the token of a member match (P2P-TOK-125).
+	lookup bool
 }
 
 func (n need) String() string {
@@ -87,7 +89,9 @@ var needs = map[proxy.Kind]string{
 func needOf(ex *proxy.Exchange) need {
 	i := ex.Interaction
 	if letters := needs[i.Kind]; letters != "" && i.ResourceType != "" {
-		return need{typ: i.ResourceType, rights: letters}
+		_, query, _ := strings.Cut(ex.Request.URL, "?")
+		lookup := i.Kind == proxy.KindSearchType && i.ResourceType == "Patient" && strings.Contains("&"+query, "&identifier=")
+		return need{typ: i.ResourceType, rights: letters, lookup: lookup}
 	}
 	switch {
 	case strings.HasSuffix(i.Operation, "member-match"):
@@ -117,6 +121,8 @@ func enough(granted []string, n need) validators.Enough {
 			if s.operation == "" || operationScope(s.operation, n.operation) {
 				return validators.EnoughYes
 			}
+		case n.lookup && operationScope(s.operation, "$member-match"):
+			return validators.EnoughUnknown
 		case s.operation == "" && (s.typ == "*" || n.typ == "*" || s.typ == n.typ) && hasAll(s.rights, n.rights):
 			return validators.EnoughYes
 		}

@@ -123,6 +123,11 @@ func TestFindings(t *testing.T) {
 		}, "", ""},
 		{"scope too small, answered", func(w *world) { w.grant(0, "a", "system/Patient.s", 300); w.use(1, mine, "a", readPatient, 200) }, "token-scope warning server x1", ""},
 		{"scope too small, refused", func(w *world) { w.grant(0, "a", operation, 300); w.use(1, mine, "a", searchPatient, 403) }, "token-scope information client x1", ""},
+		{"identifier lookup after a match", func(w *world) {
+			w.grant(0, "a", operation, 300)
+			ex := w.use(1, mine, "a", searchPatient, 200)
+			ex.Request.URL += "?identifier=x"
+		}, "", ""},
 		{"operation scope", func(w *world) { w.grant(0, "a", operation, 300); w.use(1, mine, "a", match, 200) }, "", ""},
 		{"another operation's scope", func(w *world) {
 			w.grant(0, "a", "http://hl7.org/fhir/us/davinci-pdex/OperationDefinition/BulkMemberMatch", 300)

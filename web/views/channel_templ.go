@@ -63,7 +63,7 @@ func channelSettingsMain(v ChannelSettings) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = channelHead("Channel settings", v.Pair, "They hold from the next request on.", v.Parts).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = channelHead("Channel settings", v.Pair, "Settings hold from the next request on.", v.Parts).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
