@@ -18,7 +18,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -195,8 +194,6 @@ type rig struct {
 	back  *httptest.Server // https
 	clear *httptest.Server // http
 	key   proxy.FingerprintKey
-
-	onlyHTTP1 atomic.Bool // what back speaks
 }
 
 // newRig registers the channel acme~payer to https://payer.example:PORT/fhir, and acme~clear to http://other.example:PORT/fhir.
@@ -222,11 +219,7 @@ func newRig(t testing.TB, server http.HandlerFunc, options ...func(*forward.Opti
 		if err != nil {
 			return nil, err
 		}
-		conf := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, Certificates: []tls.Certificate{*c}}
-		if r.onlyHTTP1.Load() {
-			conf.NextProtos = conf.NextProtos[1:]
-		}
-		return conf, nil
+		return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, Certificates: []tls.Certificate{*c}}, nil
 	}}
 	r.back.StartTLS()
 	t.Cleanup(r.back.Close)

@@ -273,7 +273,6 @@ func upgrade(w http.ResponseWriter, _ *http.Request) {
 
 func TestUpgradedConnections(t *testing.T) {
 	r := newRig(t, upgrade)
-	r.onlyHTTP1.Store(true)
 	for i, way := range []string{"plain", "tunnel"} {
 		var conn net.Conn
 		line, host := "GET /fhir/ws HTTP/1.1", r.addr()

@@ -83,7 +83,7 @@ func (d *secureDialer) dial(ctx context.Context, network, address string) (net.C
 	tr := d.prepare()
 	a := &attempt{host: host}
 	conf := &tls.Config{
-		MinVersion: tls.VersionTLS12, ServerName: host, RootCAs: tr.roots, NextProtos: []string{"h2", "http/1.1"}, Time: d.t.opt.Clock,
+		MinVersion: tls.VersionTLS12, ServerName: host, RootCAs: tr.roots, NextProtos: offered(ctx), Time: d.t.opt.Clock,
 		GetClientCertificate: func(asked *tls.CertificateRequestInfo) (*tls.Certificate, error) { return d.present(a, asked), nil },
 	}
 	if !d.set.until.IsZero() {

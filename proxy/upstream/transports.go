@@ -165,7 +165,7 @@ func (t *Transports) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	res, err := next.transport.RoundTrip(r)
+	res, err := next.transport.RoundTrip(forUpgrade(r))
 	if err != nil {
 		return nil, next.late(r, err)
 	}
