@@ -2,7 +2,6 @@ package scenarios
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 
@@ -11,15 +10,16 @@ import (
 	"fhirwire/validators"
 )
 
-// Exchanges reads what was recorded: pages in short form, and one exchange whole.
+// Exchanges reads what was recorded: pages in short form, and exchanges whole, in no order and without those that are gone.
 type Exchanges interface {
+	ExchangesByID(ctx context.Context, ids []string) ([]*proxy.Exchange, error)
 	Exchange(ctx context.Context, id string) (*proxy.Exchange, error)
 	Exchanges(ctx context.Context, q proxy.Query) (proxy.Page, error)
 }
 
-// Reports reads what was found. Report is proxy.ErrNotFound for an exchange that was not judged; Summaries has no entry for one.
+// Reports reads what was found; exchanges that were not inspected are missing from the maps.
 type Reports interface {
-	Report(ctx context.Context, exchangeID string) (*validators.Report, error)
+	ReportsByID(ctx context.Context, ids []string) (map[string]*validators.Report, error)
 	Summaries(ctx context.Context, ids []string) (map[string]validators.Summary, error)
 }
 
@@ -37,20 +37,19 @@ type brief struct {
 	*proxy.Exchange
 
 	inspected bool
-	// older says that there are exchanges before it.
-	older bool
 }
 
 func ofChannel(name string) proxy.Filter {
 	return proxy.Filter{Terms: []proxy.Term{{Key: proxy.KeyChannel, Op: proxy.OpEq, Values: []string{name}}}}
 }
 
-// newest reads a channel's exchanges, newest first, at most limit.
-func (s Source) newest(ctx context.Context, channel string, limit int) iter.Seq2[brief, error] {
-	return func(yield func(brief, error) bool) {
+// newest reads pages of a channel's exchanges, newest first, at most limit; older is set to whether there are more.
+func (s Source) newest(ctx context.Context, channel string, limit int, older *bool) iter.Seq2[[]brief, error] {
+	return func(yield func([]brief, error) bool) {
 		for before, n := int64(0), 0; n < limit; {
 			got, err := s.Exchanges.Exchanges(ctx, proxy.Query{Filter: ofChannel(channel), Before: before, Limit: min(page, limit-n), SkipTotal: true})
-			if !s.each(ctx, channel, got, err, yield) || !got.Older {
+			*older = got.Older
+			if !s.give(ctx, channel, got, err, yield) || !got.Older {
 				return
 			}
 			n += len(got.Exchanges)
@@ -59,12 +58,12 @@ func (s Source) newest(ctx context.Context, channel string, limit int) iter.Seq2
 	}
 }
 
-// after reads a channel's exchanges above a number.
-func (s Source) after(ctx context.Context, channel string, number int64) iter.Seq2[brief, error] {
-	return func(yield func(brief, error) bool) {
+// after reads pages of a channel's exchanges above a number.
+func (s Source) after(ctx context.Context, channel string, number int64) iter.Seq2[[]brief, error] {
+	return func(yield func([]brief, error) bool) {
 		for {
 			got, err := s.Exchanges.Exchanges(ctx, proxy.Query{Filter: ofChannel(channel), After: number, Limit: page, SkipTotal: true})
-			if !s.each(ctx, channel, got, err, yield) || !got.Newer {
+			if !s.give(ctx, channel, got, err, yield) || !got.Newer {
 				return
 			}
 			number = got.Exchanges[0].Number
@@ -72,10 +71,13 @@ func (s Source) after(ctx context.Context, channel string, number int64) iter.Se
 	}
 }
 
-// each yields a page; false when there is nothing more to read.
-func (s Source) each(ctx context.Context, channel string, got proxy.Page, err error, yield func(brief, error) bool) bool {
+// give yields a page; false when there is nothing more to read.
+func (s Source) give(ctx context.Context, channel string, got proxy.Page, err error, yield func([]brief, error) bool) bool {
 	if err != nil {
-		yield(brief{}, fmt.Errorf("exchanges of channel %s: %w", channel, err))
+		yield(nil, fmt.Errorf("exchanges of channel %s: %w", channel, err))
+		return false
+	}
+	if len(got.Exchanges) == 0 {
 		return false
 	}
 	ids := make([]string, len(got.Exchanges))
@@ -84,30 +86,32 @@ func (s Source) each(ctx context.Context, channel string, got proxy.Page, err er
 	}
 	sums, err := s.Reports.Summaries(ctx, ids)
 	if err != nil {
-		yield(brief{}, fmt.Errorf("summaries: %w", err))
+		yield(nil, fmt.Errorf("summaries: %w", err))
 		return false
 	}
+	list := make([]brief, len(got.Exchanges))
 	for i, e := range got.Exchanges {
 		_, done := sums[e.ID]
-		if !yield(brief{e, done, got.Older || i+1 < len(got.Exchanges)}, nil) {
-			return false
-		}
+		list[i] = brief{e, done}
 	}
-	return len(got.Exchanges) > 0
+	return yield(list, nil)
 }
 
-// item reads an exchange whole, with its report where one is asked for.
-func (s Source) item(ctx context.Context, id string, report bool) (checks.Item, error) {
-	whole, err := s.Exchanges.Exchange(ctx, id)
+// items reads exchanges whole, with the reports of those that one is asked of.
+func (s Source) items(ctx context.Context, ids, reports []string) (map[string]checks.Item, error) {
+	list, err := s.Exchanges.ExchangesByID(ctx, ids)
 	if err != nil {
-		return checks.Item{}, fmt.Errorf("exchange %s: %w", id, err)
+		return nil, err
 	}
-	item := checks.Item{Exchange: whole, Bodies: s.Bodies}
-	if !report {
-		return item, nil
+	found := map[string]*validators.Report{}
+	if len(reports) > 0 {
+		if found, err = s.Reports.ReportsByID(ctx, reports); err != nil {
+			return nil, err
+		}
 	}
-	if item.Report, err = s.Reports.Report(ctx, id); err != nil && !errors.Is(err, proxy.ErrNotFound) {
-		return checks.Item{}, fmt.Errorf("report of exchange %s: %w", id, err)
+	out := make(map[string]checks.Item, len(list))
+	for _, e := range list {
+		out[e.ID] = checks.Item{Exchange: e, Report: found[e.ID], Bodies: s.Bodies}
 	}
-	return item, nil
+	return out, nil
 }

@@ -249,9 +249,11 @@ func (s *Service) catchUp(ctx context.Context, c *channel) error {
 	if len(added) == 0 {
 		return nil
 	}
-	for b, err := range s.source.newest(ctx, c.name, s.opt.Limit) {
-		if err == nil && b.Number <= c.newest { // what is above comes with the others'
-			err = s.take(ctx, c, b, added)
+	older := false
+	for list, err := range s.source.newest(ctx, c.name, s.opt.Limit, &older) {
+		if err == nil {
+			list = slices.DeleteFunc(list, func(b brief) bool { return b.Number > c.newest }) // they come with the others'
+			err = s.take(ctx, c, list, added)
 		}
 		if err != nil {
 			c.drop()

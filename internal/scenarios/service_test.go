@@ -38,9 +38,9 @@ type counting struct {
 	loaded atomic.Int64
 }
 
-func (c *counting) Exchange(ctx context.Context, id string) (*proxy.Exchange, error) {
-	c.loaded.Add(1)
-	return c.Store.Exchange(ctx, id)
+func (c *counting) ExchangesByID(ctx context.Context, ids []string) ([]*proxy.Exchange, error) {
+	c.loaded.Add(int64(len(ids)))
+	return c.Store.ExchangesByID(ctx, ids)
 }
 
 func fixture(t testing.TB, o scenarios.Options) (*counting, *scenarios.Service) {

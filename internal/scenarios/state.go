@@ -3,13 +3,13 @@ package scenarios
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"fhirwire/proxy"
 	"fhirwire/testplans"
-	"fhirwire/testplans/checks"
 	"fhirwire/testplans/judge"
 	"fhirwire/validators"
 )
@@ -22,7 +22,6 @@ type channel struct {
 	mu     sync.Mutex // guards all below, and is held while judging
 	seen   bool       // the judgings have what was stored up to newest
 	newest int64
-	last   time.Time
 	count  int
 	older  bool
 	// waiting has no report yet: when each began, by id.
@@ -66,33 +65,53 @@ func (r *running) window(at time.Time) bool {
 	return !at.Before(r.run.Since) && (r.run.Until.IsZero() || at.Before(r.run.Until))
 }
 
-// take adds exchanges to the judgings of runs, each read once, and counts them.
-func (s *Service) take(ctx context.Context, c *channel, b brief, runs []*running) error {
-	start := b.Timing.Start
-	var want []*running
-	report := false
-	for _, r := range runs {
-		if !r.window(start) {
+// take adds a page of exchanges to the judgings of runs, each read once, and counts them.
+func (s *Service) take(ctx context.Context, c *channel, list []brief, runs []*running) error {
+	for chunk := range slices.Chunk(list, 100) { // so many reports are in memory together
+		if err := s.takeSome(ctx, c, chunk, runs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) takeSome(ctx context.Context, c *channel, list []brief, runs []*running) error {
+	want := map[string][]*running{}
+	var ids, reports []string
+	for _, b := range list {
+		start, findings := b.Timing.Start, false
+		for _, r := range runs {
+			if !r.window(start) {
+				continue
+			}
+			if r.count++; start.After(r.last) {
+				r.last = start
+			}
+			if wanted, report := judge.Selects(r.plan, b.Exchange); wanted {
+				want[b.ID] = append(want[b.ID], r)
+				findings = findings || report
+			}
+		}
+		if want[b.ID] == nil {
 			continue
 		}
-		if r.count++; start.After(r.last) {
-			r.last = start
-		}
-		if wanted, findings := judge.Selects(r.plan, b.Exchange); wanted {
-			want = append(want, r)
-			report = report || findings
+		ids = append(ids, b.ID)
+		if findings && b.inspected {
+			reports = append(reports, b.ID)
 		}
 	}
-	if len(want) == 0 {
+	if len(ids) == 0 {
 		return nil
 	}
-	it, err := s.source.item(ctx, b.ID, report && b.inspected)
+	items, err := s.source.items(ctx, ids, reports)
 	if err != nil {
 		return err
 	}
-	c.kept++
-	for _, r := range want {
-		r.judging.Add(it)
+	for id, it := range items {
+		c.kept++
+		for _, r := range want[id] {
+			r.judging.Add(it)
+		}
 	}
 	return nil
 }
@@ -109,15 +128,15 @@ func (s *Service) read(ctx context.Context, c *channel) error {
 		c.drop()
 		return err
 	}
-	for b, err := range s.source.after(ctx, c.name, c.newest) {
+	for list, err := range s.source.after(ctx, c.name, c.newest) {
 		if err == nil {
-			err = s.take(ctx, c, b, c.all())
+			err = s.take(ctx, c, list, c.all())
 		}
 		if err != nil {
 			c.drop() // a part of them would be missed
 			return err
 		}
-		c.tally(b)
+		c.tally(list)
 	}
 	return nil
 }
@@ -132,13 +151,13 @@ func (c *channel) all() []*running {
 	return out
 }
 
-func (c *channel) tally(b brief) {
-	c.count++
-	if b.Number > c.newest {
-		c.newest, c.last = b.Number, b.Timing.Start
-	}
-	if !b.inspected {
-		c.waiting[b.ID] = b.Timing.Start
+func (c *channel) tally(list []brief) {
+	c.count += len(list)
+	for _, b := range list {
+		c.newest = max(c.newest, b.Number)
+		if !b.inspected {
+			c.waiting[b.ID] = b.Timing.Start
+		}
 	}
 }
 
@@ -148,17 +167,18 @@ func (s *Service) readAll(ctx context.Context, c *channel) error {
 	for _, r := range c.runs {
 		r.judging, r.count, r.last = judge.New(*r.plan, r.run, s.table), 0, time.Time{}
 	}
-	for b, err := range s.source.newest(ctx, c.name, s.opt.Limit) {
+	older := false
+	for list, err := range s.source.newest(ctx, c.name, s.opt.Limit, &older) {
 		if err == nil {
-			err = s.take(ctx, c, b, c.all())
+			err = s.take(ctx, c, list, c.all())
 		}
 		if err != nil {
 			c.drop()
 			return err
 		}
-		c.tally(b)
-		c.older = b.older
+		c.tally(list)
 	}
+	c.older = older
 	c.seen, c.computed = true, s.opt.Clock()
 	c.cost = c.computed.Sub(begun)
 	return nil
@@ -189,43 +209,31 @@ func (s *Service) readFresh(ctx context.Context, c *channel) error {
 			c.again[id] = true
 		}
 	}
-	for id := range c.again {
-		if err := s.inspected(ctx, c, id); err != nil {
-			return err
-		}
-		delete(c.again, id)
+	if err := s.inspected(ctx, c, slices.Collect(maps.Keys(c.again))); err != nil {
+		return err
 	}
+	clear(c.again)
 	return nil
 }
 
-func (s *Service) inspected(ctx context.Context, c *channel, id string) error {
-	var want []*running
-	var it checks.Item
-	for _, r := range c.all() {
-		if !r.judging.Has(id) {
-			continue
-		}
-		if it.Exchange == nil {
-			ex, err := s.source.Exchanges.Exchange(ctx, id)
-			if err != nil {
-				return fmt.Errorf("exchange %s: %w", id, err)
-			}
-			it = checks.Item{Exchange: ex, Bodies: s.source.Bodies}
-		}
-		if _, report := judge.Selects(r.plan, it.Exchange); report {
-			want = append(want, r)
-		}
-	}
-	if len(want) == 0 {
+// inspected adds the reports of exchanges that have one now.
+func (s *Service) inspected(ctx context.Context, c *channel, ids []string) error {
+	ids = slices.DeleteFunc(ids, func(id string) bool {
+		return !slices.ContainsFunc(c.all(), func(r *running) bool { return r.judging.Has(id) })
+	})
+	if len(ids) == 0 {
 		return nil
 	}
-	report, err := s.source.Reports.Report(ctx, id)
+	items, err := s.source.items(ctx, ids, ids)
 	if err != nil {
-		return fmt.Errorf("report of exchange %s: %w", id, err)
+		return err
 	}
-	it.Report = report
-	for _, r := range want {
-		r.judging.Add(it)
+	for id, it := range items {
+		for _, r := range c.all() {
+			if _, report := judge.Selects(r.plan, it.Exchange); report && r.judging.Has(id) {
+				r.judging.Add(it)
+			}
+		}
 	}
 	return nil
 }

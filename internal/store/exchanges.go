@@ -31,6 +31,30 @@ func (s *Store) Exchange(ctx context.Context, id string) (*proxy.Exchange, error
 	return row.Row.full(row.Detail)
 }
 
+// ExchangesByID reads exchanges in full, in no order; those that are not stored are left out.
+func (s *Store) ExchangesByID(ctx context.Context, ids []string) ([]*proxy.Exchange, error) {
+	out := make([]*proxy.Exchange, 0, len(ids))
+	for chunk := range slices.Chunk(ids, 500) {
+		var rows []struct {
+			Row    exchangeRow `gorm:"embedded"`
+			Detail []byte
+		}
+		err := s.read(ctx).Table("exchanges").Select("exchanges.*, exchange_details.detail").
+			Joins("JOIN exchange_details ON exchange_details.number = exchanges.number").Where("exchanges.id IN ?", chunk).Find(&rows).Error
+		if err != nil {
+			return nil, fmt.Errorf("exchanges: %w", err)
+		}
+		for i := range rows {
+			e, err := rows[i].Row.full(rows[i].Detail)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, e)
+		}
+	}
+	return out, nil
+}
+
 // Exchanges reads a page of exchanges in short form: without headers, body digests and edits.
 func (s *Store) Exchanges(ctx context.Context, q proxy.Query) (proxy.Page, error) {
 	matching := func() *gorm.DB { return s.filter(s.read(ctx).Table("exchanges AS e"), q.Filter) }

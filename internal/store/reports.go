@@ -1,10 +1,7 @@
 package store
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -76,7 +73,7 @@ func (judgedProfileRow) TableName() string { return "judged_profiles" }
 // SaveReport appends the report on the exchange that Subject names; the newest one counts, earlier ones stay. The error
 // wraps proxy.ErrNotFound when there is no such exchange.
 func (s *Store) SaveReport(ctx context.Context, r validators.Report) error {
-	packed, err := pack(r)
+	packed, err := s.zip.pack(r)
 	if err != nil {
 		return fmt.Errorf("report on exchange %s: %w", r.Subject, err)
 	}
@@ -105,15 +102,6 @@ func (s *Store) SaveReport(ctx context.Context, r validators.Report) error {
 		return fmt.Errorf("report on exchange %s: %w", r.Subject, err)
 	}
 	return nil
-}
-
-func pack(r validators.Report) ([]byte, error) {
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	if err := errors.Join(json.NewEncoder(z).Encode(r), z.Close()); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
 }
 
 func judgedOf(number, report int64, r *validators.Report) judgedRow {
@@ -216,7 +204,7 @@ func (s *Store) Report(ctx context.Context, exchangeID string) (*validators.Repo
 	if err != nil {
 		return nil, fmt.Errorf("report on exchange %s: %w", exchangeID, absent(err))
 	}
-	return unpack(exchangeID, row.Report)
+	return s.zip.unpack(exchangeID, row.Report)
 }
 
 // Reports reads every report on an exchange, newest first; none is nil.
@@ -229,7 +217,7 @@ func (s *Store) Reports(ctx context.Context, exchangeID string) ([]*validators.R
 	}
 	var out []*validators.Report
 	for _, row := range rows {
-		r, err := unpack(exchangeID, row.Report)
+		r, err := s.zip.unpack(exchangeID, row.Report)
 		if err != nil {
 			return nil, err
 		}
@@ -238,18 +226,26 @@ func (s *Store) Reports(ctx context.Context, exchangeID string) ([]*validators.R
 	return out, nil
 }
 
-func unpack(exchangeID string, packed []byte) (_ *validators.Report, err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("stored report on exchange %s: %w", exchangeID, err)
+// ReportsByID reads the newest reports by exchange id; exchanges without one are missing from the map.
+func (s *Store) ReportsByID(ctx context.Context, ids []string) (map[string]*validators.Report, error) {
+	out := make(map[string]*validators.Report, len(ids))
+	for chunk := range slices.Chunk(ids, 500) {
+		var rows []struct {
+			ID     string
+			Report []byte
 		}
-	}()
-	z, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		return nil, err
+		err := s.read(ctx).Table("reports").Select("exchanges.id, reports.report").Joins("JOIN judged ON judged.report_id = reports.id").
+			Joins("JOIN exchanges ON exchanges.number = judged.number").Where("exchanges.id IN ?", chunk).Find(&rows).Error
+		if err != nil {
+			return nil, fmt.Errorf("reports: %w", err)
+		}
+		for _, row := range rows {
+			if out[row.ID], err = s.zip.unpack(row.ID, row.Report); err != nil {
+				return nil, err
+			}
+		}
 	}
-	r := new(validators.Report)
-	return r, errors.Join(json.NewDecoder(z).Decode(r), z.Close())
+	return out, nil
 }
 
 // Summaries reads the newest reports' summaries by exchange id; exchanges without a report are missing from the map.

@@ -40,6 +40,7 @@ type Store struct {
 	opt   Options
 
 	queue queue
+	zip   zipper
 
 	mu sync.Mutex // guards all below
 	// channels caches what the proxy asks for on every request. generation counts changes: a read that began before one

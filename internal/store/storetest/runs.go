@@ -192,3 +192,29 @@ func testReviews(t *testing.T, s Store) {
 		t.Errorf("review of no run: %v", err)
 	}
 }
+
+// testSeveral reads exchanges and reports together, as one by one.
+func testSeveral(t *testing.T, s Store) {
+	ctx, bodies := t.Context(), Bodies{}
+	var ids []string
+	for n := range 3 {
+		putAll(t, s, bodies, Exchange(n, bodies))
+		ids = append(ids, ID(n))
+	}
+	fatal(t, s.SaveReport(ctx, Report(1, 1, Issue(validators.SeverityError, "old"))))
+	fatal(t, s.SaveReport(ctx, Report(1, 1, Issue(validators.SeverityError, "new"))))
+	got, err := s.ExchangesByID(ctx, append(ids, ID(77)))
+	fatal(t, err)
+	if len(got) != 3 {
+		t.Fatalf("%d exchanges", len(got))
+	}
+	for _, e := range got {
+		if one, err := s.Exchange(ctx, e.ID); err != nil || !reflect.DeepEqual(one, e) {
+			t.Errorf("together %+v, alone %+v, %v", e, one, err)
+		}
+	}
+	reports, err := s.ReportsByID(ctx, ids)
+	if err != nil || len(reports) != 1 || reports[ID(1)].Issues[0].MessageID != "new" {
+		t.Errorf("reports %+v, %v", reports, err)
+	}
+}

@@ -27,12 +27,14 @@ type Store interface {
 	Put(ctx context.Context, e *proxy.Exchange, bodies proxy.Bodies) error
 	Exchange(ctx context.Context, id string) (*proxy.Exchange, error)
 	Exchanges(ctx context.Context, q proxy.Query) (proxy.Page, error)
+	ExchangesByID(ctx context.Context, ids []string) ([]*proxy.Exchange, error)
 	Neighbours(ctx context.Context, id string) (prev, next string, err error)
 	OpenBody(ctx context.Context, d proxy.Digest) (io.ReadCloser, error)
 
 	SaveReport(ctx context.Context, r validators.Report) error
 	Report(ctx context.Context, exchangeID string) (*validators.Report, error)
 	Reports(ctx context.Context, exchangeID string) ([]*validators.Report, error)
+	ReportsByID(ctx context.Context, ids []string) (map[string]*validators.Report, error)
 	Summaries(ctx context.Context, ids []string) (map[string]validators.Summary, error)
 	Unjudged(ctx context.Context, rules, limit int) ([]string, error)
 	Judged(ctx context.Context, id string, rules int) (bool, error)
@@ -78,6 +80,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		"pages":                      testPages,
 		"filters":                    testFilters,
 		"neighbours":                 testNeighbours,
+		"several at once":            testSeveral,
 		"reports":                    testReports,
 		"unjudged":                   testUnjudged,
 		"bulk URLs":                  testBulkURLs,

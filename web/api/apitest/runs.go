@@ -10,6 +10,7 @@ import (
 
 	"fhirwire/proxy"
 	"fhirwire/testplans"
+	"fhirwire/validators"
 )
 
 // Runs keeps runs in memory, as the store does. It is safe for concurrent use.
@@ -179,6 +180,32 @@ func (s *Runs) Reviews(_ context.Context, runs ...string) (map[string][]testplan
 	for _, id := range runs {
 		if len(s.reviews[id]) > 0 {
 			out[id] = slices.Clone(s.reviews[id])
+		}
+	}
+	return out, nil
+}
+
+// ExchangesByID is part of scenarios.Exchanges.
+func (s *Store) ExchangesByID(ctx context.Context, ids []string) ([]*proxy.Exchange, error) {
+	var out []*proxy.Exchange
+	for _, id := range ids {
+		e, err := s.Exchange(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// ReportsByID is part of scenarios.Reports.
+func (s *Store) ReportsByID(_ context.Context, ids []string) (map[string]*validators.Report, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[string]*validators.Report{}
+	for _, id := range ids {
+		if r := s.reports[id]; r != nil {
+			out[id] = r
 		}
 	}
 	return out, nil

@@ -1,0 +1,47 @@
+package store
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	"fhirwire/validators"
+)
+
+// zipper packs reports. What it works with is large beside a report, and is used again.
+type zipper struct{ writers, readers sync.Pool }
+
+func (z *zipper) pack(r validators.Report) ([]byte, error) {
+	var b bytes.Buffer
+	w, ok := z.writers.Get().(*gzip.Writer)
+	if !ok {
+		w = gzip.NewWriter(nil)
+	}
+	defer z.writers.Put(w)
+	w.Reset(&b)
+	if err := errors.Join(json.NewEncoder(w).Encode(r), w.Close()); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+func (z *zipper) unpack(exchangeID string, packed []byte) (_ *validators.Report, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("stored report on exchange %s: %w", exchangeID, err)
+		}
+	}()
+	from, ok := z.readers.Get().(*gzip.Reader)
+	if !ok {
+		from = new(gzip.Reader)
+	}
+	defer z.readers.Put(from)
+	if err := from.Reset(bytes.NewReader(packed)); err != nil {
+		return nil, err
+	}
+	r := new(validators.Report)
+	return r, errors.Join(json.NewDecoder(from).Decode(r), from.Close())
+}
