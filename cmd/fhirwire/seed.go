@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"fhirwire/proxy"
+	"fhirwire/proxy/localca"
 	"fhirwire/reference/resources"
 	"fhirwire/reference/smartauth"
 	"fhirwire/reference/synth"
@@ -88,7 +89,28 @@ func (a *app) registerDemo(ctx context.Context) ([]*proxy.Channel, error) {
 		}
 		channels = append(channels, ch)
 	}
-	return channels, nil
+	return channels, a.demoCertificates()
+}
+
+// demoCertificates issues a client certificate for each demo client that has none, or whose own has run out.
+func (a *app) demoCertificates() error {
+	have := map[string]bool{}
+	for _, e := range a.ca.Entries() {
+		have[e.Name] = len(e.Warnings) == 0
+	}
+	requests := []localca.ClientRequest{{Name: "newman", Organization: "Newman"}}
+	for _, story := range demoStories {
+		requests = append(requests, localca.ClientRequest{Name: story.slug, Organization: story.name})
+	}
+	for _, r := range requests {
+		if have[r.Name] {
+			continue
+		}
+		if _, err := a.ca.IssueClient(r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *app) demoSystem(ctx context.Context, want proxy.System) (*proxy.System, error) {
