@@ -30,7 +30,7 @@ func runJudge(ctx context.Context, p *process, args []string) (int, error) {
 	database := fs.String("database", p.getenv(envName("database")), "postgres://… where serve has its evidence there")
 	since := fs.String("since", "", "judge what began at this `TIME` or later: RFC 3339, a date, 15:04 or an age such as 2h")
 	until := fs.String("until", "", "judge what began before this `TIME`")
-	format := fs.String("format", "text", "text, json, junit or testreport (FHIR R4)")
+	format := fs.String("format", "text", "text, json, junit, testreport (FHIR R4) or html")
 	var attested list
 	fs.Var(&attested, "attest", "`STEP/CHECK=NAME`: this person says that the check passes; may be given again")
 	rest, err := parseFlags(fs, args)
@@ -44,7 +44,7 @@ func runJudge(ctx context.Context, p *process, args []string) (int, error) {
 	}
 	write, ok := judgeFormats[*format]
 	if !ok {
-		return exitUsage, usagef("--format: %q is none of text, json, junit, testreport", *format)
+		return exitUsage, usagef("--format: %q is none of text, json, junit, testreport, html", *format)
 	}
 	run := testplans.Run{State: testplans.Evaluating, Channel: *channel}
 	if run.Since, err = moment("since", *since, p.now()); err == nil {
@@ -131,6 +131,7 @@ type judgement struct {
 	table   checks.Table
 	results []testplans.Result
 	read    int // exchanges
+	items   []checks.Item
 }
 
 func (j *judgement) har(ctx context.Context, file string) error {
@@ -201,7 +202,7 @@ func (j *judgement) judge(ctx context.Context, evidence iter.Seq2[checks.Item, e
 		}
 		items = append(items, it)
 	}
-	j.read = len(items)
+	j.read, j.items = len(items), items
 	ch, err := channel()
 	if err != nil {
 		return err
@@ -221,7 +222,7 @@ func (j *judgement) judge(ctx context.Context, evidence iter.Seq2[checks.Item, e
 	return err
 }
 
-var judgeFormats = map[string]func(io.Writer, *judgement) error{"text": judgedText, "json": judgedJSON, "junit": judgedJUnit, "testreport": judgedTestReport}
+var judgeFormats = map[string]func(io.Writer, *judgement) error{"text": judgedText, "json": judgedJSON, "junit": judgedJUnit, "testreport": judgedTestReport, "html": judgedHTML}
 
 func judgedText(w io.Writer, j *judgement) error {
 	var b strings.Builder
