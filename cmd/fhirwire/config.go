@@ -50,7 +50,9 @@ type config struct {
 	Event    string `yaml:"event"`
 	MaxBody  int64  `yaml:"max-body"`
 	LogLevel string `yaml:"log-level"`
-	Demo     bool   `yaml:"demo"`
+	// TX is the terminology server that is asked what is not known offline; empty for none.
+	TX   string `yaml:"tx"`
+	Demo bool   `yaml:"demo"`
 	// Load are files and folders of resources for the reference server.
 	Load list `yaml:"load"`
 }
@@ -84,6 +86,7 @@ func (c *config) settings() []setting {
 		{"hosts", "comma-separated host names the dashboard answers to, besides loopback", &c.Hosts},
 		{"event", "name of the event, shown in the dashboard", &c.Event},
 		{"max-body", "bytes of a body that are stored; the rest is forwarded, counted and hashed", &c.MaxBody},
+		{"tx", "terminology server `URL` to ask for codes that cannot be checked offline; its answers are kept in the data folder", &c.TX},
 		{"log-level", "debug, info, warn or error", &c.LogLevel},
 		{"demo", "seed the reference server and play a client through the proxy", &c.Demo},
 		{"load", "file or folder of resources (NDJSON, JSON, Bundles) for the reference server; may be repeated", &c.Load},

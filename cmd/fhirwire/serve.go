@@ -37,6 +37,7 @@ import (
 	"fhirwire/validators/inspect"
 	"fhirwire/validators/instance"
 	"fhirwire/validators/interaction"
+	"fhirwire/validators/terminology/remote"
 	"fhirwire/web"
 )
 
@@ -81,6 +82,7 @@ type app struct {
 	store     *store.Store
 	hub       *live.Hub
 	lib       *guides.Library
+	tx        *remote.Service // nil without
 	pipeline  *pipeline.Pipeline
 	recorder  *record.Recorder
 	payer     *reference.Server
@@ -166,7 +168,7 @@ func (a *app) open(ctx context.Context) error {
 }
 
 // judge makes what turns traffic into evidence and evidence into reports.
-func (a *app) judge(context.Context) error {
+func (a *app) judge(ctx context.Context) error {
 	var err error
 	if a.lib, err = loadLibrary(a.cfg.Data); err != nil {
 		return err
@@ -175,7 +177,10 @@ func (a *app) judge(context.Context) error {
 	if err != nil {
 		return err
 	}
-	inspector := inspect.New(a.lib, a.store, inspect.Options{Channels: a.store, Now: a.p.now})
+	if a.tx, err = a.openTerms(ctx); err != nil {
+		return err
+	}
+	inspector := inspect.New(a.lib, a.store, a.withTerms(inspect.Options{Channels: a.store, Now: a.p.now}))
 	classifier := interaction.NewClassifier(a.store, a.store, interaction.Options{Logger: a.logger})
 	a.pipeline = pipeline.New(a.store, classifier, inspector, a.hub, pipeline.Options{Logger: a.logger, Clock: a.p.now})
 	spool := filepath.Join(a.cfg.Data, "spool")
@@ -297,10 +302,11 @@ func (a *app) show(context.Context) error {
 	if a.scenarios, err = a.judgePlans(set); err != nil {
 		return err
 	}
+	terms, termsName := a.terms(set.Terms())
 	deps := web.Deps{
 		Systems: a.store, Channels: a.store, Exchanges: a.store, Reports: a.store, Bodies: a.store, Live: a.hub, Judge: a.pipeline,
 		Scenarios: a.scenarios, Checker: a.checker(),
-		Validator: resourceValidator{instance.New(set, set.Terms(), instance.Options{Now: a.p.now})},
+		Validator: resourceValidator{instance.New(set, terms, instance.Options{Now: a.p.now, TerminologyName: termsName})},
 	}
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -313,7 +319,7 @@ func (a *app) show(context.Context) error {
 	if !a.proxy.addrPort().Addr().IsLoopback() {
 		o.ChannelSuffix = rand.Text
 	}
-	a.page, err = web.New(deps, o)
+	a.page, err = web.New(a.withSettings(deps), o)
 	return err
 }
 

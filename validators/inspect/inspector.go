@@ -12,6 +12,7 @@ import (
 	"fhirwire/validators/guides"
 	"fhirwire/validators/httprules"
 	"fhirwire/validators/instance"
+	"fhirwire/validators/terminology"
 )
 
 // Channels finds a channel's settings.
@@ -31,6 +32,10 @@ type Options struct {
 	MaxLine int
 	// MaxIssues caps the issues kept in a report; default 1000. All are counted.
 	MaxIssues int
+	// Terms, when set, gives the terminology to use over a channel's guides, and TermsName is where it is from, for the reports: a
+	// server's URL. Otherwise it is offline.
+	Terms     func(local *terminology.Service) instance.Terminology
+	TermsName string
 	// Now is the clock for Report.At; nil leaves it zero.
 	Now func() time.Time
 }
@@ -109,11 +114,17 @@ func (in *Inspector) judgeFor(ch proxy.Channel) (*judge, error) {
 		return nil, err
 	}
 	sel := newSelector(set, ch.Options)
+	var terms instance.Terminology = set.Terms()
+	name := "offline"
+	if in.opt.Terms != nil {
+		terms, name = in.opt.Terms(set.Terms()), in.opt.TermsName
+	}
 	j := &judge{
-		Validator: instance.New(set, set.Terms(), instance.Options{
-			ExtraProfiles: sel.choose, Prefer: prefer(ch.Options), MaxIssues: in.opt.MaxIssues, Now: in.opt.Now,
+		Validator: instance.New(set, terms, instance.Options{
+			TerminologyName: name,
+			ExtraProfiles:   sel.choose, Prefer: prefer(ch.Options), MaxIssues: in.opt.MaxIssues, Now: in.opt.Now,
 		}),
-		context: validators.Context{Guides: set.Packages(), Rules: validators.RulesVersion, Terminology: "offline"},
+		context: validators.Context{Guides: set.Packages(), Rules: validators.RulesVersion, Terminology: name},
 	}
 	in.validators[key] = j
 	return j, nil

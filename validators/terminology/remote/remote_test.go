@@ -428,3 +428,34 @@ func BenchmarkKept(b *testing.B) {
 		}
 	}
 }
+
+// TestRenew: after its time a budget starts afresh, and what failed is asked again.
+func TestRenew(t *testing.T) {
+	srv := newServer(t)
+	var clock atomic.Int64
+	s, err := remote.New(t.Context(), srv.URL+"/r4", offline{}, remote.Options{
+		MaxRequests: 2, ExpandAfter: -1, Renew: time.Hour, Now: func() time.Time { return time.Unix(clock.Load(), 0) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	view := s.Over(offline{})
+	ask := func(code string) terminology.Value {
+		return view.Member("http://x.org/vs/there", "http://x.org/s", code).Value
+	}
+	if ask("500") != terminology.Unknown || ask("500") != terminology.Unknown || srv.requests.Load() != 1 {
+		t.Errorf("%d requests for one code that fails", srv.requests.Load())
+	}
+	ask("b")
+	if ask("c") != terminology.Unknown || s.Stats().Stopped == "" || srv.requests.Load() != 2 {
+		t.Errorf("%d requests, %+v", srv.requests.Load(), s.Stats())
+	}
+	clock.Add(3601)
+	ask("500")
+	if ask("c") == terminology.Unknown || srv.requests.Load() != 4 || s.Stats().Asked != 4 || s.Stats().Stopped != "" {
+		t.Errorf("%d requests, %+v", srv.requests.Load(), s.Stats())
+	}
+	if !view.Known("http://x.org/vs/here") || view.Known("http://x.org/vs/there") {
+		t.Error("a view knows what its packages know")
+	}
+}

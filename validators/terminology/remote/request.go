@@ -40,10 +40,11 @@ func (s *Service) begin() error {
 	defer s.mu.Unlock()
 	switch {
 	case s.stopped != "":
-	case s.asked >= s.o.MaxRequests:
+	case s.spent >= s.o.MaxRequests:
 		s.stopped = fmt.Sprintf("the budget of %d requests to the terminology server is used up", s.o.MaxRequests)
 	default:
 		s.asked++
+		s.spent++
 		return nil
 	}
 	return errors.New(s.stopped)

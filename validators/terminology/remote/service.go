@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"fhirwire/validators/terminology"
@@ -34,6 +35,9 @@ type Options struct {
 	Timeout time.Duration
 	// MaxRequests is the budget of one Service; 0 is 5,000.
 	MaxRequests int
+	// Renew is the time after which the budget starts afresh and a server that failed is asked again, for a process that runs on;
+	// 0 is never. It needs Now.
+	Renew time.Duration
 	// MaxFailures in a row end the asking; 0 is 3.
 	MaxFailures int
 	// Concurrency is how many requests run at a time; 0 is 4.
@@ -73,7 +77,9 @@ type Service struct {
 	mu       sync.Mutex
 	cells    map[question]*cell
 	sets     map[string]*set
-	asked    int    // requests begun
+	asked    int // requests begun
+	spent    int // of these, from the present budget
+	since    time.Time
 	failed   int    // requests that failed
 	inARow   int    // failures since the last answer
 	stopped  string // why no more is asked
@@ -93,6 +99,7 @@ type answer struct {
 type cell struct {
 	once sync.Once
 	a    answer
+	done atomic.Bool
 }
 
 // Stats say what the server was good for.
@@ -150,25 +157,16 @@ func (s *Service) Stats() Stats {
 }
 
 // Known reports whether the value set is at hand offline.
-func (s *Service) Known(valueSet string) bool { return s.offline.Known(valueSet) }
+func (s *Service) Known(valueSet string) bool { return s.Over(s.offline).Known(valueSet) }
 
 // Member says whether code of system is in the value set.
 func (s *Service) Member(valueSet, system, code string) terminology.Answer {
-	a := s.offline.Member(valueSet, system, code)
-	if a.Value != terminology.Unknown {
-		return a
-	}
-	return s.ask(question{valueSet, system, code}, a.Why).Answer
+	return s.Over(s.offline).Member(valueSet, system, code)
 }
 
 // Code says whether a code system has a code, and its display where it is known.
 func (s *Service) Code(system, code string) (string, terminology.Answer) {
-	display, a := s.offline.Code(system, code)
-	if a.Value != terminology.Unknown {
-		return display, a
-	}
-	got := s.ask(question{"", system, code}, a.Why)
-	return got.display, got.Answer
+	return s.Over(s.offline).Code(system, code)
 }
 
 // Codes and canonicals longer than these are not worth a request; they come from recorded traffic and may be anything.
@@ -185,6 +183,7 @@ func (s *Service) ask(q question, why string) answer {
 		return unknown(why, "")
 	}
 	s.mu.Lock()
+	s.renew()
 	c := s.cells[q]
 	if c == nil {
 		if kept, ok := s.disk.get(q); ok {
@@ -208,6 +207,7 @@ func (s *Service) ask(q question, why string) answer {
 	c.once.Do(func() {
 		c.a = s.answer(q)
 		s.disk.put(q, c.a)
+		c.done.Store(true)
 	})
 	if c.a.Value == terminology.Unknown {
 		return unknown(why, c.a.Why)
