@@ -12,8 +12,8 @@ import (
 	"fhirwire/proxy"
 )
 
-// Connected is a connection that describes itself, as those of package upstream do. The Leg is shared by every exchange on the
-// connection and must not change.
+// Connected is a connection that describes itself, as those of package upstream do. A Leg is shared by exchanges and must not change;
+// the connection may give another one later, when a server has asked for a certificate by renegotiation.
 type Connected interface{ Leg() *proxy.Leg }
 
 // Chains describes certificate chains, each once: connections come and go, the certificates stay the same. The zero value is ready.
@@ -77,18 +77,25 @@ func (rec *Recorder) clientLeg(r *http.Request) *proxy.Leg {
 	return leg
 }
 
-// serverLeg is the connection to the server.
-func (rec *Recorder) serverLeg(c net.Conn) *proxy.Leg {
-	secure, _ := c.(*tls.Conn)
+// uses notes the connection to the server.
+func (p *Pending) uses(c net.Conn) {
 	inner := c
+	secure, _ := c.(*tls.Conn)
 	if secure != nil {
 		inner = secure.NetConn()
 	}
-	if own, ok := inner.(Connected); ok {
-		if leg := own.Leg(); leg != nil {
-			return leg
-		}
+	if own, ok := inner.(Connected); ok && own.Leg() != nil {
+		p.mu.Lock()
+		p.link = own
+		p.mu.Unlock()
+		p.ServerLeg()
+		return
 	}
+	p.connected(p.rec.serverLeg(c, secure))
+}
+
+// serverLeg describes a connection that does not do so itself; secure is the same one if it is TLS.
+func (rec *Recorder) serverLeg(c net.Conn, secure *tls.Conn) *proxy.Leg {
 	leg := &proxy.Leg{Address: c.RemoteAddr().String()}
 	if secure != nil {
 		cs := secure.ConnectionState()
@@ -111,6 +118,9 @@ func (p *Pending) TrustClient(t proxy.Trust, detail string) {
 func (p *Pending) ServerLeg() *proxy.Leg {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.link != nil && p.sealed == nil {
+		p.ex.ServerLeg = p.link.Leg()
+	}
 	return p.ex.ServerLeg
 }
 
@@ -126,6 +136,6 @@ func (p *Pending) connected(leg *proxy.Leg) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.sealed == nil {
-		p.ex.ServerLeg = leg
+		p.ex.ServerLeg, p.link = leg, nil
 	}
 }

@@ -21,6 +21,7 @@ type Pending struct {
 	mu        sync.Mutex // guards what follows; the transport may still read the request while the response ends
 	ex        proxy.Exchange
 	phase     phase
+	link      Connected // the connection to the server, where it describes itself
 	upstream  *http.Response
 	response  *capture
 	forwarded *capture

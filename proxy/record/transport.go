@@ -38,7 +38,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			}
 		},
 		GotConn: func(i httptrace.GotConnInfo) {
-			p.connected(p.rec.serverLeg(i.Conn))
+			p.uses(i.Conn)
 			p.note(phaseSending, func(t *proxy.Timing, now time.Time) { t.Connected, t.ReusedUpConn = now, i.Reused })
 		},
 		WroteRequest: func(i httptrace.WroteRequestInfo) {
@@ -55,6 +55,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
+	p.ServerLeg()
 	p.headers(res)
 	return res, nil
 }

@@ -74,6 +74,8 @@ func (d *secureDialer) late(r *http.Request, err error) error {
 	_, alert, isAlert := strings.Cut(err.Error(), remoteAlert)
 	f := proxy.Failure{Reason: proxy.ReasonUpstreamTLS}
 	switch {
+	case strings.Contains(err.Error(), "tls: no renegotiation"):
+		f.Side, f.Detail = sideProxy, "the server renegotiates TLS, as servers do that ask for a client certificate for some paths only, and the channel presents none; choose one in the channel's settings"
 	case isAlert:
 		f.Side, f.Detail = explainAlert(alert, r.URL.Hostname(), leg.TLS)
 	case unused && !leg.TLS.Asked:

@@ -66,6 +66,7 @@ func (d *secureDialer) trusted() trust {
 // attempt is one handshake.
 type attempt struct {
 	host     string
+	raw      *conn
 	asked    bool
 	unlisted bool // the server named CAs it accepts, and the certificate is from none of them
 }
@@ -81,10 +82,13 @@ func (d *secureDialer) dial(ctx context.Context, network, address string) (net.C
 		return nil, err
 	}
 	tr := d.prepare()
-	a := &attempt{host: host}
+	a := &attempt{host: host, raw: raw}
 	conf := &tls.Config{
 		MinVersion: tls.VersionTLS12, ServerName: host, RootCAs: tr.roots, NextProtos: offered(ctx), Time: d.t.opt.Clock,
 		GetClientCertificate: func(asked *tls.CertificateRequestInfo) (*tls.Certificate, error) { return d.present(a, asked), nil },
+	}
+	if d.client != nil {
+		conf.Renegotiation = tls.RenegotiateOnceAsClient // some servers ask for certificates only for some paths
 	}
 	if !d.set.until.IsZero() {
 		conf.InsecureSkipVerify = true //nolint:gosec // a person switched it off for a time; every exchange says so
@@ -116,6 +120,12 @@ func (d *secureDialer) present(a *attempt, asked *tls.CertificateRequestInfo) *t
 		return &tls.Certificate{}
 	}
 	a.unlisted = len(asked.AcceptableCAs) > 0 && asked.SupportsCertificate(d.client.cert) != nil
+	if before := a.raw.Leg(); before != nil { // by renegotiation, on a connection that carries requests
+		leg, secure := *before, *before.TLS
+		secure.Asked, secure.Client = true, d.presented(a)
+		leg.TLS = &secure
+		a.raw.leg.Store(&leg)
+	}
 	return d.client.cert
 }
 
