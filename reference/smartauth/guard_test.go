@@ -145,6 +145,8 @@ func TestNeeds(t *testing.T) {
 		{"GET", "$export?_type=Patient,Group", "system/Patient.rs system/Group.rs", true},
 		{"GET", "$export?_type=Patient,Observation", "system/Patient.rs", false},
 		{"GET", "Group/1/$export", "system/*.rs", true},
+		{"GET", "Group/1/$export?_type=Patient", "system/Patient.read", true},
+		{"GET", "Group/1/$export?_type=Patient,Group", "system/Patient.read", false},
 		{"GET", "Group/1/$davinci-data-export?_type=Patient", "system/Patient.rs", false},
 		{"GET", "Patient/$export", "patient/*.rs", true},
 		{"GET", "bulk/1/status", "system/Patient.rs", true},

@@ -133,8 +133,10 @@ func (q request) operationNeed() Need {
 	case "$attribution-status":
 		return Need{{system("Group", Read)}}
 	case "$export", "$davinci-data-export":
+		// AUTH-15: read on every exported type. $export asks for no right to the Group itself (BULK-KO-10 says SHOULD): bulk clients
+		// have scopes for the types they want, and the Group is among them only where it goes out.
 		var out Need
-		if q.typ == "Group" {
+		if q.operation == "$davinci-data-export" {
 			out = append(out, []Scope{system("Group", Read)})
 		}
 		for _, t := range q.types() {
