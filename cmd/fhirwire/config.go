@@ -27,7 +27,9 @@ type config struct {
 	// ReferenceAuth is whether the reference server asks for tokens: off, optional or required.
 	ReferenceAuth string `yaml:"reference-auth"`
 	ForwardListen string `yaml:"forward-listen"`
-	TLSListen     string `yaml:"tls-listen"`
+	// ForwardUser are the forward proxy's credentials, NAME:SECRET each.
+	ForwardUser userList `yaml:"forward-user"`
+	TLSListen   string   `yaml:"tls-listen"`
 	// TLSHosts are names by which the TLS listener is reached, besides loopback names and Hosts.
 	TLSHosts string `yaml:"tls-hosts"`
 	// TLSCert and TLSKey are PEM files; without them the local CA issues.
@@ -60,7 +62,7 @@ type config struct {
 // setting ties a key (flag and file) and its environment variable to a field.
 type setting struct {
 	key, usage string
-	field      any // *string, *int64, *bool or *list
+	field      any // *string, *int64, *bool, *list or *userList
 }
 
 func (c *config) settings() []setting {
@@ -70,7 +72,8 @@ func (c *config) settings() []setting {
 		{"reference-listen", "address of the built-in reference payer server; \"off\" for none", &c.ReferenceListen},
 		{"reference-guides", "guides the reference server follows: stu2 (PDex 2.0.0, US Core 3.1.1) or 2.2 (PDex 2.2.0, US Core 6.1.0)", &c.ReferenceGuides},
 		{"reference-auth", "whether the reference server asks for tokens: off, optional (its own are honoured, foreign ones ignored) or required", &c.ReferenceAuth},
-		{"forward-listen", "address of the forward proxy (not part of this version)", &c.ForwardListen},
+		{"forward-listen", "address of the forward proxy, for clients' HTTP proxy setting; \"off\" for none", &c.ForwardListen},
+		{"forward-user", "NAME:SECRET that clients of the forward proxy may give, needed off loopback; may be repeated", &c.ForwardUser},
 		{"tls-listen", "address of the TLS listener: proxy and reference server; \"off\" for none", &c.TLSListen},
 		{"tls-hosts", "comma-separated names by which the TLS listener is reached, besides loopback and hosts", &c.TLSHosts},
 		{"tls-cert", "PEM file with the TLS listener's certificate and chain, instead of the local CA's; read again when it changes", &c.TLSCert},
@@ -96,7 +99,7 @@ func (c *config) settings() []setting {
 func defaultConfig() config {
 	return config{
 		Listen: "127.0.0.1:8080", ProxyListen: "127.0.0.1:8081", ReferenceListen: "127.0.0.1:8083",
-		TLSListen: "127.0.0.1:8443", ReferenceMTLS: string(mutualOptional),
+		ForwardListen: "127.0.0.1:8082", TLSListen: "127.0.0.1:8443", ReferenceMTLS: string(mutualOptional),
 		ReferenceGuides: "stu2", ReferenceAuth: string(smartauth.Optional), Data: "./fhirwire-data",
 		MaxBody: 64 << 20, LogLevel: "info",
 	}
@@ -122,9 +125,9 @@ func loadConfig(p *process, args []string) (config, error) {
 	given := map[string]string{}
 	for _, s := range c.settings() {
 		set := func(v string) error { given[s.key] = v; return assign(s.field, v) }
-		if _, isList := s.field.(*list); isList {
+		if between := separator(s.field); between != "" {
 			fs.Func(s.key, s.usage, func(v string) error {
-				given[s.key] = strings.TrimPrefix(given[s.key]+pathSeparator+v, pathSeparator)
+				given[s.key] = strings.TrimPrefix(given[s.key]+between+v, between)
 				return nil
 			})
 			continue
@@ -184,8 +187,21 @@ func assign(field any, v string) error {
 		*f = b
 	case *list:
 		*f = filepath.SplitList(v)
+	case *userList:
+		*f = strings.Split(v, userSeparator)
 	}
 	return nil
+}
+
+// separator stands between the values of a field that may be given more than once, "" for other fields.
+func separator(field any) string {
+	switch field.(type) {
+	case *list:
+		return pathSeparator
+	case *userList:
+		return userSeparator
+	}
+	return ""
 }
 
 func deref(field any) any {
@@ -219,8 +235,8 @@ func readConfigFile(path string, c *config) error {
 // check reports what cannot work, with the key.
 func (c *config) check() []error {
 	var errs []error
-	if c.ForwardListen != "" {
-		errs = append(errs, errors.New("forward-listen: the forward proxy is not part of this version yet"))
+	if _, err := c.ForwardUser.users(); err != nil {
+		errs = append(errs, err)
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		errs = append(errs, errors.New("tls-cert: give tls-cert and tls-key together"))

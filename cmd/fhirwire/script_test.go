@@ -23,7 +23,7 @@ func TestScripts(t *testing.T) {
 			Dir: "testdata/script",
 			Setup: func(e *testscript.Env) error {
 				e.Vars = append(e.Vars, env...)
-				e.Vars = append(e.Vars, "FHIRWIRE_TLS_LISTEN=127.0.0.1:0") // the scripts run in parallel
+				e.Vars = append(e.Vars, "FHIRWIRE_TLS_LISTEN=127.0.0.1:0", "FHIRWIRE_FORWARD_LISTEN=127.0.0.1:0") // the scripts run in parallel
 				return nil
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -76,7 +76,8 @@ type app struct {
 	logger *slog.Logger
 
 	dashboard, proxy, reference *listener
-	tls                         *secure // nil without
+	forward                     *listener // nil without
+	tls                         *secure   // nil without
 
 	db, refDB *sqldb.DB
 	store     *store.Store
@@ -93,6 +94,10 @@ type app struct {
 	peers     *peers.Judge
 	listed    *directoryPeers
 	closers   []func() error
+
+	forwardUsers map[string]string
+	// forwardToken is the forward proxy's password of a channel's or client's name.
+	forwardToken func(user string) string
 }
 
 // newApp opens everything serve needs, so that what cannot work is said before the first request. On an error the app
@@ -103,7 +108,7 @@ func newApp(ctx context.Context, cfg config, p *process) (*app, error) {
 		return &app{}, err
 	}
 	a := &app{cfg: cfg, p: p, logger: slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level})), hub: live.NewHub()}
-	for _, step := range []func(context.Context) error{a.listen, a.open, a.openCertificates, a.openTLS, a.judge, a.simulate, a.show} {
+	for _, step := range []func(context.Context) error{a.listen, a.open, a.openCertificates, a.openTLS, a.openForward, a.judge, a.simulate, a.show} {
 		if err := step(ctx); err != nil {
 			return a, err
 		}
@@ -130,7 +135,13 @@ func (a *app) listen(ctx context.Context) error {
 	if a.cfg.TLSListen != off && a.cfg.TLSListen != "" {
 		a.tls = &secure{listener: on("TLS", "tls-listen", a.cfg.TLSListen)}
 	}
+	if a.cfg.ForwardListen != off {
+		a.forward = on("forward proxy", "forward-listen", a.cfg.ForwardListen)
+	}
 	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if err := a.checkForward(); err != nil {
 		return err
 	}
 	if a.proxyURL = a.cfg.ProxyURL; a.proxyURL == "" {
@@ -141,7 +152,11 @@ func (a *app) listen(ctx context.Context) error {
 
 // ownListeners are those that no channel may reach.
 func (a *app) ownListeners() []netip.AddrPort {
-	return []netip.AddrPort{a.dashboard.addrPort(), a.proxy.addrPort()}
+	own := []netip.AddrPort{a.dashboard.addrPort(), a.proxy.addrPort()}
+	if a.forward != nil {
+		own = append(own, a.forward.addrPort())
+	}
+	return own
 }
 
 func (a *app) open(ctx context.Context) error {
@@ -239,6 +254,9 @@ func (a *app) announce() {
 	if a.reference != nil {
 		_, _ = fmt.Fprintf(a.p.stdout, "  reference  %s/fhir\n", a.reference.url())
 	}
+	if a.forward != nil {
+		_, _ = fmt.Fprintf(a.p.stdout, "  forward    %s\n", a.forward.url())
+	}
 	if a.tls != nil {
 		_, _ = fmt.Fprintf(a.p.stdout, "  TLS        %s\n  local CA   %s, SHA-256 %s\n", a.tls.url(), filepath.Join(caDir(a.cfg.Data), "root.pem"), colons(a.ca.Fingerprint()))
 	}
@@ -268,7 +286,13 @@ func (a *app) run(ctx context.Context) error {
 		})
 	}
 	servers.Go(func() error { return a.proxy.serve(serving, proxied(a.cfg.ProxyURL), a.logger) })
+	fwd := a.newForward(toServers)
+	servers.Go(func() error { return a.drainForward(serving, fwd) })
+	if a.forward != nil {
+		servers.Go(func() error { return a.forward.serve(serving, fwd, a.logger) })
+	}
 	if a.tls != nil {
+		a.tls.ln = fwd.Listener(a.tls.ln)
 		servers.Go(func() error { return a.tls.serve(serving, a.tlsHandler(proxied(""), a.mutualReference()), a.logger) })
 	}
 	if a.payer != nil {

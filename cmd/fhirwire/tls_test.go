@@ -51,7 +51,7 @@ func startServe(t *testing.T, data string, args ...string) *served {
 	ended := make(chan int, 1)
 	args = append([]string{
 		"serve", "--data", data, "--listen", "127.0.0.1:0", "--proxy-listen", "127.0.0.1:0", "--reference-listen", "127.0.0.1:0",
-		"--tls-listen", "127.0.0.1:0", "--log-level", "error",
+		"--tls-listen", "127.0.0.1:0", "--forward-listen", "127.0.0.1:0", "--log-level", "error",
 	}, args...)
 	go func() { ended <- runMain(ctx, p, args) }()
 	t.Cleanup(func() {

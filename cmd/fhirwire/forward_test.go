@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"fhirwire/proxy"
+	"fhirwire/validators"
+)
+
+var saidForward = regexp.MustCompile(`(?m)^  forward +(http://\S+)`)
+
+// forwardURL is the forward proxy's address with a user name.
+func (s *served) forwardURL(user string) *url.URL {
+	s.t.Helper()
+	m := saidForward.FindStringSubmatch(s.out.String())
+	if m == nil {
+		s.t.Fatalf("no forward proxy: %s", s.out.String())
+	}
+	u, err := url.Parse(m[1])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	u.User = url.User(user)
+	return u
+}
+
+// play plays the client's side of payer to payer against base.
+func (s *served) play(base string, through *url.URL) {
+	s.t.Helper()
+	roots := x509.NewCertPool()
+	roots.AddCert(s.ca.Root())
+	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}
+	if through != nil {
+		tr.Proxy = http.ProxyURL(through)
+	}
+	defer tr.CloseIdleConnections()
+	d := &demoClient{
+		base: base, origin: strings.TrimSuffix(base, "/fhir"), tokens: true, http: &http.Client{Transport: tr, Timeout: time.Minute}, now: time.Now,
+		logger: slog.New(slog.DiscardHandler),
+	}
+	if err := d.payerToPayer(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// captured is what a channel's exchanges come to, in their order; how often a client asked whether its export was ready is left out.
+func (s *served) captured(channel string) (out []string, exchanges []*proxy.Exchange) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	defer cancel()
+	st, done, err := openStore(ctx, &process{now: time.Now, stderr: io.Discard}, s.data, "")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = done() }()
+	filter, faults := proxy.ParseFilter("channel:" + channel)
+	if len(faults) > 0 {
+		s.t.Fatal(faults)
+	}
+	page, err := st.Exchanges(ctx, proxy.Query{Filter: filter, Limit: 200})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, row := range page.Exchanges {
+		ex, err := st.Exchange(ctx, row.ID)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if ex.Interaction.Kind == proxy.KindBulkStatus && ex.Status() == http.StatusAccepted {
+			continue
+		}
+		var rep *validators.Report
+		for { // judging follows traffic
+			if rep, err = st.Report(ctx, ex.ID); err == nil {
+				break
+			}
+			if ctx.Err() != nil {
+				s.t.Fatalf("%s is not judged: %v", ex.Request.URL, err)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		var ids []string
+		for _, is := range rep.Issues {
+			ids = append(ids, is.MessageID)
+		}
+		slices.Sort(ids)
+		out = append(out, fmt.Sprintf("%s %s %d %v", ex.Request.Method, ex.Interaction.Label(), ex.Status(), ids))
+		exchanges = append(exchanges, ex)
+	}
+	slices.Reverse(out)
+	return out, exchanges
+}
+
+// TestForwardCapturesTheSame plays payer to payer twice against the reference server over TLS, by a channel's URL and by an unmodified
+// client through the forward proxy: interactions, findings, verdicts and evidence are the same.
+func TestForwardCapturesTheSame(t *testing.T) {
+	if testing.Short() {
+		t.Skip("plays the demo")
+	}
+	s := startServe(t, t.TempDir(), "--demo")
+	for deadline := time.Now().Add(2 * time.Minute); !strings.Contains(s.out.String(), "Demo played"); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the demo did not end: %s", s.out.String())
+		}
+	}
+	s.channel("one", "byurl", s.at+"/fhir")
+	s.channel("two", "direct", s.at+"/fhir")
+	s.play(s.at+"/one~byurl/fhir", nil)
+	s.play(s.at+"/fhir", s.forwardURL("two~direct"))
+
+	byURL, _ := s.captured("one~byurl")
+	direct, exchanges := s.captured("two~direct")
+	if !slices.Equal(byURL, direct) {
+		t.Errorf("by channel URL:\n%s\nby forward proxy:\n%s", strings.Join(byURL, "\n"), strings.Join(direct, "\n"))
+	}
+	if len(direct) < 20 {
+		t.Errorf("only %d exchanges", len(direct))
+	}
+	for _, ex := range exchanges {
+		if ex.Mode != proxy.ModeForward || ex.Request.URL != ex.Request.Target || len(ex.Edits) > 0 || ex.Failure != nil || ex.Matched != "proxy user name two~direct" {
+			t.Errorf("%s: %+v", ex.Request.URL, ex)
+		}
+		if c, v := ex.ClientLeg, ex.ServerLeg; c == nil || c.TLS == nil || c.TLS.Protocol != "h2" || v == nil || v.TLS == nil || v.TLS.Trust != proxy.TrustLocalCA {
+			t.Errorf("%s: legs %+v %+v", ex.Request.URL, c, v)
+		}
+	}
+	verdicts := func(channel string) []string {
+		var out []string
+		answer := judged(t, exitFine, []string{"judge", "payer-to-payer-stu2", "--channel", channel, "--attest", "mtls/connected=Track lead", "--format", "json", "--data", s.data})
+		for _, r := range answer {
+			out = append(out, fmt.Sprintf("%s/%s %s %d", r.Step, r.Check, r.Verdict, len(r.Evidence)))
+		}
+		return out
+	}
+	if a, b := verdicts("one~byurl"), verdicts("two~direct"); !slices.Equal(a, b) || len(a) < 20 {
+		t.Errorf("verdicts by channel URL:\n%s\nby forward proxy:\n%s", strings.Join(a, "\n"), strings.Join(b, "\n"))
+	}
+}
+
+// TestForwardWithCurl is an unmodified client that others wrote.
+func TestForwardWithCurl(t *testing.T) {
+	curl, err := exec.LookPath("curl")
+	if err != nil {
+		t.Skip("curl is not installed")
+	}
+	s := startServe(t, t.TempDir(), "--forward-user", "acme:a-secret-of-acme", "--forward-user", "event:a-secret-of-all")
+	s.channel("acme", "secure", s.at+"/fhir")
+	s.channel("beta", "plain", s.reference+"/fhir")
+	root := filepath.Join(s.data, "ca", "root.pem")
+	tests := []struct {
+		name, user, target string
+		args               []string
+		want               string
+	}{
+		{"HTTP/2", "acme:a-secret-of-acme", s.at + "/fhir/metadata", nil, "200 2"},
+		{"HTTP/1.1", "event:a-secret-of-all", s.at + "/fhir/metadata", []string{"--http1.1"}, "200 1.1"},
+		{"in clear", "event:a-secret-of-all", s.reference + "/fhir/metadata", nil, "200 1.1"},
+		{"in clear through a tunnel", "event:a-secret-of-all", s.reference + "/fhir/metadata", []string{"--proxytunnel"}, "200 1.1"},
+		{"asked first", "acme:a-secret-of-acme", s.at + "/fhir/metadata", []string{"--proxy-anyauth", "--http1.1"}, "200 1.1"},
+		{"another client's channel", "acme:a-secret-of-acme", s.reference + "/fhir/metadata", nil, "403 1.1"},
+		{"wrong secret", "acme:wrong", s.reference + "/fhir/metadata", nil, "407 1.1"},
+		{"unregistered", "acme:a-secret-of-acme", "http://unregistered.example/", nil, "403 1.1"},
+		{"the dashboard", "acme:a-secret-of-acme", s.dashboard + "/", nil, "403 1.1"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			through := s.forwardURL("")
+			through.User = nil
+			args := append([]string{
+				"--silent", "--show-error", "--noproxy", "", "--proxy", through.String(), "--proxy-user", tt.user, "--cacert", root, "--output", filepath.Join(t.TempDir(), "body"),
+				"--write-out", "%{http_code} %{http_version}", tt.target,
+			}, tt.args...)
+			out, err := exec.CommandContext(t.Context(), curl, args...).CombinedOutput()
+			if err != nil || string(out) != tt.want {
+				t.Errorf("%s %v, want %s", out, err, tt.want)
+			}
+		})
+	}
+}
