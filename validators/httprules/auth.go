@@ -31,6 +31,8 @@ func authRules() []Rule {
 			"An assertion names the endpoint it is sent to, by the URL its server knows, as its audience", "P2P-TOK-104").when(assertionAudience),
 		rule("oauth-token-in-query", validators.SeverityError, validators.CodeSecurity, validators.SideClient, rfc6750,
 			"Access tokens are sent in the Authorization header, never in the URL").when(tokenInQuery),
+		rule("oauth-token-binding", validators.SeverityError, validators.CodeSecurity, validators.SideServer, rfc8705,
+			"A token that is bound to a certificate is accepted with that certificate only", "P2P-TLS-08", "P2P-TLS-31").when(tokenBinding),
 		rule("discovery-escape", validators.SeverityInformation, validators.CodeInformational, validators.SideServer, rfc8414,
 			"What discovery, manifests and pages lead to is on the server or on one of its declared auxiliary servers").when(discoveryEscape),
 	}

@@ -1,7 +1,10 @@
 package httprules
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -24,17 +27,15 @@ func (c *Case) assertions() []assertion {
 			out = append(out, assertion{member, claims})
 		}
 	}
-	switch c.kind() {
-	case proxy.KindToken:
+	if c.is(proxy.KindToken) {
 		add("client_assertion", c.Request.Form.Get("client_assertion"))
 		if c.Request.Form.Get("grant_type") == "urn:ietf:params:oauth:grant-type:jwt-bearer" {
 			add("assertion", c.Request.Form.Get("assertion"))
 		}
-	case proxy.KindRegister:
-		// A software statement of RFC 7591 need not name an audience; one of UDAP does.
-		if root := c.Request.Root(); root != nil && root.Kind() == fhirjson.Object {
-			add("software_statement", root.MemberText("software_statement"))
-		}
+	}
+	// A software statement of RFC 7591 need not name an audience; one of UDAP does.
+	if root := c.Request.Root(); c.is(proxy.KindRegister) && root != nil && root.Kind() == fhirjson.Object {
+		add("software_statement", root.MemberText("software_statement"))
 	}
 	return slices.DeleteFunc(out, func(a assertion) bool { return len(a.claims.Audience) == 0 })
 }
@@ -84,6 +85,40 @@ func tokenInQuery(c *Case, report func(finding)) {
 		part: validators.PartRequestLine, message: "The access token is in the URL, which logs and caches keep.",
 		expected: "Authorization: Bearer …", found: "access_token in the query", doNext: "Send the token in the Authorization header.",
 	})
+}
+
+// tokenBinding compares the certificate that a token names with the one that the server saw, which is the proxy's where TLS ends at
+// the proxy.
+func tokenBinding(c *Case, report func(finding)) {
+	_, value, _ := strings.Cut(c.requestHeader("Authorization"), " ")
+	_, claims, ok := proxy.ReadMasked(value)
+	if !ok || claims == nil || claims.Certificate == "" || c.Exchange.ServerLeg == nil || !c.answered() {
+		return
+	}
+	seen := ""
+	if tls := c.Exchange.ServerLeg.TLS; tls != nil && len(tls.Client) > 0 {
+		if sum, err := hex.DecodeString(tls.Client[0].Fingerprint); err == nil {
+			seen = base64.RawURLEncoding.EncodeToString(sum)
+		}
+	}
+	f := finding{part: validators.PartRequestHeader, expected: "the certificate " + claims.Certificate, found: "the certificate " + seen}
+	if seen == "" {
+		f.found = "no certificate"
+	}
+	switch {
+	case seen == claims.Certificate:
+		return
+	case success(c.status()):
+		f.message = "The server accepted a token that is bound to another certificate than the one it saw."
+		f.doNext = "Compare cnf x5t#S256 of the token with the certificate of the connection, and answer 401 where they differ."
+	case c.status() == http.StatusUnauthorized:
+		f.severity, f.side, f.requirement = validators.SeverityWarning, validators.SideClient, "P2P-TLS-31"
+		f.message = "The token is bound to another certificate than the one the server sees."
+		f.doNext = "Ask for the token through this channel (its discovery mode has to rewrite the token endpoint), so that it is bound to the certificate that the channel presents; or pass TLS through unread."
+	default:
+		return
+	}
+	report(f)
 }
 
 // discoveryEscape tells what the proxy left in a response although clients that follow it go past the proxy.

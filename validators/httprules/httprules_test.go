@@ -48,12 +48,13 @@ type exchange struct {
 	response message
 	failure  *proxy.Failure
 	edits    []proxy.Edit
+	server   *proxy.Leg
 }
 
 func (e exchange) issues(t *testing.T) []string {
 	t.Helper()
 	c := &httprules.Case{ServerBase: "http://payer.example/fhir"}
-	x := &proxy.Exchange{Interaction: e.in, Failure: e.failure, Edits: e.edits}
+	x := &proxy.Exchange{Interaction: e.in, Failure: e.failure, Edits: e.edits, ServerLeg: e.server}
 	x.Timing.End = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 	x.Request.Method, x.Request.Target = e.method, "http://payer.example/fhir"+e.path
 	x.Request.URL = "http://127.0.0.1:8081/a~b/fhir" + e.path
@@ -106,6 +107,14 @@ func assertedBy(member, aud string) message {
 	return message("Content-Type: application/x-www-form-urlencoded\n\ngrant_type=client_credentials&" + member + "=" + url.QueryEscape(strings.ReplaceAll(masked(aud), `\`, "")))
 }
 
+// bound carries a token for the certificate with the fingerprint 00ff.
+const bound = "Authorization: Bearer hmac:0123456789abcdef jwt{\"alg\":\"ES384\",\"cnf\":{\"x5t#S256\":\"AP8\"}}\n\n"
+
+// presenting is a connection on which the proxy showed the server a certificate.
+func presenting(fingerprint string) *proxy.Leg {
+	return &proxy.Leg{TLS: &proxy.TLS{Client: []proxy.Certificate{{Fingerprint: fingerprint}}}}
+}
+
 // clean exchanges break no rule.
 var clean = map[string]exchange{
 	"read":           {in: read, method: "GET", path: "/Patient/1", status: 200, response: fhir + "\n" + patient},
@@ -126,6 +135,7 @@ var clean = map[string]exchange{
 	"token":          {in: token, method: "POST", path: "/token", request: "Content-Type: application/x-www-form-urlencoded\n\ngrant_type=client_credentials", status: 200, response: "Cache-Control: no-store\n\n" + granted},
 	"signed token":   {in: token, method: "POST", path: "/token", request: assertedBy("client_assertion", "http://payer.example/fhir/token"), status: 200, response: "Cache-Control: no-store\n\n" + granted},
 	"statement":      {in: register, method: "POST", path: "/register", request: message("\n\n" + `{"software_statement":"` + masked("http://payer.example/fhir/register") + `"}`), status: 201, response: "Cache-Control: no-store\n\n{\"client_id\":\"x\"}"},
+	"bound token":    {in: read, method: "GET", path: "/Patient/1", request: bound, status: 200, response: fhir + "\n" + patient, server: presenting("00ff")},
 	"register":       {in: register, method: "POST", path: "/register", request: "\n\n{\"client_name\":\"x\"}", status: 201, response: "Cache-Control: no-store\n\n{\"client_id\":\"x\",\"client_secret\":\"hmac:0\",\"client_secret_expires_at\":0}"},
 	"smart":          {in: proxy.Interaction{Kind: proxy.KindSMARTConfig}, method: "GET", path: "/.well-known/smart-configuration", status: 200, response: "\n\n" + smart},
 	"match":          {in: match, method: "POST", path: "/Patient/$member-match", request: fhir + "\n" + params, status: 200, response: fhir + "\n" + params},
@@ -216,6 +226,9 @@ var broken = []struct {
 		e.request = message("\n\n" + `{"software_statement":"` + masked("http://127.0.0.1:8081/a~b/fhir/register") + `"}`)
 	}},
 	{"oauth-token-in-query", "search", func(e *exchange) { e.path += "&access_token=hmac:0123456789abcdef" }},
+	{"oauth-token-binding", "bound token", func(e *exchange) { e.server = presenting("11ff") }},
+	{"oauth-token-binding", "bound token", func(e *exchange) { e.server = &proxy.Leg{} }},
+	{"oauth-token-binding", "bound token", func(e *exchange) { e.server, e.status = presenting("11ff"), 401 }},
 	{"discovery-escape", "smart", func(e *exchange) {
 		e.edits = []proxy.Edit{{Where: "response body", At: "/token_endpoint", From: "http://x.example", To: "http://x.example", Why: proxy.WhyEscape}}
 	}},

@@ -69,6 +69,7 @@ var (
 	rfc6750  = validators.Source{Guide: "RFC 6750", Section: "5.3", URL: "https://www.rfc-editor.org/rfc/rfc6750#section-5.3"}
 	rfc7523  = validators.Source{Guide: "RFC 7523", Section: "3", URL: "https://www.rfc-editor.org/rfc/rfc7523#section-3"}
 	rfc8414  = validators.Source{Guide: "RFC 8414", Section: "2", URL: "https://www.rfc-editor.org/rfc/rfc8414#section-2"}
+	rfc8705  = validators.Source{Guide: "RFC 8705", Section: "3", URL: "https://www.rfc-editor.org/rfc/rfc8705#section-3"}
 	rfc7591  = validators.Source{Guide: "RFC 7591", Section: "3.2", URL: "https://www.rfc-editor.org/rfc/rfc7591#section-3.2"}
 	smartApp = validators.Source{Guide: "hl7.fhir.uv.smart-app-launch", Version: "2.0.0", Section: "Conformance", URL: "http://hl7.org/fhir/smart-app-launch/STU2/conformance.html"}
 	hrexMM   = validators.Source{Guide: "hl7.fhir.us.davinci-hrex", Version: "1.0.0", Section: "$member-match", URL: "http://hl7.org/fhir/us/davinci-hrex/STU1/OperationDefinition-member-match.html"}
