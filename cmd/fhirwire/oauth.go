@@ -9,7 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"fhirwire/proxy"
 	"fhirwire/proxy/reverse"
+	"fhirwire/proxy/rewrite"
 	"fhirwire/reference/smartauth"
 )
 
@@ -50,14 +52,34 @@ func (a *app) tokenURLs(r *http.Request) []string {
 	}
 	origins := append([]string{a.proxyURL}, a.tlsOrigins()...)
 	for _, ch := range channels {
-		server, err := url.Parse(ch.ServerURL)
-		if err != nil || !a.isReference(server) {
-			continue
-		}
-		path := ch.ToClient(smartauth.TokenPath)
 		for _, origin := range origins {
 			scheme, host, _ := strings.Cut(origin, "://")
-			out = append(out, origin+"/"+ch.Name+path, scheme+"://"+ch.Name+"."+host+path)
+			for _, base := range []string{origin + "/" + ch.Name, scheme + "://" + ch.Name + "." + host} {
+				out = append(out, a.tokenURLsBehind(ch, base)...)
+			}
+		}
+	}
+	return out
+}
+
+// tokenURLsBehind are the URLs under which a channel shows the token endpoint: as the server's, or as an auxiliary server's.
+func (a *app) tokenURLsBehind(ch *proxy.Channel, clientBase string) []string {
+	links, err := rewrite.NewMap(ch, clientBase)
+	if err != nil {
+		return nil
+	}
+	bases := []string{ch.ServerURL}
+	for _, aux := range ch.Server.Auxiliary {
+		bases = append(bases, aux.URL)
+	}
+	var out []string
+	for _, base := range bases {
+		u, err := url.Parse(base)
+		if err != nil || !a.isReference(u) {
+			continue
+		}
+		if to, ok := links.URL(u.Scheme + "://" + u.Host + smartauth.TokenPath); ok && !slices.Contains(out, to) {
+			out = append(out, to)
 		}
 	}
 	return out

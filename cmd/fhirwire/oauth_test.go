@@ -39,8 +39,8 @@ func TestTokenURLs(t *testing.T) {
 	}
 	a := &app{store: s, logger: slog.New(slog.DiscardHandler), reference: &listener{ln: ln}, proxyURL: "http://proxy.example:8081"}
 	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	add := func(slug, base string, role proxy.Role) *proxy.System {
-		if err := s.SaveSystem(t.Context(), &proxy.System{Slug: slug, Name: slug, Roles: []proxy.Role{role}, BaseURL: base, Created: time.Now()}); err != nil {
+	add := func(slug, base string, role proxy.Role, auxiliary ...proxy.Auxiliary) *proxy.System {
+		if err := s.SaveSystem(t.Context(), &proxy.System{Slug: slug, Name: slug, Roles: []proxy.Role{role}, BaseURL: base, Created: time.Now(), Options: proxy.SystemOptions{Auxiliary: auxiliary}}); err != nil {
 			t.Fatal(err)
 		}
 		sys, err := s.SystemBySlug(t.Context(), slug)
@@ -50,14 +50,20 @@ func TestTokenURLs(t *testing.T) {
 		return sys
 	}
 	client := add("app", "", proxy.RoleClient)
-	for slug, base := range map[string]string{"ours": "http://localhost:" + port + "/fhir", "theirs": "https://payer.example/fhir"} {
-		server := add(slug, base, proxy.RoleServer)
+	for slug, base := range map[string]string{"ours": "http://localhost:" + port + "/fhir", "theirs": "https://payer.example/fhir", "borrowed": "https://other.example/fhir"} {
+		var auxiliary []proxy.Auxiliary
+		if slug == "borrowed" {
+			auxiliary = []proxy.Auxiliary{{Name: "auth", URL: "http://127.0.0.1:" + port + "/oauth"}, {Name: "files", URL: "https://files.example"}}
+		}
+		server := add(slug, base, proxy.RoleServer, auxiliary...)
 		if err := s.SaveChannel(t.Context(), &proxy.Channel{Name: proxy.ChannelName(client, server), ClientID: client.ID, ServerID: server.ID, Created: time.Now()}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	got := a.tokenURLs(httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/oauth/token", nil))
-	want := []string{"http://localhost:" + port + "/oauth/token", "http://proxy.example:8081/app~ours/oauth/token", "http://app~ours.proxy.example:8081/oauth/token"}
+	want := []string{"http://localhost:" + port + "/oauth/token", "http://proxy.example:8081/app~ours/oauth/token", "http://app~ours.proxy.example:8081/oauth/token", "http://proxy.example:8081/app~borrowed/@auth/token", "http://app~borrowed.proxy.example:8081/@auth/token"}
+	slices.Sort(got)
+	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
