@@ -51,6 +51,7 @@ func start(t *testing.T, args ...string) *program {
 	t.Helper()
 	args = append([]string{
 		"serve", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--proxy-listen", "127.0.0.1:0", "--reference-listen", "127.0.0.1:0",
+		"--tls-listen", "127.0.0.1:0", "--forward-listen", "127.0.0.1:0",
 	}, args...)
 	p := &program{cmd: exec.Command(binary, args...)}
 	stdout, err := p.cmd.StdoutPipe()

@@ -73,7 +73,14 @@ func Open(dir string, o Options) (*Authority, error) {
 	if err := create(dir, o); err != nil {
 		return nil, fmt.Errorf("local CA: %w", err)
 	}
-	return Load(dir, o)
+	a, err = Load(dir, o)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := a.clientIssuer(); err != nil { // so that ClientRoots has it from the beginning
+		return nil, fmt.Errorf("local CA: %w", err)
+	}
+	return a, nil
 }
 
 // Load reads the authority of dir. The error wraps os.ErrNotExist when there is none.

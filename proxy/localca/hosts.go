@@ -39,6 +39,15 @@ func normal(host string) (string, error) {
 	return ascii, nil
 }
 
+// Host is the form in which a host is permitted; an error says that there can be no certificate for it.
+func Host(host string) (string, error) { return normal(host) }
+
+// Covers reports whether hosts, in the form of Host, permit host.
+func Covers(hosts []string, host string) bool {
+	name, err := normal(host)
+	return err == nil && covers(hosts, name)
+}
+
 func plain(name string) bool {
 	if name == "" || len(name) > 253 {
 		return false
