@@ -64,22 +64,7 @@ func (a *API) Register(g *gin.RouterGroup) {
 	g.GET("/matrix", a.handle(a.matrix))
 	g.GET("/stream", a.handle(a.stream))
 	g.GET("/openapi.json", a.handle(a.getOpenAPI))
-	for _, r := range notBuilt {
-		g.Handle(r.method, r.path, a.handle(func(*gin.Context) error {
-			return failed(http.StatusNotImplemented, r.what+" are not built yet.")
-		}))
-	}
-}
-
-// notBuilt are routes of the contract whose subject does not exist yet.
-var notBuilt = []struct{ method, path, what string }{
-	{http.MethodGet, "/runs", "Runs of test plans"},
-	{http.MethodPost, "/runs", "Runs of test plans"},
-	{http.MethodGet, "/runs/:id", "Runs of test plans"},
-	{http.MethodPost, "/runs/:id/stop", "Runs of test plans"},
-	{http.MethodGet, "/runs/:id/testreport", "FHIR TestReports of runs"},
-	{http.MethodPost, "/reviews", "Reviews of runs"},
-	{http.MethodGet, "/export/har", "HAR exports"},
+	a.registerRuns(g)
 }
 
 // handle turns an error into a problem document, in one place, and logs our own failures.

@@ -88,7 +88,7 @@ type Live interface {
 	Subscribe(ctx context.Context, buffer int) <-chan live.Notice
 }
 
-// Deps is what the dashboard and its API work on. All fields are required but Validator, Judge, Scenarios, Checker and Tokens: without one of these
+// Deps is what the dashboard and its API work on. All fields are required but Validator, Judge, Scenarios, Runs, Exporter, Checker and Tokens: without one of these
 // its routes answer that it is not available; and Settings, without which settings are not held against what there is.
 type Deps struct {
 	Systems   Systems
@@ -100,6 +100,8 @@ type Deps struct {
 	Judge     Judge
 	Validator Validator
 	Scenarios Scenarios
+	Runs      Runs
+	Exporter  Exporter
 	Checker   Checker
 	Tokens    Tokens
 	Settings  Settings

@@ -42,7 +42,12 @@ type Cell struct {
 	Verdict  testplans.Verdict      `json:"verdict"`
 	Side     validators.Side        `json:"side,omitempty"`
 	Evidence testplans.EvidenceKind `json:"evidence_kind"`
-	Review   testplans.Review       `json:"review"`
+	// Run is the id of the run that is always on, once one is stored; Digest is of its results.
+	Run    string           `json:"run,omitempty"`
+	Digest string           `json:"digest"`
+	Review testplans.Review `json:"review"`
+	// ReviewStale says that the review is of other results than these.
+	ReviewStale bool `json:"review_stale,omitempty"`
 	// Required counts required steps by verdict.
 	Required map[testplans.Verdict]int `json:"required"`
 	// Exchanges were looked at; Waiting of them have no report yet.
@@ -131,7 +136,32 @@ func (a *API) matrix(c *gin.Context) error {
 		}
 		out.Cells = append(out.Cells, cellOf(ch, &j))
 	}
+	if err := a.decide(ctx, out.Cells); err != nil {
+		return err
+	}
 	c.JSON(http.StatusOK, out)
+	return nil
+}
+
+// decide sets what people decided on the cells.
+func (a *API) decide(ctx context.Context, cells []Cell) error {
+	if a.deps.Runs == nil {
+		return nil
+	}
+	var ids []string
+	for i := range cells {
+		if cells[i].Run != "" {
+			ids = append(ids, cells[i].Run)
+		}
+	}
+	reviews, err := a.deps.Runs.Reviews(ctx, ids...)
+	if err != nil {
+		return err
+	}
+	for i := range cells {
+		last, stale := testplans.Decision(reviews[cells[i].Run], cells[i].Digest)
+		cells[i].Review, cells[i].ReviewStale = last.State, stale
+	}
 	return nil
 }
 
@@ -153,7 +183,7 @@ func cellOf(ch *proxy.Channel, j *testplans.Judgement) Cell {
 	whole := j.Whole()
 	cell := Cell{
 		Channel: ch.Name, ClientID: ch.ClientID, ServerID: ch.ServerID, State: j.State, Verdict: whole.Verdict, Side: whole.Side, Evidence: j.Kind,
-		Review: testplans.Unreviewed, Required: map[testplans.Verdict]int{}, Exchanges: j.Exchanges, Waiting: j.Waiting, Older: j.Older, Last: moment(j.Last),
+		Run: j.Run, Digest: j.Digest(), Review: testplans.Unreviewed, Required: requiredOf(j), Exchanges: j.Exchanges, Waiting: j.Waiting, Older: j.Older, Last: moment(j.Last),
 		Results: []testplans.Result{},
 	}
 	for _, r := range j.Results {
@@ -161,9 +191,6 @@ func cellOf(ch *proxy.Channel, j *testplans.Judgement) Cell {
 			continue
 		}
 		cell.Results = append(cell.Results, r)
-		if r.Step != "" && !r.Optional {
-			cell.Required[r.Verdict]++
-		}
 	}
 	return cell
 }
