@@ -2,6 +2,7 @@ package reverse
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -73,4 +74,38 @@ func authorizeQuery(ps *passage, query string) (string, []proxy.Edit) {
 		})
 	}
 	return strings.Join(pairs, "&"), edits
+}
+
+// placeCookies moves the cookies that a server sets for a path of its own to where that path is behind the channel, or a browser would
+// not send them back, and drops their Domain, which is not the proxy's. A cookie for all of a server stays on its channel.
+func placeCookies(ps *passage, h http.Header) []proxy.Edit {
+	var edits []proxy.Edit
+	lines := h["Set-Cookie"]
+	for i, line := range lines {
+		attributes := strings.Split(line, ";")
+		kept := attributes[:1]
+		for _, a := range attributes[1:] {
+			name, value, _ := strings.Cut(strings.TrimSpace(a), "=")
+			switch {
+			case strings.EqualFold(name, "domain"):
+				continue
+			case strings.EqualFold(name, "path") && strings.HasPrefix(value, "/"):
+				if to, ok := ps.links.URL(value); ok {
+					if u, err := url.Parse(to); err == nil && u.EscapedPath() != "" {
+						a = " Path=" + u.EscapedPath()
+					}
+				}
+			}
+			kept = append(kept, a)
+		}
+		if to := strings.Join(kept, ";"); to != line {
+			if len(edits) == 0 {
+				lines = slices.Clone(lines)
+				h["Set-Cookie"] = lines
+			}
+			lines[i] = to
+			edits = append(edits, proxy.Edit{Where: "response header", At: "Set-Cookie", From: line, To: to})
+		}
+	}
+	return edits
 }

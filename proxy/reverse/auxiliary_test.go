@@ -103,3 +103,29 @@ func TestUnreadDiscovery(t *testing.T) {
 		t.Errorf("edits %+v", e)
 	}
 }
+
+// TestCookiePaths: a login at an auxiliary server works in a browser, which sends cookies back by path.
+func TestCookiePaths(t *testing.T) {
+	r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["Set-Cookie"] = []string{
+			"a=1; Path=/oauth; HttpOnly", "b=2; path=/; Domain=auth.example; Secure", "c=3", "d=4; Path=relative", "fhirwire_x=5; Path=/",
+		}
+	}))
+	r.chans["a~b"].Server.Auxiliary = []proxy.Auxiliary{{Name: "auth", URL: r.back.URL + "/oauth"}}
+	for _, c := range []struct {
+		path string
+		want []string
+	}{
+		{"/@auth/login", []string{"a=1; Path=/a~b/@auth; HttpOnly", "b=2; Path=/a~b/; Secure", "c=3", "d=4; Path=relative"}},
+		{"/fhir/x", []string{"a=1; Path=/a~b/@auth; HttpOnly", "b=2; Path=/a~b/; Secure", "c=3", "d=4; Path=relative"}},
+	} {
+		if res, _ := r.get(c.path); !slices.Equal(res.Header["Set-Cookie"], c.want) {
+			t.Errorf("%s: %q\nwant %q", c.path, res.Header["Set-Cookie"], c.want)
+		}
+	}
+	for _, ex := range r.sink.Exchanges() {
+		if len(ex.Edits) != 3 {
+			t.Errorf("edits %+v", ex.Edits)
+		}
+	}
+}

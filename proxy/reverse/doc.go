@@ -6,6 +6,9 @@
 // without being listed, since HTTP makes every proxy do so: the Host of the request, and hop-by-hop fields (RFC 9110 7.6.1). A JSON
 // response up to 1 MiB is read whole before it is passed, to know whether links in it change; everything else streams.
 //
+// The auxiliary servers of the channel's server system are behind /@name/ of the channel. In an authorization request aud and resource
+// that name the proxy are put back to the server's own URL, and the paths of cookies follow the rewritten paths.
+//
 // Of an edited body, ETag and digest fields stay the server's. Bodies in codings other than gzip, NDJSON and partial content (206) are
 // never edited; links in them leave the proxy.
 //

@@ -30,6 +30,7 @@ func (h *handler) inbound(res *http.Response) error {
 	header, edits := ps.links.Headers(res.Header)
 	res.Header = header
 	edits = append(edits, stripSetCookies(res.Header)...)
+	edits = append(edits, placeCookies(ps, res.Header)...)
 	ps.pending.AddEdits(edits...)
 	kind := ps.links.Document(res.Request.URL.RequestURI())
 	switch {
