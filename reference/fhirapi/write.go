@@ -14,7 +14,7 @@ import (
 )
 
 func (a *API) create(c *gin.Context) error {
-	ctx, typ := c.Request.Context(), c.Param("type")
+	typ := c.Param("type")
 	if err := a.served(typ); err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (a *API) create(c *gin.Context) error {
 	if err := a.checked(c, typ, id, body); err != nil {
 		return err
 	}
-	r, _, err := a.store.Put(ctx, typ, id, body, resources.PutOptions{})
+	r, _, err := a.put(c, typ, id, body, 0)
 	if err != nil {
 		return err
 	}
@@ -83,17 +83,17 @@ func (a *API) updateOf(c *gin.Context, typ, id string, body []byte) error {
 	if got := doc.Root().MemberText("id"); got != id && doc.Fatal() == nil {
 		return failf(http.StatusBadRequest, "invariant", "The body's id is %q, the URL says %q.", got, id)
 	}
-	var o resources.PutOptions
+	var ifMatch int64
 	if m := c.Request.Header.Get("If-Match"); m != "" {
 		var err error
-		if o.IfMatch, err = version(m); err != nil {
+		if ifMatch, err = version(m); err != nil {
 			return err
 		}
 	}
 	if err := a.checked(c, typ, id, body); err != nil {
 		return err
 	}
-	r, created, err := a.store.Put(c.Request.Context(), typ, id, body, o)
+	r, created, err := a.put(c, typ, id, body, ifMatch)
 	if err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func (a *API) updateWhere(c *gin.Context) error {
 	if err := a.checked(c, typ, id, body); err != nil {
 		return err
 	}
-	r, created, err := a.store.Put(c.Request.Context(), typ, id, body, resources.PutOptions{})
+	r, created, err := a.put(c, typ, id, body, 0)
 	if err != nil {
 		return err
 	}
