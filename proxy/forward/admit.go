@@ -13,6 +13,8 @@ import (
 // Peers judges client certificates; *peers.Judge does. client may be nil: it is looked up by the channel then.
 type Peers interface {
 	Of(ctx context.Context, chain []*x509.Certificate, ch *proxy.Channel, client *proxy.System) peers.Finding
+	// ByCertificate is the id of the client system that a chain belongs to.
+	ByCertificate(ctx context.Context, chain []*x509.Certificate) (id string, ok bool)
 }
 
 // admit notes what the client's certificate is worth, and refuses where the channel requires one that is accepted (as package

@@ -10,7 +10,7 @@
 // Requests and responses pass byte for byte; hop-by-hop fields (RFC 9110 7.6.1) excepted, and nothing is rewritten. A host is
 // registered when it is in the base URL or an auxiliary URL of a server system that has a channel, with its port and scheme. All else
 // is refused before its name is looked up, and the refusal is recorded. Which channel is meant follows from the proxy user name (a
-// channel's name or a client's slug), or from there being only one that leads to the host.
+// channel's name or a client's slug), from a client certificate on record, or from there being only one that leads to the host.
 //
 // On a channel set to pass through, the connection goes on unread; only its metadata are recorded.
 package forward

@@ -60,15 +60,16 @@ func (s *Server) connect(_ string, ctx *goproxy.ProxyCtx) (*goproxy.ConnectActio
 	arrival := record.Arrival{Mode: proxy.ModeForward, URL: ps.asked}
 	if ref == nil {
 		ps.target, ps.asked = to, to.authority.url("https")
-		arrival.Channel, arrival.Matched, arrival.URL = to.channel.Name, to.matched, ps.asked
-		if to.channel.Options.Passthrough {
+		arrival.Channel, arrival.Matched, arrival.URL = to.name(), to.matched, ps.asked
+		unread := to.channel != nil && to.channel.Options.Passthrough
+		if unread {
 			arrival.Mode = proxy.ModeTunnel
 		}
 		if ref = s.tunnels.reserve(); ref == nil {
 			ps.reserved = true
 			return &goproxy.ConnectAction{Action: goproxy.ConnectHijack, Hijack: func(_ *http.Request, client net.Conn, _ *goproxy.ProxyCtx) {
 				ps.reserved = false
-				t := &tunnel{Conn: client, set: &s.tunnels, asked: asked, target: to, request: r, arrival: arrival, raw: to.channel.Options.Passthrough, done: make(chan struct{})}
+				t := &tunnel{Conn: client, set: &s.tunnels, asked: asked, target: to, request: r, arrival: arrival, raw: unread, done: make(chan struct{})}
 				t.identity, _ = s.identify(r)
 				s.tunnels.add(t)
 				defer func() {
@@ -105,6 +106,7 @@ func (s *Server) vetConnect(r *http.Request, ps *passage) (target, *refusal) {
 		return target{}, ref
 	}
 	ps.scheme = "https"
+	id.later = s.opt.Peers != nil && id.user == ""
 	return s.resolve(r.Context(), id, a)
 }
 
@@ -118,7 +120,7 @@ func (s *Server) request(r *http.Request, ctx *goproxy.ProxyCtx) (*http.Request,
 	case to.channel != nil:
 		arrival.Channel, arrival.Matched = to.channel.Name, to.matched
 	case ps.tunnel != nil:
-		arrival.Channel, arrival.Matched = ps.tunnel.target.channel.Name, ps.tunnel.target.matched
+		arrival.Channel, arrival.Matched = ps.tunnel.target.name(), ps.tunnel.target.matched
 	}
 	r, ps.pending = s.rec.Begin(r, arrival)
 	if ref != nil {
@@ -136,6 +138,9 @@ func (s *Server) vet(r *http.Request, ps *passage) (target, *refusal) {
 	var ref *refusal
 	if ps.tunnel != nil {
 		id = ps.tunnel.identity
+		if s.opt.Peers != nil && id.user == "" && r.TLS != nil {
+			id.client, _ = s.opt.Peers.ByCertificate(r.Context(), r.TLS.PeerCertificates)
+		}
 	} else if id, ref = s.identify(r); ref != nil {
 		return target{}, ref
 	}
@@ -157,7 +162,7 @@ func (s *Server) vet(r *http.Request, ps *passage) (target, *refusal) {
 		return target{}, ref
 	}
 	to, ref := s.resolve(r.Context(), id, a)
-	if ref == nil && ps.tunnel != nil && to.channel.ID != ps.tunnel.target.channel.ID {
+	if ref == nil && ps.tunnel != nil && ps.tunnel.target.channel != nil && to.channel.ID != ps.tunnel.target.channel.ID {
 		ref = refuse(http.StatusMisdirectedRequest, "forbidden", "The tunnel belongs to a channel that is not the one to this host any more; connect again.")
 	}
 	if ref == nil && to.scheme != ps.scheme {

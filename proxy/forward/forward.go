@@ -144,7 +144,7 @@ func (s *Server) inside(w http.ResponseWriter, r *http.Request) {
 	r.Host = cmp.Or(r.Host, t.asked)
 	ps := &passage{tunnel: t, scheme: scheme, asked: scheme + "://" + r.Host, rest: requestTarget(r)}
 	if r.Method == http.MethodConnect {
-		r, p := s.rec.Begin(r, record.Arrival{Mode: proxy.ModeForward, URL: ps.asked, Channel: t.target.channel.Name, Matched: t.target.matched})
+		r, p := s.rec.Begin(r, record.Arrival{Mode: proxy.ModeForward, URL: ps.asked, Channel: t.target.name(), Matched: t.target.matched})
 		writeResponse(w, refuse(http.StatusForbidden, "forbidden", "A tunnel inside a tunnel is not opened.").record(r, p))
 		return
 	}

@@ -512,31 +512,3 @@ func TestLimits(t *testing.T) {
 		t.Errorf("a long header in a tunnel: %s", res.Status)
 	}
 }
-
-func BenchmarkIntercepted(b *testing.B) {
-	body := strings.Repeat("x", 2048)
-	r := newRig(b, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) })
-	for _, v := range []struct {
-		name string
-		h2   bool
-	}{{"HTTP1", false}, {"HTTP2", true}} {
-		b.Run(v.name, func(b *testing.B) {
-			c := r.client(nil, v.h2)
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, got, err := r.get(c, r.base()+"/Patient/1"); err != nil || len(got) != len(body) {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-	b.Run("direct", func(b *testing.B) {
-		c := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool(public())}, ForceAttemptHTTP2: true}}
-		b.ReportAllocs()
-		for b.Loop() {
-			if _, _, err := r.get(c, r.base()+"/Patient/1"); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-}

@@ -24,6 +24,8 @@ type Hosts interface {
 type lead struct {
 	channel string
 	client  string // slug of the client system
+	id      string // of the client system
+	opaque  bool   // not in https, or passed on unread: no certificate shows
 }
 
 // target is where a request goes.
@@ -32,6 +34,14 @@ type target struct {
 	scheme  string
 	channel *proxy.Channel
 	matched string
+}
+
+// name is the channel's, "" for none.
+func (t target) name() string {
+	if t.channel == nil {
+		return ""
+	}
+	return t.channel.Name
 }
 
 // register is the registered hosts by authority. What it says of one channel is checked at each use; that a further channel leads
@@ -102,7 +112,7 @@ func (g *register) reload(ctx context.Context) error {
 			client := slugs[ch.ClientID]
 			names[ch.Name], names[client] = true, true
 			for a, scheme := range registered(ch) {
-				leads[a] = append(leads[a], lead{channel: ch.Name, client: client})
+				leads[a] = append(leads[a], lead{channel: ch.Name, client: client, id: ch.ClientID, opaque: scheme != "https" || ch.Options.Passthrough})
 				if ch.Options.Passthrough && scheme == "https" {
 					sealed[a.host] = append(sealed[a.host], target{authority: a, scheme: scheme, channel: ch, matched: matchedByName})
 				}
@@ -134,10 +144,11 @@ func registered(ch *proxy.Channel) map[authority]string {
 
 const (
 	matchedByUser = "proxy user name"
+	matchedByCert = "client certificate"
 	matchedAlone  = "the only channel to this host"
 )
 
-// resolve finds the channel by which id reaches a.
+// resolve finds the channel by which id reaches a. The target has none where the client's certificate, still to come, is to say.
 func (s *Server) resolve(ctx context.Context, id identity, a authority) (target, *refusal) {
 	for range 2 {
 		leads, known, err := s.register.to(ctx, a, id.user)
@@ -159,8 +170,16 @@ func (s *Server) resolve(ctx context.Context, id identity, a authority) (target,
 		case id.user != "" && !id.shared:
 			return target{}, refuse(403, "forbidden", fmt.Sprintf("The proxy user name %q is neither the name of a channel nor a client's.", id.user))
 		}
+		if len(leads) > 1 && id.client != "" {
+			if mine := slices.DeleteFunc(slices.Clone(leads), func(l lead) bool { return l.id != id.client }); len(mine) > 0 {
+				leads, matched = mine, matchedByCert
+			}
+		}
+		if len(leads) > 1 && id.later && !slices.ContainsFunc(leads, func(l lead) bool { return l.opaque }) {
+			return target{authority: a, scheme: "https"}, nil
+		}
 		if len(leads) > 1 {
-			return target{}, refuse(403, "multiple-matches", fmt.Sprintf("%d channels lead to %s. Say which one is meant: give the channel's name, as in client~server, as proxy user name.", len(leads), a))
+			return target{}, refuse(403, "multiple-matches", fmt.Sprintf("%d channels lead to %s. Say which one is meant: give the channel's name, as in client~server, as proxy user name, or present a client certificate that is on record for one client.", len(leads), a))
 		}
 		ch, err := s.register.hosts.ChannelByName(ctx, leads[0].channel)
 		if err == nil {

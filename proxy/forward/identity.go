@@ -13,6 +13,10 @@ type identity struct {
 	user string // "" for none
 	// shared: user is one of Options.Users, which need not name a channel.
 	shared bool
+	// client is the id of the client system that its certificate belongs to; it counts where there is no user.
+	client string
+	// later: its certificate is still to come, and may say which channel is meant.
+	later bool
 }
 
 const realm = `Basic realm="fhirwire: user is a channel's name", charset="UTF-8"`

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,8 @@ import (
 	"github.com/elazarl/goproxy"
 
 	"fhirwire/proxy"
+	"fhirwire/proxy/forward"
+	"fhirwire/proxy/peers"
 )
 
 // What goproxy does by itself, and what must come of it here. Each test is one of its traps.
@@ -498,5 +501,58 @@ func TestClientCertificatesAreEvidence(t *testing.T) {
 	e := r.sink.Wait(t, 1)[0]
 	if got := e.ClientLeg.TLS; len(got.Client) == 0 || got.Client[0].Names[0] != "auth.example" || got.Trust != proxy.TrustRefused {
 		t.Errorf("recorded %+v", got)
+	}
+}
+
+// judge is a double of package peers: certificates belong to the client that their first name says.
+type judge map[string]string
+
+func (j judge) Of(_ context.Context, chain []*x509.Certificate, ch *proxy.Channel, _ *proxy.System) peers.Finding {
+	if id, ok := j.ByCertificate(context.Background(), chain); ok && id == ch.ClientID {
+		return peers.Finding{Trust: proxy.TrustPinned, Accepted: true}
+	}
+	return peers.Finding{Trust: proxy.TrustRefused, Detail: "it is another's"}
+}
+
+func (j judge) ByCertificate(_ context.Context, chain []*x509.Certificate) (string, bool) {
+	if len(chain) == 0 {
+		return "", false
+	}
+	id, ok := j[chain[0].DNSNames[0]]
+	return id, ok
+}
+
+func TestAClientCertificateSaysWhichChannelIsMeant(t *testing.T) {
+	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }, func(o *forward.Options) {
+		o.Peers = judge{"auth.example": "id-beta", "other.example": "id-nobody"}
+	})
+	r.hosts.add("beta", "payer", r.base()).Options.RequireClientCert = true
+	tests := []struct {
+		cert    string
+		status  int
+		channel string
+		matched string
+	}{
+		{"auth.example", 200, "beta~payer", "client certificate"},
+		{"other.example", 403, "", ""},
+		{"", 403, "", ""},
+	}
+	for i, tt := range tests {
+		c := r.client(nil, true)
+		if tt.cert != "" {
+			mine, err := public().Leaf(tt.cert)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Transport.(*http.Transport).TLSClientConfig.Certificates = []tls.Certificate{*mine}
+		}
+		res, body, err := r.get(c, r.base())
+		if err != nil || res.StatusCode != tt.status {
+			t.Fatalf("%q: %v %s %v", tt.cert, res, body, err)
+		}
+		e := r.sink.Wait(t, i+1)[i]
+		if e.Channel != tt.channel || e.Matched != tt.matched || (e.Failure == nil) != (tt.status == 200) {
+			t.Errorf("%q: recorded %q %q %+v", tt.cert, e.Channel, e.Matched, e.Failure)
+		}
 	}
 }
