@@ -25,6 +25,8 @@ type Options struct {
 	ProxyURL string
 	// ReferenceURL is the built-in payer's FHIR base, offered when a server is registered; empty: not offered.
 	ReferenceURL string
+	// TLSURL is the TLS listener's URL without a trailing slash; empty: there is none.
+	TLSURL string
 	Version      string
 	// Event names the connectathon in the rail; empty: nothing is shown.
 	Event  string
@@ -80,6 +82,11 @@ func New(d Deps, o Options) (*Server, error) {
 	if s.metrics, err = newMetrics(o.Metrics); err != nil {
 		return nil, fmt.Errorf("dashboard metrics: %w", err)
 	}
+	if d.Certificates != nil {
+		if err := o.Metrics.Register(newCertificateDays(d.Certificates, o.Clock)); err != nil {
+			return nil, fmt.Errorf("dashboard metrics: %w", err)
+		}
+	}
 	s.handler = s.routes(api.New(d, shared))
 	return s, nil
 }
@@ -130,6 +137,8 @@ func (s *Server) routes(a *api.API) http.Handler {
 	page(http.MethodPost, "/channels/:id/delete", s.deleteChannel)
 	page(http.MethodGet, "/channels/:id/check", s.check)
 	page(http.MethodPost, "/channels/:id/check", s.runCheck)
+	page(http.MethodGet, "/certificates", s.certificates)
+	page(http.MethodGet, rootPath, s.rootPEM)
 	page(http.MethodPost, "/theme", s.theme)
 	r.GET(static.Prefix+"*name", gin.WrapH(s.files))
 	r.HEAD(static.Prefix+"*name", gin.WrapH(s.files))

@@ -61,6 +61,9 @@ func (s *Server) systemsPageWith(c *gin.Context, status int, f views.SystemForm,
 		f.BaseHint = "Servers only, for example " + s.opts.ReferenceURL + ", the built-in payer."
 	}
 	v := views.Systems{Shell: s.shell(ctx, c, "Systems", "systems", n, ""), Form: f, Pair: pair, Options: options}
+	if s.deps.Certificates != nil {
+		v.Certificates = "/certificates"
+	}
 	for _, sys := range n.systems {
 		if sys.Has(proxy.RoleClient) {
 			v.Clients = append(v.Clients, views.Option{Value: sys.ID, Text: sys.Name, Selected: sys.ID == pair.Client})
@@ -118,6 +121,9 @@ func (s *Server) channelView(ctx context.Context, n *names, ch *proxy.Channel) v
 			{Name: "OAuth", Value: oauthWords(ch)},
 			{Name: "Channel", Value: ch.Name, Mono: true},
 		},
+	}
+	if s.opts.TLSURL != "" {
+		v.Register = slices.Insert(v.Register, 1, views.Fact{Name: "Over TLS", Value: ch.ClientBase(s.opts.TLSURL), Mono: true})
 	}
 	if page, err := s.deps.Exchanges.Exchanges(ctx, proxy.Query{Filter: scopeOf(url.Values{"channel": {ch.Name}}).filter, Limit: 1}); err == nil {
 		v.Exchanges = views.Plural(page.Total, "exchange", "exchanges")

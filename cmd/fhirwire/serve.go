@@ -337,6 +337,7 @@ func (a *app) show(context.Context) error {
 	o := web.Options{
 		Metrics: metrics, ProxyURL: a.proxyURL, Version: version, Event: a.cfg.Event, Logger: a.logger, Clock: a.p.now, Hosts: a.cfg.hosts(), Ready: a.ready,
 	}
+	a.withCertificates(&deps, &o)
 	if a.reference != nil {
 		o.ReferenceURL = a.reference.url() + "/fhir"
 	}

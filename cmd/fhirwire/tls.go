@@ -19,6 +19,8 @@ import (
 	"fhirwire/internal/live"
 	"fhirwire/proxy"
 	"fhirwire/proxy/localca"
+	"fhirwire/web"
+	"fhirwire/web/api"
 )
 
 // secure is the TLS listener with what it presents.
@@ -251,4 +253,24 @@ func (a *app) presents() func(string) []*x509.Certificate {
 		return nil
 	}
 	return a.tls.certs.presents
+}
+
+// certificateStore shows the local CA to the dashboard.
+type certificateStore struct{ *localca.Authority }
+
+// Certificates implements web's api.Certificates.
+func (s certificateStore) Certificates() []api.StoredCertificate {
+	var out []api.StoredCertificate
+	for _, e := range slices.Concat(s.Issuers(), s.Entries()) {
+		out = append(out, api.StoredCertificate{Name: e.Name, Kind: string(e.Kind), Chain: e.Chain, Expires: e.Expires, Warnings: e.Warnings, Replaced: e.Replaced})
+	}
+	return out
+}
+
+// withCertificates gives the dashboard the local CA and the TLS listener's URL.
+func (a *app) withCertificates(d *web.Deps, o *web.Options) {
+	d.Certificates = certificateStore{a.ca}
+	if a.tls != nil {
+		o.TLSURL = a.tls.url()
+	}
 }

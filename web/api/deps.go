@@ -88,7 +88,7 @@ type Live interface {
 	Subscribe(ctx context.Context, buffer int) <-chan live.Notice
 }
 
-// Deps is what the dashboard and its API work on. All fields are required but Validator, Judge, Scenarios, Runs, Exporter, Checker and Tokens: without one of these
+// Deps is what the dashboard and its API work on. All fields are required but Validator, Judge, Scenarios, Runs, Exporter, Checker, Certificates and Tokens: without one of these
 // its routes answer that it is not available; and Settings, without which settings are not held against what there is.
 type Deps struct {
 	Systems   Systems
@@ -103,8 +103,10 @@ type Deps struct {
 	Runs      Runs
 	Exporter  Exporter
 	Checker   Checker
-	Tokens    Tokens
-	Settings  Settings
+	// Certificates is nil without a local CA.
+	Certificates Certificates
+	Tokens       Tokens
+	Settings     Settings
 }
 
 // Options are the API's settings; the zero value works.

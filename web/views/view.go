@@ -280,6 +280,8 @@ type Span struct {
 
 // Systems is the systems page.
 type Systems struct {
+	// Certificates leads to those of the local CA; empty without.
+	Certificates string
 	Shell
 	Systems  []System
 	Channels []Channel
