@@ -333,3 +333,37 @@ func TestGuideExamples(t *testing.T) {
 	}
 	j.report()
 }
+
+// TestStatementClaimsTheChosenGuides: what a chosen guide depends on in another version is no claim of the server.
+func TestStatementClaimsTheChosenGuides(t *testing.T) {
+	lib, err := guides.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	chosen := []string{"hl7.fhir.us.davinci-pdex#2.2.0", "hl7.fhir.us.core#6.1.0", "hl7.fhir.us.davinci-hrex#1.0.0"}
+	set, err := lib.Set(chosen...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sqldb.Open(t.Context(), sqldb.SQLiteDSN(filepath.Join(t.TempDir(), "x.db")), sqldb.Options{Synchronous: "off"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close() //nolint:errcheck // a test's
+	ref, err := reference.New(t.Context(), db, set, reference.Options{DataDir: t.TempDir(), Clock: time.Now, Guides: chosen})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hs := httptest.NewServer(ref.Handler())
+	defer hs.Close()
+	s := &server{t: t, url: hs.URL + "/fhir"}
+	claimed, _ := s.get("/metadata").json["implementationGuide"].([]any)
+	for _, g := range claimed {
+		if _, version, _ := strings.Cut(g.(string), "|"); !slices.ContainsFunc(chosen, func(id string) bool { return strings.HasSuffix(id, "#"+version) }) {
+			t.Errorf("%s was not chosen", g)
+		}
+	}
+	if len(claimed) != len(chosen) {
+		t.Errorf("claims %v", claimed)
+	}
+}

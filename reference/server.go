@@ -47,6 +47,8 @@ type Options struct {
 	Match membermatch.Options
 	// Auth is whether the FHIR API asks for tokens; empty means Optional, which also lets tokens pass that were issued elsewhere.
 	Auth smartauth.Mode
+	// Guides are the packages ("name#version") of the set that the capability statement claims; empty: all.
+	Guides []string
 	// OAuth tunes the authorization server; Clock and Logger are those above.
 	OAuth smartauth.Options
 	// Directory holds the Bundles of the endpoint directory; nil: the directory is not served.
@@ -121,7 +123,7 @@ func New(ctx context.Context, db *sqldb.DB, set *profile.Set, o Options) (*Serve
 		Member:      memberOf, General: generalOf, Security: s.security(o.Auth),
 		Profiles: profilesOf(set),
 		Required: elements.required, Summary: elements.summary,
-		Guides: guidesOf(set), Instantiates: instantiates(set),
+		Guides: guidesOf(set, o.Guides), Instantiates: instantiates(set),
 	})
 	s.http = s.routes(o)
 	return s, nil
@@ -289,9 +291,13 @@ var claims = []struct{ pkg, guide, statement string }{
 	{"hl7.fhir.us.davinci-drug-formulary", "http://hl7.org/fhir/us/davinci-drug-formulary/ImplementationGuide/hl7.fhir.us.davinci-drug-formulary", "http://hl7.org/fhir/us/davinci-drug-formulary/CapabilityStatement/usdf-server"},
 }
 
-func guidesOf(set *profile.Set) []string {
+// guidesOf are the guides that the statement claims: those chosen, without what they depend on in other versions.
+func guidesOf(set *profile.Set, chosen []string) []string {
+	if len(chosen) == 0 {
+		chosen = set.Packages()
+	}
 	var out []string
-	for _, id := range set.Packages() {
+	for _, id := range chosen {
 		name, version, _ := strings.Cut(id, "#")
 		for _, c := range claims {
 			if c.pkg == name {

@@ -83,7 +83,7 @@ func startReference(ctx context.Context, r *runner, dir string) (own *ownServer,
 		return fail(err)
 	}
 	payer, err := reference.New(ctx, own.db, set, reference.Options{
-		DataDir: filepath.Join(dir, "files"), Logger: quiet, Clock: r.p.now, Version: version, Auth: authOf(&r.plan),
+		DataDir: filepath.Join(dir, "files"), Logger: quiet, Clock: r.p.now, Version: version, Auth: authOf(&r.plan), Guides: own.guides,
 		OAuth: smartauth.Options{BaseURL: l.url()},
 		Match: membermatch.Options{
 			Plan: []string{synth.PayerNPI, synth.CollectionPayerNPI}, PlanName: synth.PayerName, UnsegmentedTag: synth.TagSystem + "|" + synth.TagUnsegmented,
