@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"fhirwire/internal/blobs"
@@ -251,6 +252,13 @@ func (r *runner) run(ctx context.Context) (j *judgement, err error) {
 	if err := r.play(ctx, ev, base, channel); err != nil {
 		return nil, err
 	}
+	if !ev.answered.Load() && !r.stopped {
+		for _, o := range r.outcomes {
+			if o.State == play.Broken {
+				return nil, fmt.Errorf("the server gave no answer at all: %s", o.Why)
+			}
+		}
+	}
 	after := context.WithoutCancel(ctx)
 	j = &judgement{
 		p: r.p, plan: r.plan, lib: r.lib, table: checks.NewTable(r.model),
@@ -318,6 +326,7 @@ type runEvidence struct {
 	key      proxy.FingerprintKey
 	spool    string
 	classify *interaction.Classifier
+	answered atomic.Bool // there was a response
 }
 
 func (r *runner) openEvidence(ctx context.Context, dir string) (*runEvidence, error) {
@@ -346,6 +355,9 @@ func (r *runner) openEvidence(ctx context.Context, dir string) (*runEvidence, er
 
 // Put implements record.Sink; a running serve judges what it finds in its store.
 func (ev *runEvidence) Put(ctx context.Context, ex *proxy.Exchange, bodies proxy.Bodies) error {
+	if ex.Response != nil {
+		ev.answered.Store(true)
+	}
 	ex.Interaction = ev.classify.Classify(ctx, ex, bodies)
 	return ev.st.Put(ctx, ex, bodies)
 }

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"fhirwire/reference/edgecases"
+	"fhirwire/testplans"
+	"fhirwire/testplans/play"
+	"fhirwire/validators/guides"
+	"fhirwire/validators/profile"
+)
+
+// wrongServers are the mutations of the reference payer with the one check that finds each, and the requirement that it names.
+var wrongServers = []struct {
+	edge               edgecases.Edge
+	check, requirement string
+}{
+	{edgecases.WrongStatus, "kickoff/accepted", "P2P-DAT-151"},
+	{edgecases.MissingManifestKey, "manifest/request", "BULK-MF-01"},
+	{edgecases.CountOffByOne, "files/count", "BULK-FI-25"},
+	{edgecases.PatientFilter, "searches/this-member", "P2P-SC-52"},
+	{edgecases.TransactionTimeLate, "manifest/snapshot", "BULK-MF-01"},
+	{edgecases.TokenLeaked, "manifest/no-token", "BULK-FI-03"},
+	{edgecases.MemberCodeMissing, "match/typed", "P2P-MM-171"},
+	{edgecases.OKForNoMatch, "match/found", "P2P-MM-21"},
+	{edgecases.RelativeURL, "manifest/output-url", "BULK-MF-02"},
+	{edgecases.FileType, "files/ndjson", "P2P-DAT-153"},
+}
+
+// played plays a built-in plan against the reference payer.
+func played(t testing.TB, lib *guides.Library, set *profile.Set, plan string, edges ...string) (*judgement, []play.Outcome) {
+	t.Helper()
+	p := &process{stdout: new(bytes.Buffer), stderr: new(bytes.Buffer), getenv: func(string) string { return "" }, now: time.Now}
+	r := runner{p: p, f: runFlags{edges: edges, patience: time.Minute}, lib: lib, model: set, inputs: map[string]string{}}
+	var err error
+	if r.plan, err = findPlan(plan, set); err != nil {
+		t.Fatal(err)
+	}
+	j, err := r.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j, r.outcomes
+}
+
+func builtinGuides(t testing.TB) (*guides.Library, *profile.Set) {
+	t.Helper()
+	lib, err := guides.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := lib.Set()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lib, set
+}
+
+// TestPlansPass plays every plan that can be played against the reference payer: each act is played, and nothing that a SHALL asks fails.
+func TestPlansPass(t *testing.T) {
+	lib, set := builtinGuides(t)
+	all, err := builtinPlans(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, plan := range all {
+		if plan.Play == nil {
+			continue
+		}
+		n++
+		t.Run(plan.ID, func(t *testing.T) {
+			t.Parallel()
+			j, outcomes := played(t, lib, set, plan.ID)
+			for _, o := range outcomes {
+				if o.State != play.Played {
+					t.Errorf("act %s %s: %s", o.Act, o.State, o.Why)
+				}
+			}
+			for _, r := range j.results {
+				switch {
+				case r.Check != "" || r.Step == "":
+					if r.Failed() || r.Verdict == testplans.ToolError {
+						t.Errorf("%s/%s: %s %s", r.Step, r.Check, r.Verdict, r.Message)
+					}
+				case plan.Play.ShownBy(r.Step) == "":
+				case r.Verdict != testplans.Pass && r.Verdict != testplans.PassNotes && r.Verdict != testplans.NotApplicable:
+					t.Errorf("step %s: %s: %s", r.Step, r.Verdict, r.Message)
+				}
+				if r.Kind != testplans.Simulated && r.Kind != testplans.Attested {
+					t.Errorf("evidence is %s, and one side is ours", r.Kind)
+				}
+			}
+		})
+	}
+	if n == 0 {
+		t.Error("no plan can be played")
+	}
+}
+
+// TestWrongServers: each mistake is found by exactly one check, and that check names the requirement.
+func TestWrongServers(t *testing.T) {
+	lib, set := builtinGuides(t)
+	if len(wrongServers) != len(edgecases.Mutations()) {
+		t.Errorf("%d mutations are listed, and there are %d", len(wrongServers), len(edgecases.Mutations()))
+	}
+	for _, tt := range wrongServers {
+		t.Run(string(tt.edge), func(t *testing.T) {
+			t.Parallel()
+			j, _ := played(t, lib, set, "payer-to-payer-stu2", string(tt.edge))
+			var got []string
+			for _, r := range j.results {
+				if r.Check != "" && r.Verdict == testplans.Fail {
+					got = append(got, r.Step+"/"+r.Check)
+					if !slices.Contains(r.Requirements, tt.requirement) || r.Side != "server" {
+						t.Errorf("%s/%s names %v and blames the %s", r.Step, r.Check, r.Requirements, r.Side)
+					}
+				}
+			}
+			if !slices.Equal(got, []string{tt.check}) {
+				t.Errorf("checks that fail: %q, want %s only", got, tt.check)
+			}
+		})
+	}
+}
+
+// TestStoppedRun: what was recorded before Ctrl-C is judged.
+func TestStoppedRun(t *testing.T) {
+	lib, set := builtinGuides(t)
+	var stderr bytes.Buffer
+	p := &process{stdout: new(bytes.Buffer), stderr: &stderr, getenv: func(string) string { return "" }, now: time.Now}
+	r := runner{p: p, f: runFlags{format: "text", out: filepath.Join(t.TempDir(), "out.txt"), patience: time.Minute}, lib: lib, model: set, inputs: map[string]string{}}
+	var err error
+	if r.plan, err = findPlan("provider-access-bulk", set); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	time.AfterFunc(2*time.Second, stop)
+	j, err := r.run(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, err := r.report(j); err != nil || code != exitFine {
+		t.Errorf("%d, %v", code, err)
+	}
+	if !strings.Contains(stderr.String(), "stopped; judging what was recorded") || !r.stopped {
+		t.Errorf("stderr %q", stderr.String())
+	}
+	if j.results[0].Verdict == testplans.Pass {
+		t.Error("half a run passes")
+	}
+	text, err := os.ReadFile(r.f.out)
+	if err != nil || !strings.Contains(string(text), "provider-access-bulk: ") {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
+// TestRunProgress: one line that is written over, with what acts did not do on lines of their own.
+func TestRunProgress(t *testing.T) {
+	var b bytes.Buffer
+	s := newRunProgress(&process{stderr: &b, terminal: true})
+	s.event(play.Event{Act: "export", Index: 2, Total: 9, Progress: "half\x1b[2Jway", Wait: time.Second})
+	s.event(play.Event{Act: "export", Index: 2, Total: 9, Method: "GET", URL: "http://x/f", Status: 200, Bytes: 3 << 20})
+	s.event(play.Event{Act: "read", Index: 3, Total: 9, Outcome: &play.Outcome{State: play.Skipped, Why: "there is no value for id"}})
+	s.end()
+	for _, want := range []string{"2/9 export: half\uFFFD[2Jway, asking again in 1s", "GET http://x/f 200, 3.0 MB", "3/9 read: skipped: there is no value for id\n"} {
+		if !strings.Contains(strings.ReplaceAll(b.String(), " \n", "\n"), want) && !strings.Contains(b.String(), strings.TrimSuffix(want, "\n")) {
+			t.Errorf("%q lacks %q", b.String(), want)
+		}
+	}
+	if strings.Contains(b.String(), "\x1b") {
+		t.Error("a server steers the terminal")
+	}
+	b.Reset()
+	quiet := newRunProgress(&process{stderr: &b})
+	quiet.event(play.Event{Act: "export"})
+	quiet.end()
+	if b.Len() > 0 {
+		t.Errorf("without a terminal: %q", b.String())
+	}
+}
+
+func TestServerSystem(t *testing.T) {
+	for base, want := range map[string]string{
+		"https://Payer.Example:8443/fhir/R4": "payer-example-8443-fhir-r4", "http://127.0.0.1:8083/fhir": "127-0-0-1-8083-fhir",
+		"https://" + strings.Repeat("a", 60) + "/x": strings.Repeat("a", 40),
+	} {
+		sys := serverSystem(base, false)
+		if sys.Slug != want || sys.Simulated || sys.Validate() != nil {
+			t.Errorf("%s: %+v, %v", base, sys, sys.Validate())
+		}
+	}
+	text, err := json.Marshal(serverSystem("http://x/fhir", true))
+	if err != nil || !strings.Contains(string(text), `"Simulated":true`) {
+		t.Error(fmt.Sprint(string(text), err))
+	}
+}
