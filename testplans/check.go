@@ -39,8 +39,12 @@ type JWTCheck struct {
 	Lifetime int `yaml:"lifetime" json:"lifetime,omitempty"`
 	// Audience says that aud is the URL that was asked for, as the client or as the server sees it.
 	Audience bool `yaml:"audience" json:"audience,omitempty"`
-	// Once says that no other attempt at the step has the same jti.
-	Once bool `yaml:"once" json:"once,omitempty"`
+}
+
+// OnceCheck says that no two attempts sent a JSON Web Token of one issuer with one jti.
+type OnceCheck struct {
+	// In is as in JWTCheck.
+	In string `yaml:"in" json:"in"`
 }
 
 // CoversCheck says that, over all attempts, the resources in the answers have what a profile marks must-support. What was not seen is
@@ -52,8 +56,8 @@ type CoversCheck struct {
 	Where string `yaml:"where" json:"where,omitempty"`
 }
 
-// AgreesCheck compares the attempt with attempts of an earlier step that ask for the same: the same type and the same parameters, whether
-// in the query or a form, with or without a reference's type and a token's system.
+// AgreesCheck compares the attempts with those of an earlier step that ask for the same: the same type and the same parameters, whether in
+// the query or a form, with or without a reference's type and a token's system. The two steps may select the same exchanges.
 type AgreesCheck struct {
 	Step string `yaml:"step" json:"step"`
 	// Expr is the FHIRPath expression whose values are the same on both responses, in any order.

@@ -137,6 +137,7 @@ type Check struct {
 	Attestation *Attest          `yaml:"attestation" json:"attestation,omitempty"`
 	Connection  *ConnectionCheck `yaml:"connection" json:"connection,omitempty"`
 	JWT         *JWTCheck        `yaml:"jwt" json:"jwt,omitempty"`
+	Once        *OnceCheck       `yaml:"once" json:"once,omitempty"`
 	Covers      *CoversCheck     `yaml:"covers" json:"covers,omitempty"`
 	Snapshot    *SnapshotCheck   `yaml:"snapshot" json:"snapshot,omitempty"`
 	Agrees      *AgreesCheck     `yaml:"agrees" json:"agrees,omitempty"`

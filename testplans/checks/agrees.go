@@ -13,69 +13,80 @@ import (
 	"fhirwire/testplans"
 )
 
-// agrees: the answer says the same as that to an attempt of an earlier step that asked for the same.
+// agrees: the answers say the same as those to attempts of an earlier step that asked for the same. One pair is enough to show it; a pair
+// that differs fails.
 func agrees(ctx context.Context, c *Case) (Outcome, error) {
 	want := c.Check.Agrees
-	mine, out, ok, err := c.values(ctx, want.Expr)
-	if !ok {
-		return out, err
-	}
-	key, why, err := c.Desk.question(ctx, c.Attempt)
-	if err != nil || why != "" {
-		return notChecked(why), err
-	}
-	doubt := ""
-	for _, earlier := range c.Steps[want.Step] {
-		if earlier.Exchange.ID == c.Attempt.Exchange.ID {
-			continue
-		}
-		theirs, why, err := c.Desk.question(ctx, earlier)
+	earlier := map[string][]Item{}
+	for _, e := range c.Steps[want.Step] {
+		key, why, err := c.Desk.question(ctx, e)
 		if err != nil {
 			return Outcome{}, err
 		}
-		if doubt = cmp.Or(doubt, why); why != "" || theirs != key {
-			continue
+		if why == "" {
+			earlier[key] = append(earlier[key], e)
 		}
-		other := *c
-		other.Attempt = earlier
-		values, out, ok, err := other.values(ctx, want.Expr)
-		switch {
-		case err != nil:
-			return Outcome{}, err
-		case !ok:
-			doubt = cmp.Or(doubt, out.Message)
-			continue
-		case !slices.Equal(mine, values):
-			return Outcome{Verdict: testplans.Fail, Items: []Item{earlier, c.Attempt}, Message: fmt.Sprintf(
-				"%s is %s here and %s in the answer to the same question", want.Expr, clip(strings.Join(mine, ", ")), clip(strings.Join(values, ", ")))}, nil
-		}
-		return Outcome{Verdict: testplans.Pass, Items: []Item{earlier, c.Attempt}}, nil
 	}
-	if doubt != "" {
+	doubt := ""
+	var pair []Item
+	for _, at := range c.Attempts {
+		key, why, err := c.Desk.question(ctx, at)
+		if err != nil {
+			return Outcome{}, err
+		}
+		if doubt = cmp.Or(doubt, why); why != "" {
+			continue
+		}
+		for _, e := range earlier[key] {
+			if e.Exchange.ID == at.Exchange.ID {
+				continue
+			}
+			mine, why, err := c.values(ctx, at, want.Expr)
+			if err != nil {
+				return Outcome{}, err
+			}
+			theirs, why2, err := c.values(ctx, e, want.Expr)
+			if err != nil {
+				return Outcome{}, err
+			}
+			switch doubt = cmp.Or(doubt, why, why2); {
+			case mine == nil || theirs == nil:
+			case !slices.Equal(mine, theirs):
+				return Outcome{Verdict: testplans.Fail, Items: []Item{e, at}, Message: fmt.Sprintf(
+					"%s is %s here and %s in the answer to the same question", want.Expr, clip(strings.Join(mine, ", ")), clip(strings.Join(theirs, ", ")))}, nil
+			case pair == nil:
+				pair = []Item{e, at}
+			}
+		}
+	}
+	switch {
+	case pair != nil:
+		return Outcome{Verdict: testplans.Pass, Items: pair}, nil
+	case doubt != "":
 		return notChecked(doubt), nil
 	}
-	return notShown("the same was not asked in step " + want.Step), nil
+	return notShown("the same was not asked twice"), nil
 }
 
-// values are the sorted results of an expression on the attempt's response.
-func (c *Case) values(ctx context.Context, expr string) (values []string, out Outcome, ok bool, err error) {
-	if c.Attempt.Exchange.Response != nil && c.Attempt.Exchange.Status() != http.StatusOK {
-		return nil, notShown("it was not answered 200, so there is nothing to compare"), false, nil
+// values are the sorted results of an expression on a response; nil where it has none to compare, with why where that is not plain.
+func (c *Case) values(ctx context.Context, it Item, expr string) (values []string, why string, err error) {
+	if it.Exchange.Status() != http.StatusOK {
+		return nil, "", nil
 	}
-	body, out, ok, err := content(ctx, c, testplans.OnResponse)
-	if !ok {
-		return nil, out, false, err
+	body, err := c.Desk.Body(ctx, it, testplans.OnResponse)
+	if err != nil || body.Why != "" || body.Empty() {
+		return nil, body.why(), err
 	}
 	root, fault := body.JSON()
 	if fault != "" {
-		return nil, failed("the body of the response is not JSON: " + fault), false, nil
+		return nil, "", nil
 	}
 	values, err = c.Desk.Strings(ctx, expr, root)
 	if err != nil {
-		return nil, notChecked("the expression could not be evaluated: " + err.Error()), false, nil //nolint:nilerr // beyond us for this data
+		return nil, "the expression could not be evaluated: " + err.Error(), nil //nolint:nilerr // beyond us for this data
 	}
 	slices.Sort(values)
-	return values, Outcome{}, true, nil
+	return append([]string{}, values...), "", nil
 }
 
 // question is what a request asks, in one form: the type and the parameters with the ids of references and the codes of tokens.

@@ -79,8 +79,9 @@ func NewTable(model fhirpath.Model) Table {
 		{"attestation", true, func(c *testplans.Check) bool { return c.Attestation != nil }, attestation},
 		{"connection", false, func(c *testplans.Check) bool { return c.Connection != nil }, connection},
 		{"jwt", false, func(c *testplans.Check) bool { return c.JWT != nil }, jwt},
+		{"once", true, func(c *testplans.Check) bool { return c.Once != nil }, once},
 		{"covers", true, func(c *testplans.Check) bool { return c.Covers != nil }, covers},
-		{"agrees", false, func(c *testplans.Check) bool { return c.Agrees != nil }, agrees},
+		{"agrees", true, func(c *testplans.Check) bool { return c.Agrees != nil }, agrees},
 		{"snapshot", false, func(c *testplans.Check) bool { return c.Snapshot != nil }, snapshot},
 		{"stable", true, func(c *testplans.Check) bool { return c.Stable != nil }, stable},
 	}}

@@ -2,6 +2,8 @@ package plans_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"iter"
 	"maps"
 	"slices"
@@ -17,6 +19,7 @@ import (
 	"fhirwire/testplans/judge"
 	"fhirwire/testplans/planfile"
 	"fhirwire/testplans/plans"
+	"fhirwire/validators"
 	"fhirwire/validators/guides"
 	"fhirwire/validators/inspect"
 	"fhirwire/validators/interaction"
@@ -146,13 +149,33 @@ func evidence(t testing.TB, lib *guides.Library, plan testplans.Plan, archive []
 	for i, ex := range exchanges {
 		ex.Number = int64(i + 1)
 		ex.Interaction = classifier.Classify(t.Context(), ex, bodies)
-		report, err := inspector.Inspect(t.Context(), ex)
+		items = append(items, checks.Item{Exchange: ex, Report: inspected(t, inspector, key, ex), Bodies: bodies})
+	}
+	return items
+}
+
+// inspected is the report on an exchange. Most examples differ in one exchange only, so reports are kept.
+func inspected(t testing.TB, inspector *inspect.Inspector, guideKey string, ex *proxy.Exchange) *validators.Report {
+	t.Helper()
+	whole, err := json.Marshal(ex)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := sha256.Sum256(append(whole, guideKey...))
+	mu.Lock()
+	report := reports[key]
+	mu.Unlock()
+	if report == nil {
+		fresh, err := inspector.Inspect(t.Context(), ex)
 		if err != nil {
 			t.Fatal(err)
 		}
-		items = append(items, checks.Item{Exchange: ex, Report: &report, Bodies: bodies})
+		report = &fresh
+		mu.Lock()
+		reports[key] = report
+		mu.Unlock()
 	}
-	return items
+	return report
 }
 
 // One inspector for each set of guides serves all examples: compiling profiles is the slow part.
@@ -160,6 +183,7 @@ var (
 	mu         sync.Mutex
 	inspectors = map[string]*inspect.Inspector{}
 	shared     = proxytest.Bodies{}
+	reports    = map[[sha256.Size]byte]*validators.Report{}
 )
 
 func lastGuides(ids []string) string {
