@@ -237,7 +237,7 @@ func (a *app) simulate(ctx context.Context) error {
 		return fmt.Errorf("data: %w", err)
 	}
 	a.payer, err = reference.New(ctx, a.refDB, set, reference.Options{
-		DataDir: filepath.Join(a.cfg.Data, "reference"), Logger: a.logger, Clock: a.p.now, Version: version,
+		DataDir: filepath.Join(a.cfg.Data, "reference"), Logger: a.logger, Clock: a.p.now, Version: version, Guides: eras[a.cfg.ReferenceGuides],
 		Auth: smartauth.Mode(a.cfg.ReferenceAuth), OAuth: a.oauth(), Directory: os.DirFS(directory),
 		Match: membermatch.Options{
 			Plan: []string{synth.PayerNPI, synth.CollectionPayerNPI}, PlanName: synth.PayerName,
