@@ -116,6 +116,9 @@ func (s *Server) request(r *http.Request, ctx *goproxy.ProxyCtx) (*http.Request,
 	ctx.RoundTripper = goproxy.RoundTripperFunc(s.send)
 	to, ref := s.vet(r, ps)
 	arrival := record.Arrival{Mode: proxy.ModeForward, URL: ps.asked + strings.TrimPrefix(ps.rest, "*")}
+	if ps.tunnel != nil {
+		arrival.Presented = ps.tunnel.presented
+	}
 	switch {
 	case to.channel != nil:
 		arrival.Channel, arrival.Matched = to.channel.Name, to.matched

@@ -72,6 +72,9 @@ func TestInterceptedRequestsPassUnchanged(t *testing.T) {
 			if e.ClientLeg == nil || e.ClientLeg.TLS == nil || e.ClientLeg.TLS.ServerName != "payer.example" || e.ServerLeg == nil || e.ServerLeg.TLS == nil || e.ServerLeg.TLS.Trust != proxy.TrustServerCA {
 				t.Errorf("recorded legs %+v %+v", e.ClientLeg, e.ServerLeg)
 			}
+			if ours := e.ClientLeg.TLS.Server; len(ours) < 2 || !slices.Equal(ours[0].Names, []string{"payer.example"}) || !strings.Contains(ours[0].Issuer, "fhirwire") {
+				t.Errorf("recorded own chain %+v", ours)
+			}
 			if v := e.Request.Header.Get("Authorization"); strings.Contains(v, "secret-token") || !strings.HasPrefix(v, "Bearer hmac:") {
 				t.Errorf("recorded Authorization %q", v)
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -31,10 +32,12 @@ type tunnel struct {
 	raw      bool // bytes of which only the counts are known
 
 	hello hello // of the intercepted handshake
-	fault error // why the handshake was broken off by us
-	moved atomic.Int64
-	end   sync.Once
-	done  chan struct{} // closed by Close
+	// presented is the chain of our certificate in it; none when the client resumed a session.
+	presented []*x509.Certificate
+	fault     error // why the handshake was broken off by us
+	moved     atomic.Int64
+	end       sync.Once
+	done      chan struct{} // closed by Close
 }
 
 type tunnelKey struct{}
@@ -281,8 +284,14 @@ func (s *Server) leaf(in *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c, err := s.leaves.Leaf(t.target.host)
 	if err != nil {
 		t.fault = fmt.Errorf("certificate for %s: %w", t.target.host, err)
+		return nil, t.fault
 	}
-	return c, err
+	for _, der := range c.Certificate {
+		if one, err := x509.ParseCertificate(der); err == nil {
+			t.presented = append(t.presented, one)
+		}
+	}
+	return c, nil
 }
 
 // handshakeFailure puts into words why there is no TLS connection with the client.

@@ -58,7 +58,7 @@ func Handshake(cs *tls.ConnectionState) *proxy.TLS {
 }
 
 // clientLeg is the connection that r came in on. Whether its certificate is accepted is said later, by TrustClient.
-func (rec *Recorder) clientLeg(r *http.Request) *proxy.Leg {
+func (rec *Recorder) clientLeg(r *http.Request, a Arrival) *proxy.Leg {
 	if r.RemoteAddr == "" && r.TLS == nil {
 		return nil
 	}
@@ -71,7 +71,10 @@ func (rec *Recorder) clientLeg(r *http.Request) *proxy.Leg {
 	if len(r.TLS.PeerCertificates) == 0 {
 		leg.TLS.Trust = proxy.TrustNone
 	}
-	if rec.opt.Presents != nil {
+	switch {
+	case a.Mode == proxy.ModeForward:
+		leg.TLS.Server = rec.chains.Of(a.Presented)
+	case rec.opt.Presents != nil:
 		leg.TLS.Server = rec.chains.Of(rec.opt.Presents(r.TLS.ServerName))
 	}
 	return leg

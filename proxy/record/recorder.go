@@ -110,6 +110,8 @@ type Arrival struct {
 	Matched string
 	// URL is the absolute URL the client asked for, in the client's spelling.
 	URL string
+	// Presented is the chain shown to the client in the tunnel that the request came out of; outside of tunnels Options.Presents knows.
+	Presented []*x509.Certificate
 }
 
 // Begin starts the record of r. The request returned carries the Pending in its context and records its body as it is read;
@@ -118,7 +120,7 @@ func (rec *Recorder) Begin(r *http.Request, a Arrival) (*http.Request, *Pending)
 	p := &Pending{rec: rec, done: make(chan struct{})}
 	p.ex = proxy.Exchange{
 		ID: rec.opt.NewID(), Channel: a.Channel, Matched: a.Matched, Mode: a.Mode, ClientAddr: r.RemoteAddr,
-		ClientLeg: rec.clientLeg(r),
+		ClientLeg: rec.clientLeg(r, a),
 		Timing:    proxy.Timing{Start: rec.opt.Clock()},
 		Request: proxy.Request{
 			Message: proxy.Message{Proto: r.Proto, Header: requestHeader(r)},
