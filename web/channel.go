@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -163,11 +164,14 @@ var insecureHours = []int{1, 4, 12, 24}
 const keepInsecure = "keep"
 
 // optionsForm is the form of a system's connection settings.
-func (s *Server) optionsForm(sys *proxy.System) *views.SystemOptions {
+func (s *Server) optionsForm(ctx context.Context, sys *proxy.System) *views.SystemOptions {
 	o := &sys.Options
 	v := &views.SystemOptions{
 		Action: "/systems/" + url.PathEscape(sys.ID) + "/options", Client: sys.Has(proxy.RoleClient), Server: sys.Has(proxy.RoleServer), CA: o.CA,
 		Pins: strings.Join(o.ClientPins, "\n"), Insecure: []views.Option{{Text: "Verify it"}},
+	}
+	if v.Server {
+		v.Seen = s.undeclared(ctx, sys)
 	}
 	for i, a := range o.Auxiliary {
 		if i > 0 {
@@ -191,6 +195,39 @@ func (s *Server) optionsForm(sys *proxy.System) *views.SystemOptions {
 	return v
 }
 
+// lookedAtEscapes bounds the exchanges that are searched for servers to declare.
+const lookedAtEscapes = 20
+
+// undeclared are URLs of servers that answers of a server system led to, past the proxy, and that are not declared yet. It is an aid:
+// what cannot be read is left out.
+func (s *Server) undeclared(ctx context.Context, sys *proxy.System) []views.Fact {
+	filter, _ := proxy.ParseFilter("rule:discovery-escape server:" + sys.Slug)
+	page, err := s.deps.Exchanges.Exchanges(ctx, proxy.Query{Filter: filter, Limit: lookedAtEscapes, SkipTotal: true})
+	if err != nil {
+		return nil
+	}
+	var out []views.Fact
+	seen := map[string]bool{}
+	for _, brief := range page.Exchanges {
+		ex, err := s.deps.Exchanges.Exchange(ctx, brief.ID)
+		if err != nil {
+			continue
+		}
+		for _, e := range ex.Edits {
+			u, err := url.Parse(e.From)
+			if err != nil || e.Why != proxy.WhyEscape || seen[u.Host] || slices.ContainsFunc(sys.Options.Auxiliary, func(a proxy.Auxiliary) bool {
+				declared, err := url.Parse(a.URL)
+				return err == nil && strings.EqualFold(declared.Host, u.Host)
+			}) {
+				continue
+			}
+			seen[u.Host] = true
+			out = append(out, views.Fact{Name: "Seen", Value: visible([]byte(clip(u.Scheme+"://"+u.Host+u.EscapedPath(), 200))), Mono: true, Href: "/exchanges/" + url.PathEscape(ex.ID) + "/changes"})
+		}
+	}
+	return out
+}
+
 // changeOptions stores a system's connection settings.
 func (s *Server) changeOptions(c *gin.Context) error {
 	f, err := form(c)
@@ -211,7 +248,7 @@ func (s *Server) changeOptions(c *gin.Context) error {
 	case bad != nil && !refused(bad):
 		return bad
 	case bad != nil:
-		v := s.optionsForm(old)
+		v := s.optionsForm(ctx, old)
 		v.Auxiliary, v.CA, v.Pins, v.Errors = f.Get("auxiliary"), f.Get("ca"), f.Get("client_pins"), api.FieldErrors(bad)
 		v.Problem = "Not saved. " + fix(len(v.Errors))
 		return s.systemsPageWith(c, http.StatusUnprocessableEntity, changeForm(formOf(old), old), views.ChannelForm{}, v)

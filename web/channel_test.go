@@ -293,6 +293,18 @@ func TestOptionsForm(t *testing.T) {
 			t.Errorf("%s %q: status %d, or no word beside the field", c.field, c.value, code)
 		}
 	}
+	escape := func(from string) proxy.Edit {
+		return proxy.Edit{Where: "response body", At: "/token_endpoint", From: from, To: from, Why: proxy.WhyEscape}
+	}
+	e := addExchange(store, "escape", 0, spec{path: "/fhir/.well-known/smart-configuration", channel: "harborlight~cedar", status: 200, kind: proxy.Interaction{Kind: proxy.KindSMARTConfig}})
+	e.Edits = []proxy.Edit{escape("https://login.example/oauth2/token"), escape("https://login.example/other"), escape("https://" + hostile)}
+	addReport(store, "escape", nil, validators.Issue{MessageID: "discovery-escape", Severity: validators.SeverityInformation, Message: "x", Part: validators.PartResponseBody})
+	if page := get(t, s, "/systems/s-cedar").Body.String(); strings.Count(page, "https://login.example") != 1 || !strings.Contains(page, "/exchanges/escape/changes") || strings.Contains(page, "<script>alert") {
+		t.Error("the page does not offer the server that discovery led to, once and as text")
+	}
+	if code, _ := post("s-cedar", url.Values{"auxiliary": {"auth https://login.example/oauth2"}}); code != http.StatusSeeOther || strings.Contains(get(t, s, "/systems/s-cedar").Body.String(), "led to these") {
+		t.Error("a declared server is still offered")
+	}
 	if code, body := post("s-cedar", url.Values{"auxiliary": {hostile}, "ca": {hostile}}); code != http.StatusUnprocessableEntity || strings.Contains(body, "<script>alert") {
 		t.Errorf("hostile options: %d", code)
 	}

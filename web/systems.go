@@ -181,7 +181,7 @@ func (s *Server) editSystem(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.systemsPageWith(c, http.StatusOK, changeForm(formOf(sys), sys), views.ChannelForm{}, s.optionsForm(sys))
+	return s.systemsPageWith(c, http.StatusOK, changeForm(formOf(sys), sys), views.ChannelForm{}, s.optionsForm(c.Request.Context(), sys))
 }
 
 func changeForm(v views.SystemForm, sys *proxy.System) views.SystemForm {
@@ -206,7 +206,7 @@ func (s *Server) changeSystem(c *gin.Context) error {
 		}
 		v.Errors = api.FieldErrors(err)
 		v.Problem = "Not saved. " + fix(len(v.Errors))
-		return s.systemsPageWith(c, http.StatusUnprocessableEntity, v, views.ChannelForm{}, s.optionsForm(old))
+		return s.systemsPageWith(c, http.StatusUnprocessableEntity, v, views.ChannelForm{}, s.optionsForm(c.Request.Context(), old))
 	}
 	c.Redirect(http.StatusSeeOther, "/systems?done=changed")
 	return nil

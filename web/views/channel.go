@@ -32,6 +32,8 @@ type SystemOptions struct {
 	Client, Server bool // the roles, which decide what is asked
 	Auxiliary      string
 	CA             string
+	// Seen are servers that answers led to and that are not declared.
+	Seen []Fact
 	// CAs describes what is on record.
 	CAs      []Fact
 	Insecure []Option
