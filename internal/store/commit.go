@@ -26,6 +26,7 @@ type put struct {
 	row    exchangeRow
 	detail []byte
 	bodies []bodyRow
+	chains []chainRow
 	err    error
 	done   chan struct{} // closed when err and row.Number are set
 }
@@ -71,11 +72,11 @@ func (q *queue) remove(p *put) bool {
 // transaction. Large bodies reach the blobs before the row. Putting an exchange whose ID is stored already changes nothing
 // and gives its Number, so that a caller may try again after an error it does not understand.
 func (s *Store) Put(ctx context.Context, e *proxy.Exchange, bodies proxy.Bodies) error {
-	row, detail, err := rowOf(e)
+	row, detail, chains, err := rowOf(e)
 	if err != nil {
 		return err
 	}
-	p := &put{row: row, detail: detail, done: make(chan struct{})}
+	p := &put{row: row, detail: detail, chains: s.newChains(chains), done: make(chan struct{})}
 	if p.bodies, err = s.storeBodies(ctx, e, bodies); err != nil {
 		return fmt.Errorf("exchange %s: %w", e.ID, err)
 	}
@@ -120,7 +121,8 @@ func (s *Store) commit(ctx context.Context, batch []*put) {
 }
 
 func (s *Store) insert(ctx context.Context, batch []*put) error {
-	return s.write(ctx).Transaction(func(tx *gorm.DB) error {
+	var chains []chainRow
+	err := s.write(ctx).Transaction(func(tx *gorm.DB) error {
 		fresh, err := withoutStored(tx, batch)
 		if err != nil || len(fresh) == 0 {
 			return err
@@ -140,13 +142,25 @@ func (s *Store) insert(ctx context.Context, batch []*put) error {
 			details[i] = detailRow{rows[i].Number, p.detail}
 			pending[i] = pendingRow{rows[i].Number}
 			bodies = append(bodies, p.bodies...)
+			for _, c := range p.chains {
+				if !slices.ContainsFunc(chains, func(d chainRow) bool { return d.Digest == c.Digest }) {
+					chains = append(chains, c)
+				}
+			}
 		}
 		errs := []error{tx.Create(&details).Error, tx.Create(&pending).Error}
 		if bodies = preferred(bodies); len(bodies) > 0 {
 			errs = append(errs, tx.Clauses(bodyConflict).Create(&bodies).Error)
 		}
+		if len(chains) > 0 {
+			errs = append(errs, tx.Clauses(chainConflict).Create(&chains).Error)
+		}
 		return errors.Join(errs...)
 	})
+	if err == nil {
+		s.chainsStored(chains)
+	}
+	return err
 }
 
 // withoutStored drops exchanges whose id the database or an earlier put of the batch has, giving them their number.

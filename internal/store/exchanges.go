@@ -18,39 +18,35 @@ const (
 
 // Exchange reads one exchange in full; the error wraps proxy.ErrNotFound when there is none.
 func (s *Store) Exchange(ctx context.Context, id string) (*proxy.Exchange, error) {
-	var row struct {
-		Row    exchangeRow `gorm:"embedded"`
-		Detail []byte
-	}
+	var row fullRow
 	err := s.read(ctx).Table("exchanges").Select("exchanges.*, exchange_details.detail").
 		Joins("JOIN exchange_details ON exchange_details.number = exchanges.number").
 		Where("exchanges.id = ?", id).Take(&row).Error
 	if err != nil {
 		return nil, fmt.Errorf("exchange %s: %w", id, absent(err))
 	}
-	return row.Row.full(row.Detail)
+	out, err := s.full(ctx, []fullRow{row})
+	if err != nil {
+		return nil, err
+	}
+	return out[0], nil
 }
 
 // ExchangesByID reads exchanges in full, in no order; those that are not stored are left out.
 func (s *Store) ExchangesByID(ctx context.Context, ids []string) ([]*proxy.Exchange, error) {
 	out := make([]*proxy.Exchange, 0, len(ids))
 	for chunk := range slices.Chunk(ids, 500) {
-		var rows []struct {
-			Row    exchangeRow `gorm:"embedded"`
-			Detail []byte
-		}
+		var rows []fullRow
 		err := s.read(ctx).Table("exchanges").Select("exchanges.*, exchange_details.detail").
 			Joins("JOIN exchange_details ON exchange_details.number = exchanges.number").Where("exchanges.id IN ?", chunk).Find(&rows).Error
 		if err != nil {
 			return nil, fmt.Errorf("exchanges: %w", err)
 		}
-		for i := range rows {
-			e, err := rows[i].Row.full(rows[i].Detail)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, e)
+		full, err := s.full(ctx, rows)
+		if err != nil {
+			return nil, err
 		}
+		out = append(out, full...)
 	}
 	return out, nil
 }

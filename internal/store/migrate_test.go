@@ -51,6 +51,7 @@ func TestRowsMatchTheSchema(t *testing.T) {
 		resultRow{},
 		attestationRow{},
 		reviewRow{},
+		chainRow{},
 	}
 	for _, r := range rows {
 		var columns []string

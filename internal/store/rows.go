@@ -1,7 +1,9 @@
 package store
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -105,8 +107,8 @@ type detail struct {
 	Forwarded  *body        `json:"forwarded,omitempty"`
 	Edits      []proxy.Edit `json:"edits,omitempty"`
 	Times      times        `json:"times"`
-	ClientLeg  *proxy.Leg   `json:"clientLeg,omitempty"`
-	ServerLeg  *proxy.Leg   `json:"serverLeg,omitempty"`
+	ClientLeg  *leg         `json:"clientLeg,omitempty"`
+	ServerLeg  *leg         `json:"serverLeg,omitempty"`
 	// Raw holds column values that are not text (invalid UTF-8), by column.
 	Raw map[string][]byte `json:"raw,omitempty"`
 }
@@ -173,7 +175,8 @@ func text(s string) (string, bool) {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD"), false
 }
 
-func rowOf(e *proxy.Exchange) (exchangeRow, []byte, error) {
+// rowOf gives the exchange's row and detail, and the certificate chains that the detail refers to.
+func rowOf(e *proxy.Exchange) (exchangeRow, []byte, map[string][]byte, error) {
 	client, server := slugs(e.Channel)
 	r := exchangeRow{
 		ID: e.ID, Mode: string(e.Mode),
@@ -183,9 +186,15 @@ func rowOf(e *proxy.Exchange) (exchangeRow, []byte, error) {
 	}
 	d := detail{
 		Matched: e.Matched, ClientAddr: e.ClientAddr, Request: messageOf(&e.Request.Message), Edits: e.Edits,
-		Times:     times{micros(e.Timing.RequestDone), micros(e.Timing.Connected), e.Timing.ReusedUpConn},
-		ClientLeg: e.ClientLeg, ServerLeg: e.ServerLeg,
-		Raw: make(map[string][]byte),
+		Times: times{micros(e.Timing.RequestDone), micros(e.Timing.Connected), e.Timing.ReusedUpConn},
+		Raw:   make(map[string][]byte),
+	}
+	chains := make(map[string][]byte)
+	var errs [2]error
+	d.ClientLeg, errs[0] = legOf(e.ClientLeg, chains)
+	d.ServerLeg, errs[1] = legOf(e.ServerLeg, chains)
+	if err := errors.Join(errs[:]...); err != nil {
+		return exchangeRow{}, nil, nil, fmt.Errorf("exchange %s: %w", e.ID, err)
 	}
 	if e.Response != nil {
 		m := messageOf(&e.Response.Message)
@@ -226,9 +235,9 @@ func rowOf(e *proxy.Exchange) (exchangeRow, []byte, error) {
 	}
 	b, err := json.Marshal(d)
 	if err != nil {
-		return exchangeRow{}, nil, fmt.Errorf("exchange %s: %w", e.ID, err)
+		return exchangeRow{}, nil, nil, fmt.Errorf("exchange %s: %w", e.ID, err)
 	}
-	return r, b, nil
+	return r, b, chains, nil
 }
 
 // slugs are the systems in a channel's name, CLIENT~SERVER or CLIENT~SERVER~SUFFIX.
@@ -298,15 +307,38 @@ func (r *exchangeRow) brief() *proxy.Exchange {
 	return e
 }
 
-// full is the exchange with its detail.
-func (r *exchangeRow) full(raw []byte) (*proxy.Exchange, error) {
-	var d detail
-	if err := json.Unmarshal(raw, &d); err != nil {
-		return nil, fmt.Errorf("exchange %s: stored detail: %w", r.ID, err)
+// fullRow is an exchange's row with its detail.
+type fullRow struct {
+	Row    exchangeRow `gorm:"embedded"`
+	Detail []byte
+}
+
+// full gives the exchanges with their details, in the same order.
+func (s *Store) full(ctx context.Context, rows []fullRow) ([]*proxy.Exchange, error) {
+	details, want := make([]detail, len(rows)), map[string]bool{}
+	for i := range rows {
+		d := &details[i]
+		if err := json.Unmarshal(rows[i].Detail, d); err != nil {
+			return nil, fmt.Errorf("exchange %s: stored detail: %w", rows[i].Row.ID, err)
+		}
+		d.ClientLeg.digests(want)
+		d.ServerLeg.digests(want)
 	}
+	chains, err := s.chains(ctx, want)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*proxy.Exchange, len(rows))
+	for i := range rows {
+		out[i] = rows[i].Row.full(&details[i], chains)
+	}
+	return out, nil
+}
+
+func (r *exchangeRow) full(d *detail, chains map[string][]proxy.Certificate) *proxy.Exchange {
 	e := r.brief()
 	e.Matched, e.ClientAddr, e.Edits = d.Matched, d.ClientAddr, d.Edits
-	e.ClientLeg, e.ServerLeg = d.ClientLeg, d.ServerLeg
+	e.ClientLeg, e.ServerLeg = d.ClientLeg.word(chains), d.ServerLeg.word(chains)
 	e.Request.Message = d.Request.word()
 	if e.Response != nil && d.Response != nil {
 		e.Response.Message = d.Response.word()
@@ -329,5 +361,5 @@ func (r *exchangeRow) full(raw []byte) (*proxy.Exchange, error) {
 	if v, ok := d.Raw["failure_detail"]; ok && e.Failure != nil {
 		e.Failure.Detail = string(v)
 	}
-	return e, nil
+	return e
 }

@@ -48,6 +48,9 @@ type Store struct {
 	channels   map[string]*proxy.Channel
 	generation int
 	bulkURLs   map[string]proxy.Kind
+	// storedChains are digests of certificate chains that are stored, readChains chains that were read.
+	storedChains map[string]bool
+	readChains   map[string][]proxy.Certificate
 }
 
 // Open brings the database's schema up to date and returns a store on it. The caller closes db after the last use.
@@ -68,6 +71,7 @@ func Open(ctx context.Context, db *sqldb.DB, blobs Blobs, o Options) (*Store, er
 	return &Store{
 		db: db, blobs: blobs, opt: o, queue: newQueue(),
 		channels: make(map[string]*proxy.Channel), bulkURLs: make(map[string]proxy.Kind),
+		storedChains: make(map[string]bool), readChains: make(map[string][]proxy.Certificate),
 	}, nil
 }
 

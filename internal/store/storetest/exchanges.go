@@ -264,6 +264,35 @@ func testInsecure(t *testing.T, s Store) {
 	}
 }
 
+// testChains: exchanges share certificate chains, and each has its own.
+func testChains(t *testing.T, s Store) {
+	bodies := Bodies{}
+	chain := func(names ...string) []proxy.Certificate {
+		var out []proxy.Certificate
+		for _, n := range names {
+			out = append(out, proxy.Certificate{Subject: "CN=" + n, Names: []string{n}, NotAfter: Epoch.UTC(), Fingerprint: n})
+		}
+		return out
+	}
+	var want []*proxy.Exchange
+	for n := range 6 {
+		e := Exchange(n+1, bodies)
+		e.ClientLeg = &proxy.Leg{Address: "192.0.2.7:5000", TLS: &proxy.TLS{Version: "TLS 1.3", Client: chain("client", "ca"), Server: chain("proxy"), Trust: proxy.TrustEventCA}}
+		e.ServerLeg = &proxy.Leg{Address: "192.0.2.9:443", TLS: &proxy.TLS{Version: "TLS 1.2", Server: chain("server", []string{"ca", "other"}[n%2])}}
+		want = append(want, e)
+		putAll(t, s, bodies, e)
+	}
+	for range 2 { // from the database, and from memory
+		for _, w := range want {
+			got, err := s.Exchange(t.Context(), w.ID)
+			fatal(t, err)
+			if !reflect.DeepEqual(got.ClientLeg, w.ClientLeg) || !reflect.DeepEqual(got.ServerLeg, w.ServerLeg) {
+				t.Fatalf("%+v, %+v", got.ClientLeg.TLS, got.ServerLeg.TLS)
+			}
+		}
+	}
+}
+
 func testPages(t *testing.T, s Store) {
 	bodies := Bodies{}
 	for n := 1; n <= 10; n++ {

@@ -76,6 +76,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		"put again":                  testPutAgain,
 		"put fails":                  testPutFails,
 		"concurrent puts":            testConcurrentPuts,
+		"certificate chains":         testChains,
 		"insecure servers":           testInsecure,
 		"pages":                      testPages,
 		"filters":                    testFilters,

@@ -1,0 +1,4 @@
+CREATE TABLE chains (
+    digest TEXT PRIMARY KEY,
+    chain BLOB NOT NULL
+);
