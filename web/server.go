@@ -26,8 +26,8 @@ type Options struct {
 	// ReferenceURL is the built-in payer's FHIR base, offered when a server is registered; empty: not offered.
 	ReferenceURL string
 	// TLSURL is the TLS listener's URL without a trailing slash; empty: there is none.
-	TLSURL string
-	Version      string
+	TLSURL  string
+	Version string
 	// Event names the connectathon in the rail; empty: nothing is shown.
 	Event  string
 	Logger *slog.Logger
@@ -37,6 +37,8 @@ type Options struct {
 	NewID func() string
 	// ChannelSuffix makes the unguessable part of channel names when the proxy is reachable from elsewhere; nil: none.
 	ChannelSuffix func() string
+	// Forward is the forward proxy; the zero value is none.
+	Forward Forward
 	// Hosts are names, without port, under which the dashboard may be reached beside the loopback names and the address a
 	// request arrived at.
 	Hosts []string

@@ -113,6 +113,7 @@ func (s *Server) channelView(ctx context.Context, n *names, ch *proxy.Channel) v
 		Curl:    views.Copy{ID: "curl-" + ch.ID, Label: "Try it", Text: "curl " + shellQuote(base+"/metadata")},
 		Postman: views.Copy{ID: "postman-" + ch.ID, Label: "Postman variable", Text: "baseUrl = " + base},
 		Live:    sc.href("/"), Exchanges: "Exchanges", Check: checkHref(ch.ID), Settings: "/channels/" + url.PathEscape(ch.ID), Auth: "/channels/" + url.PathEscape(ch.ID) + "/auth", Delete: "/channels/" + url.PathEscape(ch.ID) + "/delete",
+		Forward:     forwardView(s.opts.Forward, ch),
 		Consequence: "Its proxy URL stops working. What was recorded stays.",
 		Register: []views.Fact{
 			{Name: "FHIR base", Value: base, Mono: true},

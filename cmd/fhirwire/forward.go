@@ -16,6 +16,7 @@ import (
 
 	"fhirwire/proxy/forward"
 	"fhirwire/proxy/localca"
+	"fhirwire/web"
 )
 
 // userList is the setting forward-user: NAME:SECRET each.
@@ -49,6 +50,18 @@ func (a *app) checkForward() error {
 // forwardNeedsCredentials tells when names alone do not do.
 func (a *app) forwardNeedsCredentials() bool {
 	return len(a.cfg.ForwardUser) > 0 || a.forward != nil && !a.forward.addrPort().Addr().IsLoopback()
+}
+
+// forwardHowTo is what the dashboard tells people of the forward proxy.
+func (a *app) forwardHowTo() web.Forward {
+	if a.forward == nil {
+		return web.Forward{}
+	}
+	f := web.Forward{URL: a.forward.url(), RootHref: "/ca/root.pem"}
+	if a.forwardNeedsCredentials() {
+		f.Token = a.forwardToken
+	}
+	return f
 }
 
 // newForward makes the forward proxy. Without its listener it still passes on what comes to the TLS listener for others.

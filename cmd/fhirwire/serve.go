@@ -338,6 +338,7 @@ func (a *app) show(context.Context) error {
 		Metrics: metrics, ProxyURL: a.proxyURL, Version: version, Event: a.cfg.Event, Logger: a.logger, Clock: a.p.now, Hosts: a.cfg.hosts(), Ready: a.ready,
 	}
 	a.withCertificates(&deps, &o)
+	o.Forward = a.forwardHowTo()
 	if a.reference != nil {
 		o.ReferenceURL = a.reference.url() + "/fhir"
 	}

@@ -309,6 +309,7 @@ type Channel struct {
 	Curl                  Copy
 	Postman               Copy
 	Register              []Fact
+	Forward               Forward
 	Live                  string
 	Exchanges             string
 	Check, Settings, Auth string
