@@ -81,7 +81,7 @@ type ruleRow struct {
 func chapters() []chapter {
 	resources := chapter{
 		title: "Resources", tests: "validators/instance",
-		about: "Checks of one resource against FHIR R4 and the profiles it is held to. Their source is the definition at fault, which each finding names: " +
+		about: "Checks of one resource against FHIR R4 and the profiles it is held to. Beside the page that states a rule, each finding names the definition at fault: " +
 			"a StructureDefinition of FHIR 4.0.1 or of a guide, with the slice and the invariant's key.",
 	}
 	for _, r := range instance.Rules() {

@@ -256,6 +256,12 @@ func TestPackageExamples(t *testing.T) {
 
 func packageExamples(t *testing.T, path string) map[string][]byte {
 	t.Helper()
+	return packageFiles(t, path, "package/example/")
+}
+
+// packageFiles are the JSON files of a package whose names start so.
+func packageFiles(t *testing.T, path, prefix string) map[string][]byte {
+	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -274,7 +280,7 @@ func packageExamples(t *testing.T, path string) map[string][]byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.HasPrefix(h.Name, "package/example/") && strings.HasSuffix(h.Name, ".json") && !strings.HasSuffix(h.Name, ".index.json") {
+		if strings.HasPrefix(h.Name, prefix) && strings.HasSuffix(h.Name, ".json") && !strings.HasSuffix(h.Name, ".index.json") {
 			b, err := io.ReadAll(r)
 			if err != nil {
 				t.Fatal(err)

@@ -19,6 +19,9 @@ func (w *walk) elementID(e *fhirjson.Node) {
 	if w.trial > 0 {
 		return
 	}
+	if w.scope.typ == "StructureDefinition" && e.Parent() != nil && e.Parent().Key() == "element" {
+		return // differential and snapshot are about the same elements; within each sdf-16 and sdf-17 ask for it
+	}
 	id := e.Member("id")
 	if id == nil || id.Kind() != fhirjson.String {
 		return
@@ -47,6 +50,8 @@ func (w *walk) whole(n *fhirjson.Node, typ string, base *plan) {
 		w.questionnaireResponse(n, base)
 	case "SearchParameter":
 		w.searchParameter(n, base)
+	case "StructureDefinition":
+		w.definition(n, base)
 	case "CapabilityStatement":
 		w.capabilities(n, base)
 	}

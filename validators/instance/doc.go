@@ -8,5 +8,6 @@
 // engine, an unknown profile) is an issue with NotChecked set, never a pass and never an error.
 //
 // The package knows no HTTP and no exchange, follows no reference outside its input unless a Resolver is given, and
-// validates conformance resources (StructureDefinition, Questionnaire …) only as instances of their types.
+// validates conformance resources as instances of their types, and a StructureDefinition also as far as it contradicts the type it
+// constrains.
 package instance

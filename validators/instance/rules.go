@@ -1,10 +1,6 @@
 package instance
 
-import (
-	"slices"
-
-	"fhirwire/validators"
-)
+import "fhirwire/validators"
 
 // rule indexes the table of rules.
 type rule uint8
@@ -128,6 +124,12 @@ const (
 	ruleProfileFault
 	ruleTypeProfile
 	ruleResourceKind
+	ruleDefinitionElement
+	ruleDefinitionCardinality
+	ruleDefinitionType
+	ruleDefinitionValue
+	ruleDefinitionDiscriminator
+	ruleDefinitionExpression
 	numRules
 )
 
@@ -205,64 +207,67 @@ var rules = [numRules]validators.Rule{
 	ruleExtensionModifierUnknown: {
 		ID: "extension-modifier-unknown", Severity: warn, Code: validators.CodeExtension, Title: "A modifier extension has a definition in the active guides",
 	},
-	ruleExtensionModifier:      {ID: "extension-modifier", Severity: erro, Code: validators.CodeExtension, Title: "An extension is used as a modifier if and only if it is defined as one"},
-	ruleExtensionContext:       {ID: "extension-context", Severity: erro, Code: validators.CodeExtension, Title: "An extension is used where its definition allows it"},
-	ruleExtensionContent:       {ID: "extension-content", Severity: erro, Code: validators.CodeInvariant, Title: "An extension has either a value or nested extensions"},
-	ruleExtensionNested:        {ID: "extension-nested-unknown", Severity: erro, Code: validators.CodeExtension, Title: "A nested extension with a relative url is defined by its parent"},
-	ruleReferenceForm:          {ID: "reference-form", Severity: erro, Code: validators.CodeValue, Title: "A reference is a URL of the form Type/id, absolute, #id or a search"},
-	ruleReferenceEmpty:         {ID: "reference-empty", Severity: warn, Code: validators.CodeIncomplete, Title: "A reference says what it refers to"},
-	ruleReferenceContained:     {ID: "reference-contained", Severity: erro, Code: validators.CodeInvariant, Title: "A reference #id points to a contained resource"},
-	ruleReferenceTarget:        {ID: "reference-target", Severity: erro, Code: validators.CodeStructure, Title: "A reference points to a resource of an allowed type"},
-	ruleReferenceType:          {ID: "reference-type", Severity: erro, Code: validators.CodeStructure, Title: "Reference.type is the type of the target"},
-	ruleReferenceProfile:       {ID: "reference-profile", Severity: erro, Code: validators.CodeStructure, Title: "The target of a reference conforms to one of the target profiles"},
-	ruleReferenceAggregation:   {ID: "reference-aggregation", Severity: erro, Code: validators.CodeStructure, Title: "The target of a reference is where the profile allows it"},
-	ruleReferenceBundle:        {ID: "reference-bundle", Severity: erro, Code: validators.CodeNotFound, Title: "References between the entries of a document or message can be followed"},
-	ruleReferenceAmbiguous:     {ID: "reference-ambiguous", Severity: erro, Code: validators.CodeDuplicate, Title: "A reference in a Bundle leads to one entry"},
-	ruleReferenceUnresolved:    {ID: "reference-apparent", Severity: warn, Code: validators.CodeNotFound, Title: "An entry that a reference seems to mean can be reached by it"},
-	ruleReferenceMissing:       {ID: "reference-missing", Severity: erro, Code: validators.CodeNotFound, Title: "A reference leads to a resource at hand"},
-	ruleContainedID:            {ID: "contained-id", Severity: erro, Code: validators.CodeInvalid, Title: "Contained resources have an id"},
-	ruleContainedNested:        {ID: "contained-nested", Severity: erro, Code: validators.CodeInvariant, Title: "Contained resources contain no resources"},
-	ruleContainedMeta:          {ID: "contained-meta", Severity: erro, Code: validators.CodeInvariant, Title: "Contained resources have no version, update time or security label"},
-	ruleContainedOrphan:        {ID: "contained-orphan", Severity: erro, Code: validators.CodeInvariant, Title: "Contained resources are referred to"},
-	ruleIDDuplicate:            {ID: "id-duplicate", Severity: erro, Code: validators.CodeDuplicate, Title: "Contained resources have different ids"},
-	ruleElementID:              {ID: "element-id-duplicate", Severity: erro, Code: validators.CodeDuplicate, Title: "Elements of a resource have different ids"},
-	ruleUnsafeText:             {ID: "text-tags", Severity: erro, Code: validators.CodeSecurity, Title: "Text has no HTML tags"},
-	ruleBundleFullURL:          {ID: "bundle-fullurl-missing", Severity: erro, Code: validators.CodeRequired, Title: "Entries that need a fullUrl have one"},
-	ruleBundleFullURLForm:      {ID: "bundle-fullurl-form", Severity: erro, Code: validators.CodeValue, Title: "A fullUrl is an absolute URL without a version"},
-	ruleBundleFullURLMatch:     {ID: "bundle-fullurl-id", Severity: erro, Code: validators.CodeValue, Title: "A fullUrl agrees with the type and id of its resource"},
-	ruleBundleFullURLTwice:     {ID: "bundle-fullurl-duplicate", Severity: erro, Code: validators.CodeDuplicate, Title: "Entries have different fullUrls, or different versions"},
-	ruleBundleOrphan:           {ID: "bundle-orphan", Severity: erro, Code: validators.CodeInformational, Title: "Entries of a document or message are reached from its first entry"},
-	ruleBundleLink:             {ID: "bundle-link", Severity: erro, Code: validators.CodeDuplicate, Title: "A link relation occurs once"},
-	ruleBundleStylesheet:       {ID: "bundle-stylesheet", Severity: erro, Code: validators.CodeNotFound, Title: "A stylesheet that a document links to is in it"},
-	ruleBundleMode:             {ID: "bundle-search-mode", Severity: info, Code: validators.CodeIncomplete, Title: "Entries of a search result say why they are there"},
-	ruleBundleSearchType:       {ID: "bundle-search-type", Severity: erro, Code: validators.CodeStructure, Title: "Matches of a search have the type searched for"},
-	ruleBundleSearchID:         {ID: "bundle-search-id", Severity: erro, Code: validators.CodeRequired, Title: "Resources in a search result have an id"},
-	ruleSearchType:             {ID: "search-parameter-type", Severity: erro, Code: validators.CodeInvalid, Title: "A search parameter has the type of the one it stands on"},
-	ruleQuestionnaireUnknown:   {ID: "questionnaire-unknown", Severity: info, Code: validators.CodeNotFound, Title: "The Questionnaire of a response is at hand"},
-	ruleQuestionnaireItem:      {ID: "questionnaire-item", Severity: erro, Code: validators.CodeStructure, Title: "Items of a response are those of its Questionnaire, in its order"},
-	ruleQuestionnaireRequired:  {ID: "questionnaire-required", Severity: erro, Code: validators.CodeRequired, Title: "Required items are answered"},
-	ruleQuestionnaireRepeats:   {ID: "questionnaire-repeats", Severity: erro, Code: validators.CodeStructure, Title: "An item that does not repeat is answered once"},
-	ruleQuestionnaireStructure: {ID: "questionnaire-structure", Severity: erro, Code: validators.CodeStructure, Title: "Groups and displays have no answer, and items of a question stand in its answer"},
-	ruleQuestionnaireEnabled:   {ID: "questionnaire-enabled", Severity: erro, Code: validators.CodeBusinessRule, Title: "Only items whose conditions hold are answered"},
-	ruleQuestionnaireType:      {ID: "questionnaire-answer-type", Severity: erro, Code: validators.CodeStructure, Title: "An answer has the type of its item"},
-	ruleQuestionnaireOption:    {ID: "questionnaire-answer-option", Severity: erro, Code: validators.CodeCodeInvalid, Title: "An answer is one of the options"},
-	ruleQuestionnaireLimit:     {ID: "questionnaire-answer-limit", Severity: erro, Code: validators.CodeValue, Title: "An answer keeps to the length, range and form of its item"},
-	ruleQuestionnaireCondition: {ID: "questionnaire-condition", Severity: erro, Code: validators.CodeBusinessRule, Title: "Conditions of an item lead to another item"},
-	ruleNarrativeForm:          {ID: "narrative-form", Severity: erro, Code: validators.CodeInvariant, Title: "A narrative is the XHTML that FHIR allows"},
-	ruleNarrativeEmpty:         {ID: "narrative-empty", Severity: erro, Code: validators.CodeInvariant, Title: "A narrative has some content"},
-	ruleNarrativeLink:          {ID: "narrative-link", Severity: erro, Code: validators.CodeNotFound, Title: "Local links in a narrative lead somewhere"},
-	ruleNarrativeSource:        {ID: "narrative-source", Severity: erro, Code: validators.CodeBusinessRule, Title: "A narrative says where each of its parts comes from, where the profile asks for it"},
-	ruleNarrativeLanguage:      {ID: "narrative-language", Severity: erro, Code: validators.CodeBusinessRule, Title: "A narrative is in the languages that the profile asks for"},
-	ruleAttachmentSize:         {ID: "attachment-size", Severity: erro, Code: validators.CodeValue, Title: "Attachment.size is the length of its data"},
-	ruleAttachmentHash:         {ID: "attachment-hash", Severity: erro, Code: validators.CodeValue, Title: "Attachment.hash is the SHA-1 of its data"},
-	ruleInvariant:              {ID: "invariant", Severity: erro, Code: validators.CodeInvariant, Title: "Constraints of the definitions hold"},
-	ruleInvariantUnchecked:     {ID: "invariant-unchecked", Severity: info, Code: validators.CodeNotSupported, Title: "Constraints of the definitions can be evaluated"},
-	ruleProfileUnknown:         {ID: "profile-unknown", Severity: warn, Code: validators.CodeNotFound, Title: "Claimed profiles are in the active guides"},
-	ruleProfileType:            {ID: "profile-type", Severity: erro, Code: validators.CodeStructure, Title: "A profile is for the type of the resource"},
-	ruleProfileFault:           {ID: "profile-fault", Severity: info, Code: validators.CodeNotSupported, Title: "Definitions are free of faults that keep them from being checked"},
-	ruleTypeProfile:            {ID: "type-profile", Severity: erro, Code: validators.CodeStructure, Title: "A value conforms to one of the profiles of its type"},
-	ruleResourceKind:           {ID: "resource-kind", Severity: erro, Code: validators.CodeStructure, Title: "A resource has one of the types allowed at its place"},
+	ruleExtensionModifier:       {ID: "extension-modifier", Severity: erro, Code: validators.CodeExtension, Title: "An extension is used as a modifier if and only if it is defined as one"},
+	ruleExtensionContext:        {ID: "extension-context", Severity: erro, Code: validators.CodeExtension, Title: "An extension is used where its definition allows it"},
+	ruleExtensionContent:        {ID: "extension-content", Severity: erro, Code: validators.CodeInvariant, Title: "An extension has either a value or nested extensions"},
+	ruleExtensionNested:         {ID: "extension-nested-unknown", Severity: erro, Code: validators.CodeExtension, Title: "A nested extension with a relative url is defined by its parent"},
+	ruleReferenceForm:           {ID: "reference-form", Severity: erro, Code: validators.CodeValue, Title: "A reference is a URL of the form Type/id, absolute, #id or a search"},
+	ruleReferenceEmpty:          {ID: "reference-empty", Severity: warn, Code: validators.CodeIncomplete, Title: "A reference says what it refers to"},
+	ruleReferenceContained:      {ID: "reference-contained", Severity: erro, Code: validators.CodeInvariant, Title: "A reference #id points to a contained resource"},
+	ruleReferenceTarget:         {ID: "reference-target", Severity: erro, Code: validators.CodeStructure, Title: "A reference points to a resource of an allowed type"},
+	ruleReferenceType:           {ID: "reference-type", Severity: erro, Code: validators.CodeStructure, Title: "Reference.type is the type of the target"},
+	ruleReferenceProfile:        {ID: "reference-profile", Severity: erro, Code: validators.CodeStructure, Title: "The target of a reference conforms to one of the target profiles"},
+	ruleReferenceAggregation:    {ID: "reference-aggregation", Severity: erro, Code: validators.CodeStructure, Title: "The target of a reference is where the profile allows it"},
+	ruleReferenceBundle:         {ID: "reference-bundle", Severity: erro, Code: validators.CodeNotFound, Title: "References between the entries of a document or message can be followed"},
+	ruleReferenceAmbiguous:      {ID: "reference-ambiguous", Severity: erro, Code: validators.CodeDuplicate, Title: "A reference in a Bundle leads to one entry"},
+	ruleReferenceUnresolved:     {ID: "reference-apparent", Severity: warn, Code: validators.CodeNotFound, Title: "An entry that a reference seems to mean can be reached by it"},
+	ruleReferenceMissing:        {ID: "reference-missing", Severity: erro, Code: validators.CodeNotFound, Title: "A reference leads to a resource at hand"},
+	ruleContainedID:             {ID: "contained-id", Severity: erro, Code: validators.CodeInvalid, Title: "Contained resources have an id"},
+	ruleContainedNested:         {ID: "contained-nested", Severity: erro, Code: validators.CodeInvariant, Title: "Contained resources contain no resources"},
+	ruleContainedMeta:           {ID: "contained-meta", Severity: erro, Code: validators.CodeInvariant, Title: "Contained resources have no version, update time or security label"},
+	ruleContainedOrphan:         {ID: "contained-orphan", Severity: erro, Code: validators.CodeInvariant, Title: "Contained resources are referred to"},
+	ruleIDDuplicate:             {ID: "id-duplicate", Severity: erro, Code: validators.CodeDuplicate, Title: "Contained resources have different ids"},
+	ruleElementID:               {ID: "element-id-duplicate", Severity: erro, Code: validators.CodeDuplicate, Title: "Elements of a resource have different ids"},
+	ruleUnsafeText:              {ID: "text-tags", Severity: erro, Code: validators.CodeSecurity, Title: "Text has no HTML tags"},
+	ruleBundleFullURL:           {ID: "bundle-fullurl-missing", Severity: erro, Code: validators.CodeRequired, Title: "Entries that need a fullUrl have one"},
+	ruleBundleFullURLForm:       {ID: "bundle-fullurl-form", Severity: erro, Code: validators.CodeValue, Title: "A fullUrl is an absolute URL without a version"},
+	ruleBundleFullURLMatch:      {ID: "bundle-fullurl-id", Severity: erro, Code: validators.CodeValue, Title: "A fullUrl agrees with the type and id of its resource"},
+	ruleBundleFullURLTwice:      {ID: "bundle-fullurl-duplicate", Severity: erro, Code: validators.CodeDuplicate, Title: "Entries have different fullUrls, or different versions"},
+	ruleBundleOrphan:            {ID: "bundle-orphan", Severity: erro, Code: validators.CodeInformational, Title: "Entries of a document or message are reached from its first entry"},
+	ruleBundleLink:              {ID: "bundle-link", Severity: erro, Code: validators.CodeDuplicate, Title: "A link relation occurs once"},
+	ruleBundleStylesheet:        {ID: "bundle-stylesheet", Severity: erro, Code: validators.CodeNotFound, Title: "A stylesheet that a document links to is in it"},
+	ruleBundleMode:              {ID: "bundle-search-mode", Severity: info, Code: validators.CodeIncomplete, Title: "Entries of a search result say why they are there"},
+	ruleBundleSearchType:        {ID: "bundle-search-type", Severity: erro, Code: validators.CodeStructure, Title: "Matches of a search have the type searched for"},
+	ruleBundleSearchID:          {ID: "bundle-search-id", Severity: erro, Code: validators.CodeRequired, Title: "Resources in a search result have an id"},
+	ruleSearchType:              {ID: "search-parameter-type", Severity: erro, Code: validators.CodeInvalid, Title: "A search parameter has the type of the one it stands on"},
+	ruleQuestionnaireUnknown:    {ID: "questionnaire-unknown", Severity: info, Code: validators.CodeNotFound, Title: "The Questionnaire of a response is at hand"},
+	ruleQuestionnaireItem:       {ID: "questionnaire-item", Severity: erro, Code: validators.CodeStructure, Title: "Items of a response are those of its Questionnaire, in its order"},
+	ruleQuestionnaireRequired:   {ID: "questionnaire-required", Severity: erro, Code: validators.CodeRequired, Title: "Required items are answered"},
+	ruleQuestionnaireRepeats:    {ID: "questionnaire-repeats", Severity: erro, Code: validators.CodeStructure, Title: "An item that does not repeat is answered once"},
+	ruleQuestionnaireStructure:  {ID: "questionnaire-structure", Severity: erro, Code: validators.CodeStructure, Title: "Groups and displays have no answer, and items of a question stand in its answer"},
+	ruleQuestionnaireEnabled:    {ID: "questionnaire-enabled", Severity: erro, Code: validators.CodeBusinessRule, Title: "Only items whose conditions hold are answered"},
+	ruleQuestionnaireType:       {ID: "questionnaire-answer-type", Severity: erro, Code: validators.CodeStructure, Title: "An answer has the type of its item"},
+	ruleQuestionnaireOption:     {ID: "questionnaire-answer-option", Severity: erro, Code: validators.CodeCodeInvalid, Title: "An answer is one of the options"},
+	ruleQuestionnaireLimit:      {ID: "questionnaire-answer-limit", Severity: erro, Code: validators.CodeValue, Title: "An answer keeps to the length, range and form of its item"},
+	ruleQuestionnaireCondition:  {ID: "questionnaire-condition", Severity: erro, Code: validators.CodeBusinessRule, Title: "Conditions of an item lead to another item"},
+	ruleNarrativeForm:           {ID: "narrative-form", Severity: erro, Code: validators.CodeInvariant, Title: "A narrative is the XHTML that FHIR allows"},
+	ruleNarrativeEmpty:          {ID: "narrative-empty", Severity: erro, Code: validators.CodeInvariant, Title: "A narrative has some content"},
+	ruleNarrativeLink:           {ID: "narrative-link", Severity: erro, Code: validators.CodeNotFound, Title: "Local links in a narrative lead somewhere"},
+	ruleNarrativeSource:         {ID: "narrative-source", Severity: erro, Code: validators.CodeBusinessRule, Title: "A narrative says where each of its parts comes from, where the profile asks for it"},
+	ruleNarrativeLanguage:       {ID: "narrative-language", Severity: erro, Code: validators.CodeBusinessRule, Title: "A narrative is in the languages that the profile asks for"},
+	ruleAttachmentSize:          {ID: "attachment-size", Severity: erro, Code: validators.CodeValue, Title: "Attachment.size is the length of its data"},
+	ruleAttachmentHash:          {ID: "attachment-hash", Severity: erro, Code: validators.CodeValue, Title: "Attachment.hash is the SHA-1 of its data"},
+	ruleInvariant:               {ID: "invariant", Severity: erro, Code: validators.CodeInvariant, Title: "Constraints of the definitions hold"},
+	ruleInvariantUnchecked:      {ID: "invariant-unchecked", Severity: info, Code: validators.CodeNotSupported, Title: "Constraints of the definitions can be evaluated"},
+	ruleProfileUnknown:          {ID: "profile-unknown", Severity: warn, Code: validators.CodeNotFound, Title: "Claimed profiles are in the active guides"},
+	ruleProfileType:             {ID: "profile-type", Severity: erro, Code: validators.CodeStructure, Title: "A profile is for the type of the resource"},
+	ruleProfileFault:            {ID: "profile-fault", Severity: info, Code: validators.CodeNotSupported, Title: "Definitions are free of faults that keep them from being checked"},
+	ruleTypeProfile:             {ID: "type-profile", Severity: erro, Code: validators.CodeStructure, Title: "A value conforms to one of the profiles of its type"},
+	ruleResourceKind:            {ID: "resource-kind", Severity: erro, Code: validators.CodeStructure, Title: "A resource has one of the types allowed at its place"},
+	ruleDefinitionElement:       {ID: "definition-element", Severity: erro, Code: validators.CodeInvalid, Title: "A profile constrains elements that its type has"},
+	ruleDefinitionCardinality:   {ID: "definition-cardinality", Severity: erro, Code: validators.CodeInvalid, Title: "A profile requires no less and allows no more than its base"},
+	ruleDefinitionType:          {ID: "definition-type", Severity: erro, Code: validators.CodeInvalid, Title: "A profile gives an element types that its base allows"},
+	ruleDefinitionValue:         {ID: "definition-value", Severity: erro, Code: validators.CodeInvalid, Title: "A fixed value or pattern has a type of its element"},
+	ruleDefinitionDiscriminator: {ID: "definition-discriminator", Severity: erro, Code: validators.CodeInvalid, Title: "A discriminator leads to something in the sliced element"},
+	ruleDefinitionExpression:    {ID: "definition-expression", Severity: erro, Code: validators.CodeInvalid, Title: "Expressions of constraints can be evaluated on their element"},
 }
-
-// Rules lists every check of this package.
-func Rules() []validators.Rule { return slices.Clone(rules[:]) }

@@ -139,6 +139,16 @@ const (
 		{"fullUrl":"http://example.com/fhir/Patient/2","resource":{"resourceType":"Patient","id":"2"}}]}`
 )
 
+// structure is a profile as an instance.
+const structure = `{"resourceType":"StructureDefinition","url":"http://example.com/s/x","name":"X","status":"draft","fhirVersion":"4.0.1",
+	"kind":"resource","abstract":false,"type":"Patient","baseDefinition":"http://hl7.org/fhir/StructureDefinition/Patient","derivation":"constraint",
+	"differential":{"element":[{"id":"Patient","path":"Patient","constraint":[{"key":"x-1","severity":"error","human":"named","expression":"name.exists()"}]},
+	{"id":"Patient.identifier","path":"Patient.identifier","min":1,"slicing":{"discriminator":[{"type":"value","path":"system"}],"rules":"open"}},
+	{"id":"Patient.identifier:a","path":"Patient.identifier","sliceName":"a","min":0,"max":"1"},
+	{"id":"Patient.identifier:a.system","path":"Patient.identifier.system","min":1,"fixedUri":"http://example.com/a"},
+	{"id":"Patient.communication.language","path":"Patient.communication.language","min":1},{"id":"Patient.gender","path":"Patient.gender","max":"1"},
+	{"id":"Patient.deceased[x]","path":"Patient.deceased[x]","type":[{"code":"boolean"}]}]}}`
+
 // examples break one rule each: old in a valid resource becomes new.
 var examples = []struct {
 	rule, in, old, new string
@@ -155,6 +165,14 @@ var examples = []struct {
 	{"json-single-expected", patient, `"gender":"female","birthDate"`, `"gender":["female"],"birthDate"`},
 	{"json-array-empty", patient, `"generalPractitioner":[{"reference":"Practitioner/1"}]`, `"generalPractitioner":[]`},
 	{"json-object-empty", patient, `{"reference":"Practitioner/1"}`, `{}`},
+	{"definition-element", structure, `"id":"Patient.gender","path":"Patient.gender"`, `"id":"Patient.gendre","path":"Patient.gendre"`},
+	{"definition-cardinality", structure, `"path":"Patient.communication.language","min":1`, `"path":"Patient.communication.language","min":0`},
+	{"definition-cardinality", structure, `"path":"Patient.gender","max":"1"`, `"path":"Patient.gender","max":"*"`},
+	{"definition-type", structure, `{"code":"boolean"}`, `{"code":"string"}`},
+	{"definition-value", structure, `"fixedUri":"http://example.com/a"`, `"fixedInteger":1`},
+	{"definition-discriminator", structure, `"path":"system"}`, `"path":"systems"}`},
+	{"definition-expression", structure, `"name.exists()"`, `"name.exists("`},
+	{"definition-expression", structure, `"name.exists()"`, `"nome.exists()"`},
 	{"resource-type-missing", patient, `"resourceType":"Patient",`, ``},
 	{"resource-type-unknown", patient, `"resourceType":"Patient",`, `"resourceType":"Pationt",`},
 	{"element-unknown", patient, `"active":true,`, `"active":true,"aktive":true,`},
@@ -381,7 +399,7 @@ func TestEveryRuleHasAnExample(t *testing.T) {
 		shown[rule] = true
 	}
 	for _, r := range instance.Rules() {
-		if r.ID == "" || r.Title == "" || r.Code == "" || r.Severity == "" {
+		if r.ID == "" || r.Title == "" || r.Code == "" || r.Severity == "" || r.Source.Section == "" || !strings.HasPrefix(r.Source.URL, "https://") {
 			t.Errorf("a rule is not filled in: %+v", r)
 		}
 		if !shown[r.ID] {

@@ -20,6 +20,7 @@ func (c *Catalog) fhirType(name string) *fhirpath.Type {
 	if ok {
 		return t
 	}
+	name = strings.Clone(name) // it may share memory with an instance
 	t = c.newType(name)
 	if t == nil {
 		return nil
