@@ -252,6 +252,12 @@ func (s *Store) matches(f proxy.Filter, e *proxy.Exchange) bool {
 			case proxy.KeyVerdict:
 				r := s.reports[e.ID]
 				ok = ok || r != nil && string(testplans.OfReport(r.Summary)) == v
+			case proxy.KeyRule:
+				r := s.reports[e.ID]
+				ok = ok || r != nil && slices.ContainsFunc(r.Issues, func(is validators.Issue) bool { return is.MessageID == v })
+			case proxy.KeyServer:
+				_, server, _ := strings.Cut(e.Channel, "~")
+				ok = ok || server == v
 			default:
 				ok = ok || strings.Contains(e.Request.URL, v)
 			}
