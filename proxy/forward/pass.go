@@ -71,7 +71,7 @@ func (s *Server) splice(t *tunnel, server net.Conn, p *record.Pending, h hello) 
 	both.Go(func() { carry(server, t, &counted.Sent) })
 	carry(t, server, &counted.Received)
 	both.Wait()
-	p.Tunneled(counted)
+	p.Tunneled(counted, t.target.authority.url("https"), server.RemoteAddr().String())
 }
 
 // copyOn copies until from ends.
@@ -163,8 +163,6 @@ func (s *Server) passNamed(c *sorted, h hello) bool {
 	if to.channel == nil && ref == nil {
 		return false
 	}
-	// net/http bounds the handshake by deadlines, which are not for what follows.
-	_ = c.SetDeadline(time.Time{})
 	asked := "https://" + h.serverName
 	r := (&http.Request{
 		Method: http.MethodConnect, URL: &url.URL{Host: h.serverName}, Host: h.serverName, Proto: "TLS", Header: http.Header{}, RemoteAddr: c.RemoteAddr().String(),
@@ -176,20 +174,30 @@ func (s *Server) passNamed(c *sorted, h hello) bool {
 	if ref == nil {
 		ref = s.tunnels.reserve()
 	}
+	var server net.Conn
+	var err error
+	if ref == nil {
+		if server, err = s.dial(r.Context(), "tcp", to.authority.String()); err != nil {
+			s.tunnels.giveBack()
+			if own := (*record.RefusedError)(nil); errors.As(err, &own) {
+				return false // the server is the listener itself, or nobody's to reach: it is served here
+			}
+		}
+	}
 	r, p := s.rec.Begin(r, arrival)
 	if ref != nil {
 		p.Fail(ref.failure)
 		return true
 	}
-	t := &tunnel{Conn: c.Conn, src: c.src, set: &s.tunnels, asked: h.serverName, target: to, request: r, raw: true, done: make(chan struct{})}
-	s.tunnels.add(t)
-	defer func() { _ = t.Close() }()
-	server, err := s.dial(r.Context(), "tcp", to.authority.String())
 	if err != nil {
 		p.Fail(p.Classify(err))
 		return true
 	}
 	defer func() { _ = server.Close() }()
+	t := &tunnel{Conn: c.Conn, src: c.src, set: &s.tunnels, asked: h.serverName, target: to, request: r, raw: true, done: make(chan struct{})}
+	s.tunnels.add(t)
+	defer func() { _ = t.Close() }()
+	_ = t.SetDeadline(time.Time{}) // net/http bounds the handshake by deadlines, which are not for what follows
 	s.splice(t, server, p, h)
 	return true
 }

@@ -38,6 +38,9 @@ func checkTunnel(t *testing.T, e *proxy.Exchange) {
 	if e.Mode != proxy.ModeTunnel || e.Channel != "acme~payer" || e.Failure != nil || e.Response != nil || e.Request.Method != http.MethodConnect {
 		t.Fatalf("recorded %+v %+v", e, e.Failure)
 	}
+	if e.ServerLeg == nil || !strings.HasPrefix(e.ServerLeg.Address, "127.0.0.1:") || !strings.HasPrefix(e.Request.Target, "https://payer.example:") {
+		t.Errorf("recorded server %+v, target %q", e.ServerLeg, e.Request.Target)
+	}
 	tun := e.ClientLeg.Tunnel
 	if tun == nil || tun.ServerName != "payer.example" || len(tun.Protocols) != 1 || tun.Sent < 100 || tun.Received < 100 || !e.Timing.End.After(e.Timing.Start) {
 		t.Errorf("recorded tunnel %+v", tun)
@@ -135,6 +138,14 @@ func TestListener(t *testing.T) {
 	}
 	if got := overTLS(t, dial(), "localhost:1"); got != "200 OK the listener" {
 		t.Errorf("by another name: %q", got)
+	}
+
+	// A channel that leads to the listener itself is no way round in circles.
+	r.hosts.add("acme", "self", "https://localhost:"+raw.Addr().String()[len("127.0.0.1:"):]).Options.Passthrough = true
+	dns.set("localhost", "127.0.0.1")
+	time.Sleep(1100 * time.Millisecond) // the register learns of further channels within a second
+	if got := overTLS(t, dial(), "localhost:1"); got != "200 OK the listener" || len(r.sink.Exchanges()) != 1 {
+		t.Errorf("by the listener's own name: %q", got)
 	}
 
 	// The listener's own deadlines are not for what is passed on.

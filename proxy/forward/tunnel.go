@@ -310,6 +310,8 @@ func (t *tunnel) handshakeFailure(err error) proxy.Failure {
 	switch {
 	case strings.Contains(text, "remote error: tls: ") && (strings.Contains(text, "certificate") || strings.Contains(text, "unknown")):
 		return client(proxy.ReasonClientTLS, "the client refused the proxy's certificate ("+text+")"+trust)
+	case strings.Contains(text, "bad record MAC"): // how OpenSSL's alert arrives, which it sends before it has the keys for it
+		return client(proxy.ReasonClientTLS, "the client broke the TLS handshake off"+trust)
 	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), strings.Contains(text, "reset by peer"):
 		return client(proxy.ReasonClientTLS, "the client hung up during the TLS handshake"+trust)
 	case errors.Is(err, context.DeadlineExceeded):

@@ -2,8 +2,9 @@ package record
 
 import "fhirwire/proxy"
 
-// Tunneled ends the record of a connection that was passed on unread. There is no response in it, and nothing failed.
-func (p *Pending) Tunneled(t proxy.Tunnel) {
+// Tunneled ends the record of a connection that was passed on unread, to target at the address server. There is no response in it,
+// and nothing failed.
+func (p *Pending) Tunneled(t proxy.Tunnel, target, server string) {
 	p.mu.Lock()
 	if p.sealed == nil {
 		leg := proxy.Leg{}
@@ -11,7 +12,8 @@ func (p *Pending) Tunneled(t proxy.Tunnel) {
 			leg = *p.ex.ClientLeg
 		}
 		leg.Tunnel = &t
-		p.ex.ClientLeg = &leg
+		p.ex.ClientLeg, p.ex.ServerLeg = &leg, &proxy.Leg{Address: server}
+		p.ex.Request.Target = target
 	}
 	p.mu.Unlock()
 	p.finish(nil, 0)
