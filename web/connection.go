@@ -98,6 +98,16 @@ func (s *Server) leg(ex *proxy.Exchange, l *proxy.Leg, title, peer string, inbou
 		return v
 	}
 	add("Address", l.Address, true)
+	if t := l.Tunnel; t != nil {
+		add("Server name (SNI)", t.ServerName, true)
+		add("Protocols offered (ALPN)", strings.Join(t.Protocols, ", "), false)
+		add("Sent to the server", views.Size(t.Sent)+", encrypted", false)
+		add("Received from it", views.Size(t.Received)+", encrypted", false)
+	}
+	if ex.Mode == proxy.ModeTunnel {
+		v.Empty = "The handshake was passed on unread: what it agreed on and whose certificates it showed is between the two ends."
+		return v
+	}
 	if l.TLS == nil {
 		v.Empty = "In clear: there was no TLS, so nobody proved who they are."
 		return v
@@ -107,11 +117,6 @@ func (s *Server) leg(ex *proxy.Exchange, l *proxy.Leg, title, peer string, inbou
 	add("TLS", t.Version, false)
 	add("Cipher suite", t.Cipher, true)
 	add("Server name (SNI)", t.ServerName, true)
-	if ex.Mode == proxy.ModeTunnel {
-		add("Protocol (ALPN)", t.Protocol, false)
-		v.Empty = "The handshake was passed on unread: what it agreed on and whose certificates it showed is between the two ends."
-		return v
-	}
 	if t.Version != "" {
 		add("Protocol (ALPN)", protocolWords(t.Protocol), false)
 		add("Session", map[bool]string{true: "resumed", false: "full handshake"}[t.Resumed], false)

@@ -66,7 +66,7 @@ func TestConnectionPages(t *testing.T) {
 	add("clear", nil).ClientLeg = &proxy.Leg{Address: "127.0.0.1:50412"}
 	tunnel := add("tunnel", nil)
 	tunnel.Mode, tunnel.Response = proxy.ModeTunnel, nil
-	tunnel.ClientLeg = &proxy.Leg{Address: "127.0.0.1:50412", TLS: &proxy.TLS{ServerName: "p2p.cedar.example"}}
+	tunnel.ClientLeg = &proxy.Leg{Address: "127.0.0.1:50412", Tunnel: &proxy.Tunnel{ServerName: "p2p.cedar.example", Protocols: []string{"h2", "http/1.1"}, Sent: 2417, Received: 90211}}
 	for _, name := range []string{"mutual", "insecure", "refused", "asked", "clear", "tunnel"} {
 		t.Run(name, func(t *testing.T) {
 			w := get(t, newServer(t, store, Options{}), "/exchanges/"+name+"/connection")
@@ -116,6 +116,7 @@ func TestHostileConnection(t *testing.T) {
 	for _, l := range []*proxy.Leg{e.ClientLeg, e.ServerLeg} {
 		l.Address = hostile
 		l.TLS.ServerName, l.TLS.Protocol, l.TLS.Detail, l.TLS.Trust, l.TLS.Cipher = hostile, hostile, hostile, hostile, hostile
+		l.Tunnel = &proxy.Tunnel{ServerName: hostile, Protocols: []string{hostile}}
 		for _, chain := range [][]proxy.Certificate{l.TLS.Client, l.TLS.Server} {
 			for i := range chain {
 				chain[i] = proxy.Certificate{Subject: hostile, Issuer: hostile, Serial: hostile, Names: []string{hostile}, Fingerprint: hostile}

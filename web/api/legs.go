@@ -10,6 +10,16 @@ import (
 type Leg struct {
 	Address string `json:"address,omitempty"`
 	TLS     *TLS   `json:"tls,omitempty"`
+	// Tunnel is set on the client's leg of a connection that was passed on unread.
+	Tunnel *Tunnel `json:"tunnel,omitempty"`
+}
+
+// Tunnel is what can be said of a TLS connection that was passed on unread.
+type Tunnel struct {
+	ServerName string   `json:"server_name,omitempty"`
+	Protocols  []string `json:"protocols,omitempty"`
+	Sent       int64    `json:"sent"`
+	Received   int64    `json:"received"`
 }
 
 // TLS is what a handshake showed, and whether the peer's certificate was accepted.
@@ -43,6 +53,9 @@ func legOf(l *proxy.Leg) *Leg {
 		return nil
 	}
 	out := &Leg{Address: l.Address}
+	if l.Tunnel != nil {
+		out.Tunnel = new(Tunnel(*l.Tunnel))
+	}
 	if t := l.TLS; t != nil {
 		out.TLS = &TLS{
 			Version: t.Version, Cipher: t.Cipher, ServerName: t.ServerName, Protocol: t.Protocol, Resumed: t.Resumed, ClientCertAsked: t.Asked,

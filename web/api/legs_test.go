@@ -23,6 +23,7 @@ func TestLegs(t *testing.T) {
 		ServerLeg: &proxy.Leg{Address: "192.0.2.9:443", TLS: &proxy.TLS{Version: "TLS 1.2", Trust: proxy.TrustInsecure, Asked: true, Resumed: true}},
 	}
 	store.AddExchange(e)
+	store.AddExchange(&proxy.Exchange{ID: "x2", Mode: proxy.ModeTunnel, ClientLeg: &proxy.Leg{Tunnel: &proxy.Tunnel{ServerName: "p", Protocols: []string{"h2"}, Sent: 5, Received: 7}}})
 	r := router(t, store.Deps())
 	var got struct {
 		Insecure  bool `json:"insecure"`
@@ -57,6 +58,9 @@ func TestLegs(t *testing.T) {
 	}
 	if !got.Insecure || !s.Resumed || !s.Asked || s.Trust != "insecure" {
 		t.Errorf("server's leg: %s", body)
+	}
+	if body := call(t, r, "GET", "/exchanges/x2", "").Body.String(); !strings.Contains(body, `"tunnel":{"server_name":"p","protocols":["h2"],"sent":5,"received":7}`) {
+		t.Errorf("tunnel: %s", body)
 	}
 	if list := call(t, r, "GET", "/exchanges", "").Body.String(); !strings.Contains(list, `"insecure":true`) || strings.Contains(list, "client_leg") {
 		t.Errorf("list: %s", list)
