@@ -15,6 +15,7 @@ import (
 	"fhirwire/validators/directory"
 	"fhirwire/validators/httprules"
 	"fhirwire/validators/instance"
+	"fhirwire/validators/tokens"
 )
 
 func main() {
@@ -101,5 +102,13 @@ func chapters() []chapter {
 	for _, r := range directory.Rules() {
 		directories.rules = append(directories.rules, ruleRow{Rule: r})
 	}
-	return []chapter{resources, exchanges, directories}
+	ledger := chapter{
+		title: "Tokens", tests: "validators/tokens",
+		about: "Checks over the exchanges of a channel that concern one access token or assertion. They stand on the channel's page of tokens, not in the report of an exchange. " +
+			"An example is what passes in the test, by the second, the token's name and the answer's status.",
+	}
+	for _, r := range tokens.Rules() {
+		ledger.rules = append(ledger.rules, ruleRow{Rule: r})
+	}
+	return []chapter{resources, exchanges, directories, ledger}
 }

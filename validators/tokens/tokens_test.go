@@ -97,76 +97,78 @@ var (
 )
 
 func TestFindings(t *testing.T) {
+	seen := map[string]bool{}
 	const operation = "http://hl7.org/fhir/us/davinci-hrex/OperationDefinition/member-match"
 	for _, c := range []struct {
-		name  string
-		build func(w *world)
-		want  string
+		// rule is the one that the row is an example of, "" for a row without findings.
+		rule, name string
+		build      func(w *world)
+		want       string
 		// channel is where the findings are; empty: the client's own.
 		channel string
 	}{
-		{"good", func(w *world) {
+		{"", "good", func(w *world) {
 			w.grant(0, "a", "system/*.rs", 300)
 			w.use(1, mine, "a", readPatient, 200)
 			w.use(2, mine, "a", searchPatient, 200)
 		}, "", ""},
-		{"expired and refused", func(w *world) { w.grant(0, "a", "system/*.rs", 5); w.use(30, mine, "a", readPatient, 401) }, "token-expired information client x1", ""},
-		{"expired and accepted, twice", func(w *world) {
+		{"token-expired", "expired and refused", func(w *world) { w.grant(0, "a", "system/*.rs", 5); w.use(30, mine, "a", readPatient, 401) }, "token-expired information client x1", ""},
+		{"token-expired", "expired and accepted, twice", func(w *world) {
 			w.grant(0, "a", "system/*.rs", 5)
 			w.use(30, mine, "a", readPatient, 200)
 			w.use(31, mine, "a", readPatient, 200)
 		}, "token-expired error server x2", ""},
-		{"within the skew of clocks", func(w *world) { w.grant(0, "a", "system/*.rs", 5); w.use(12, mine, "a", readPatient, 200) }, "", ""},
-		{"no expiry said", func(w *world) {
+		{"", "within the skew of clocks", func(w *world) { w.grant(0, "a", "system/*.rs", 5); w.use(12, mine, "a", readPatient, 200) }, "", ""},
+		{"", "no expiry said", func(w *world) {
 			w.token(0, mine, "grant_type=client_credentials&scope=system%2F*.rs", 200, `{"access_token":"`+fp("a")+`","expires_in":"soon"}`)
 			w.use(3000, mine, "a", readPatient, 200)
 		}, "", ""},
-		{"scope too small, answered", func(w *world) { w.grant(0, "a", "system/Patient.s", 300); w.use(1, mine, "a", readPatient, 200) }, "token-scope warning server x1", ""},
-		{"scope too small, refused", func(w *world) { w.grant(0, "a", operation, 300); w.use(1, mine, "a", searchPatient, 403) }, "token-scope information client x1", ""},
-		{"identifier lookup after a match", func(w *world) {
+		{"token-scope", "scope too small, answered", func(w *world) { w.grant(0, "a", "system/Patient.s", 300); w.use(1, mine, "a", readPatient, 200) }, "token-scope warning server x1", ""},
+		{"token-scope", "scope too small, refused", func(w *world) { w.grant(0, "a", operation, 300); w.use(1, mine, "a", searchPatient, 403) }, "token-scope information client x1", ""},
+		{"", "identifier lookup after a match", func(w *world) {
 			w.grant(0, "a", operation, 300)
 			ex := w.use(1, mine, "a", searchPatient, 200)
 			ex.Request.URL += "?identifier=x"
 		}, "", ""},
-		{"operation scope", func(w *world) { w.grant(0, "a", operation, 300); w.use(1, mine, "a", match, 200) }, "", ""},
-		{"another operation's scope", func(w *world) {
+		{"", "operation scope", func(w *world) { w.grant(0, "a", operation, 300); w.use(1, mine, "a", match, 200) }, "", ""},
+		{"token-scope", "another operation's scope", func(w *world) {
 			w.grant(0, "a", "http://hl7.org/fhir/us/davinci-pdex/OperationDefinition/BulkMemberMatch", 300)
 			w.use(1, mine, "a", match, 200)
 		}, "token-scope warning server x1", ""},
-		{"scopes unknown to us", func(w *world) { w.grant(0, "a", "payer.all", 300); w.use(1, mine, "a", searchPatient, 200) }, "", ""},
-		{"another client", func(w *world) { w.grant(0, "a", "system/*.rs", 300); w.use(1, theirs, "a", readPatient, 200) }, "token-other-client error client x1", theirs},
-		{"another server", func(w *world) { w.grant(0, "a", "system/*.rs", 300); w.use(1, other, "a", readPatient, 401) }, "token-other-server error client x1", other},
-		{"unknown", func(w *world) { w.use(1, mine, "a", readPatient, 200); w.use(2, mine, "a", readPatient, 200) }, "token-unknown information client x2", ""},
-		{"before issue", func(w *world) { w.use(1, mine, "a", readPatient, 200); w.grant(20, "a", "system/*.rs", 300) }, "token-before-issue warning client x1", ""},
-		{"stored late", func(w *world) { w.use(30, mine, "a", readPatient, 200); w.grant(20, "a", "system/*.rs", 300) }, "", ""},
-		{"refused though valid", func(w *world) { w.grant(0, "a", "system/*.rs", 300); w.use(1, mine, "a", readPatient, 401) }, "token-refused warning server x1", ""},
-		{"in the URL", func(w *world) {
+		{"", "scopes unknown to us", func(w *world) { w.grant(0, "a", "payer.all", 300); w.use(1, mine, "a", searchPatient, 200) }, "", ""},
+		{"token-other-client", "another client", func(w *world) { w.grant(0, "a", "system/*.rs", 300); w.use(1, theirs, "a", readPatient, 200) }, "token-other-client error client x1", theirs},
+		{"token-other-server", "another server", func(w *world) { w.grant(0, "a", "system/*.rs", 300); w.use(1, other, "a", readPatient, 401) }, "token-other-server error client x1", other},
+		{"token-unknown", "unknown", func(w *world) { w.use(1, mine, "a", readPatient, 200); w.use(2, mine, "a", readPatient, 200) }, "token-unknown information client x2", ""},
+		{"token-before-issue", "before issue", func(w *world) { w.use(1, mine, "a", readPatient, 200); w.grant(20, "a", "system/*.rs", 300) }, "token-before-issue warning client x1", ""},
+		{"", "stored late", func(w *world) { w.use(30, mine, "a", readPatient, 200); w.grant(20, "a", "system/*.rs", 300) }, "", ""},
+		{"token-refused", "refused though valid", func(w *world) { w.grant(0, "a", "system/*.rs", 300); w.use(1, mine, "a", readPatient, 401) }, "token-refused warning server x1", ""},
+		{"token-in-query", "in the URL", func(w *world) {
 			w.grant(0, "a", "system/*.rs", 300)
 			ex := w.add(1, mine, readPatient, "GET", "/fhir/Patient/1?access_token="+fp("a"), 200, "{}")
 			ex.Request.Header = nil
 		}, "token-in-query error client x1", ""},
-		{"another patient", func(w *world) {
+		{"token-patient", "another patient", func(w *world) {
 			w.token(0, mine, "grant_type=client_credentials&scope=patient%2F*.rs&patient=2", 200, `{"access_token":"`+fp("a")+`","patient":"2"}`)
 			w.use(1, mine, "a", readPatient, 200)
 			w.use(2, mine, "a", searchPatient, 200)
 		}, "token-patient error server x1", ""},
-		{"unused", func(w *world) {
+		{"token-unused", "unused", func(w *world) {
 			w.grant(0, "a", "system/*.rs", 300)
 			w.add(600, mine, proxy.Interaction{Kind: proxy.KindCapabilities}, "GET", "/fhir/metadata", 200, "{}")
 		}, "token-unused information client x1", ""},
-		{"assertion again", func(w *world) {
+		{"assertion-reused", "assertion again", func(w *world) {
 			form := "grant_type=client_credentials&client_assertion=" + url.QueryEscape(fp("x")+` jwt{"alg":"ES384","iss":"c"}`)
 			w.token(0, mine, form, 400, `{"error":"invalid_client"}`)
 			w.token(1, mine, form, 401, `{"error":"invalid_client"}`)
 		}, "assertion-reused error client x1", ""},
-		{"jti again, accepted", func(w *world) {
+		{"assertion-reused", "jti again, accepted", func(w *world) {
 			form := func(s string) string {
 				return "grant_type=client_credentials&client_assertion=" + url.QueryEscape(fp(s)+` jwt{"alg":"ES384","iss":"c","jti":"hmac:00000000000000ff"}`)
 			}
 			w.token(0, mine, form("x"), 401, `{"error":"invalid_client"}`)
 			w.token(1, mine, form("yy"), 200, `{"access_token":"`+fp("a")+`"}`)
 		}, "assertion-reused error both x1", ""},
-		{"another certificate", func(w *world) {
+		{"token-certificate", "another certificate", func(w *world) {
 			certificate := func(f string) *proxy.Leg {
 				return &proxy.Leg{TLS: &proxy.TLS{Client: []proxy.Certificate{{Fingerprint: f}}}}
 			}
@@ -176,6 +178,7 @@ func TestFindings(t *testing.T) {
 			w.use(3, mine, "a", readPatient, 200)
 		}, "token-certificate warning client x2", ""},
 	} {
+		seen[c.rule] = true
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld()
 			c.build(w)
@@ -184,7 +187,7 @@ func TestFindings(t *testing.T) {
 				channel = mine
 			}
 			l := w.ledger(tokens.Options{})
-			if got := found(l.Channel(channel)); got != c.want {
+			if got := found(l.Channel(channel)); got != c.want || !strings.HasPrefix(got, c.rule) {
 				t.Errorf("found %q\nwant  %q", got, c.want)
 			}
 			for _, f := range l.Channel(channel).Findings {
@@ -195,6 +198,9 @@ func TestFindings(t *testing.T) {
 		})
 	}
 	for _, r := range tokens.Rules() {
+		if !seen[r.ID] {
+			t.Errorf("rule %s has no example", r.ID)
+		}
 		if r.Title == "" || r.Source.URL == "" {
 			t.Errorf("rule %s lacks a title or source", r.ID)
 		}
