@@ -193,6 +193,8 @@ func contextOf(e *proxy.Exchange) string {
 	switch e.Interaction.Kind {
 	case proxy.KindRead, proxy.KindVRead, proxy.KindUpdate, proxy.KindDelete, proxy.KindPatch:
 		return clip(e.Interaction.ResourceID, 80)
+	case proxy.KindTunnel:
+		return clip(u.Host, 120)
 	case proxy.KindOther, "":
 		return clip(e.Request.Method+" "+u.EscapedPath(), 120)
 	case proxy.KindOperation, proxy.KindBulkKickoff:
