@@ -68,7 +68,7 @@ func tallyOf(all []plans.Covered) tally {
 			continue
 		}
 		t.Decided++
-		if !slices.ContainsFunc(c.By, func(by plans.Citation) bool { return by.Kind == "check" || by.Kind == "rule" }) {
+		if !slices.ContainsFunc(c.By, func(by plans.Citation) bool { return by.Kind != "profile" && by.Kind != "attestation" }) {
 			t.ByProfile++
 		}
 	}

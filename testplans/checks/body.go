@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"fhirwire/testplans"
 	"fhirwire/validators"
@@ -81,7 +82,8 @@ func expression(ctx context.Context, c *Case) (Outcome, error) {
 
 // questions are the variables that stand for the request's own parameters: %param-NAME as they are, %code-NAME and %id-NAME the
 // alternatives in them as codes of tokens and ids of references.
-var questions = regexp.MustCompile("%`(param|code|id)-([A-Za-z_][A-Za-z0-9_.:-]*)`")
+// %`exchange-start` is when the request began.
+var questions = regexp.MustCompile("%`(param|code|id|exchange)-([A-Za-z_][A-Za-z0-9_.:-]*)`")
 
 // asked are the values of the variables for the request's parameters that an expression uses.
 func (c *Case) asked(ctx context.Context, expr string) (vars map[string][]string, why string, err error) {
@@ -98,6 +100,12 @@ func (c *Case) asked(ctx context.Context, expr string) (vars map[string][]string
 		form, name := m[1], m[2]
 		key := form + "-" + name
 		vars[key] = []string{}
+		if start := c.Attempt.Exchange.Timing.Start; form == "exchange" {
+			if name == "start" && !start.IsZero() {
+				vars[key] = []string{start.UTC().Format(time.RFC3339)}
+			}
+			continue
+		}
 		for _, v := range values[name] {
 			if form == "param" {
 				vars[key] = append(vars[key], v)

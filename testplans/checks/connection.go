@@ -23,6 +23,9 @@ func connection(_ context.Context, c *Case) (Outcome, error) {
 	leg, asked := ex.ServerLeg, ex.Request.Target
 	if want.Leg == "client" {
 		leg, asked = ex.ClientLeg, ex.Request.URL
+		if leg == nil && ex.Mode == proxy.ModePlayed {
+			leg = played(ex.ServerLeg)
+		}
 	}
 	switch {
 	case leg == nil:
@@ -56,6 +59,17 @@ func connection(_ context.Context, c *Case) (Outcome, error) {
 		return failed(message), nil
 	}
 	return certificate(c, want, t, asked)
+}
+
+// played is the client's leg of an exchange that the runner played: it is the client, and its one connection is both legs. On what the
+// server accepted its certificate is not known.
+func played(server *proxy.Leg) *proxy.Leg {
+	if server == nil || server.TLS == nil {
+		return server
+	}
+	t := *server.TLS
+	t.Trust, t.Detail = "", ""
+	return &proxy.Leg{TLS: &t}
 }
 
 func certificate(c *Case, want *testplans.ConnectionCheck, t *proxy.TLS, asked string) (Outcome, error) {

@@ -59,9 +59,9 @@ func Requirements() ([]Requirement, error) {
 
 // Citation is what decides about a requirement: a check of a plan, a rule, or a profile that data is held against.
 type Citation struct {
-	// Kind is "check", "attestation", "rule" or "profile".
+	// Kind is "check", "step" (what its selection and its checks show together), "attestation", "rule" or "profile".
 	Kind string `json:"kind"`
-	// Name is "PLAN/STEP/CHECK", a rule's message id or a profile's name.
+	// Name is "PLAN/STEP/CHECK" or "PLAN/STEP", a rule's message id or a profile's name.
 	Name string `json:"name"`
 }
 
@@ -87,14 +87,22 @@ func Cover(all []Requirement, list []testplans.Plan, rules []validators.Rule, ha
 	for p := range list {
 		for i := range list[p].Steps {
 			s := &list[p].Steps[i]
+			step := "attestation"
 			for k := range s.Checks {
 				c := &s.Checks[k]
 				kind := "check"
 				if c.Attestation != nil {
 					kind = "attestation"
+				} else {
+					step = "step"
 				}
 				for _, id := range s.RequirementsOf(c) {
 					add(id, Citation{kind, list[p].ID + "/" + s.ID + "/" + c.ID})
+				}
+			}
+			for _, id := range s.Requirements {
+				if !slices.ContainsFunc(by[id], func(c Citation) bool { return strings.HasPrefix(c.Name, list[p].ID+"/"+s.ID+"/") }) {
+					add(id, Citation{step, list[p].ID + "/" + s.ID})
 				}
 			}
 		}

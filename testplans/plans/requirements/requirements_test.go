@@ -17,6 +17,8 @@ const page = `# A page
 
 - **USC-SRCH-12** SHALL: a list item
 
+Codes: **FORM-ERR-01** 400 · **FORM-ERR-02** 401. All SHALL. **FORM-ERR-05** SHOULD: bodies.
+
 | Step | ID | Evidence |
 |---|---|---|
 | x | P2P-SC-10 | y |
@@ -31,7 +33,7 @@ func TestReadDocument(t *testing.T) {
 	for _, e := range readDocument("page", []byte(page)) {
 		got = append(got, e.id+"="+e.strength)
 	}
-	if want := "P2P-MM-01=SHALL P2P-MM-02=SHOULD USC-SRCH-12=SHALL P2P-SC-10=scenario FORM-PIP-01=1..1"; strings.Join(got, " ") != want {
+	if want := "P2P-MM-01=SHALL P2P-MM-02=SHOULD USC-SRCH-12=SHALL FORM-ERR-01=SHALL FORM-ERR-02=SHALL FORM-ERR-05=SHOULD P2P-SC-10=scenario FORM-PIP-01=1..1"; strings.Join(got, " ") != want {
 		t.Errorf("got %v", got)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path"
 	"path/filepath"
@@ -27,6 +28,8 @@ var (
 	idPattern = regexp.MustCompile(`^(?:P2P-[A-Z]+|ATR|PMM|BULK-[A-Z]+|DDE|AUTH|DATA|CHK|FORM-[A-Z]+|UC3-[SC]|USC-[A-Z]+)-[0-9]{2,3}$`)
 	bullet    = regexp.MustCompile(`^\s*-?\s*\*\*([A-Z0-9-]+)\*\*[ |]+((?:base )?(?:SHALL|SHOULD|MAY)(?: NOT)?)?`)
 	word      = regexp.MustCompile(`^(?:base )?(?:SHALL|SHOULD|MAY|OPTIONAL|LOCAL|INFO|MS|DEC|P|C|proj)[^|;:,]*`)
+	bold      = regexp.MustCompile(`\*\*([A-Z0-9-]+-[0-9]{2,3})\*\*`)
+	verb      = regexp.MustCompile(`\b(?:SHALL|SHOULD|MAY)\b`)
 	card      = regexp.MustCompile(`^[0-9]\.\.`)
 )
 
@@ -72,6 +75,9 @@ func readDocument(document string, src []byte) []entry {
 			if m := bullet.FindStringSubmatch(sc.Text()); m != nil {
 				add(m[1], m[2])
 			}
+			for id, strength := range inline(sc.Text()) {
+				add(id, strength)
+			}
 			continue
 		}
 		at := func(names ...string) int {
@@ -98,9 +104,30 @@ func readDocument(document string, src []byte) []entry {
 		if strength == "" && cards >= 0 && cards < len(row) && card.MatchString(row[cards]) {
 			strength, _, _ = strings.Cut(row[cards], ",")
 		}
-		add(row[ids], strength)
+		id, _, _ := strings.Cut(row[ids], " ") // a name may follow
+		add(id, strength)
 	}
 	return out
+}
+
+// inline yields the requirements that a sentence names in bold, each with the verb behind it or the one said of all.
+func inline(line string) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		all := bold.FindAllStringSubmatchIndex(line, -1)
+		for i, at := range all {
+			end := len(line)
+			if i+1 < len(all) {
+				end = all[i+1][0]
+			}
+			strength := verb.FindString(line[at[1]:end])
+			if strings.Contains(line, "All SHALL") && strength == "" {
+				strength = "SHALL"
+			}
+			if !yield(line[at[2]:at[3]], strength) {
+				return
+			}
+		}
+	}
 }
 
 // cells are those of a table's row, nil for other lines; a bar behind a backslash is text.
