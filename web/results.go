@@ -62,6 +62,7 @@ func (s *Server) results(c *gin.Context) error {
 type result struct {
 	channel   *proxy.Channel
 	judgement testplans.Judgement
+	stamp     views.Stamp
 }
 
 func (r *result) tried() bool { return r.channel != nil && r.judgement.State != testplans.NotTried }
@@ -78,13 +79,35 @@ func (s *Server) pairs(ctx context.Context, n *names, p *testplans.Plan, plans [
 		if err != nil {
 			return nil, err
 		}
-		r := &result{ch, j}
+		r := &result{channel: ch, judgement: j}
 		k := [2]string{ch.ClientID, ch.ServerID}
 		if have := out[k]; have == nil || !have.tried() && r.tried() || have.tried() == r.tried() && have.judgement.Last.Before(j.Last) {
 			out[k] = r
 		}
 	}
-	return out, nil
+	return out, s.decide(ctx, out)
+}
+
+// decide adds what people decided on the results.
+func (s *Server) decide(ctx context.Context, pairs map[[2]string]*result) error {
+	var ids []string
+	for _, r := range pairs {
+		r.stamp = stampWord(testplans.Unreviewed)
+		if r.judgement.Run != "" {
+			ids = append(ids, r.judgement.Run)
+		}
+	}
+	if s.deps.Runs == nil || len(ids) == 0 {
+		return nil
+	}
+	reviews, err := s.deps.Runs.Reviews(ctx, ids...)
+	if err != nil {
+		return err
+	}
+	for _, r := range pairs {
+		r.stamp = s.stampOf(reviews[r.judgement.Run], r.judgement.Digest())
+	}
+	return nil
 }
 
 func (s *Server) matrix(ctx context.Context, n *names, p *testplans.Plan, plans []testplans.Plan) (views.Matrix, error) {
@@ -92,6 +115,7 @@ func (s *Server) matrix(ctx context.Context, n *names, p *testplans.Plan, plans 
 	for _, v := range verdictOrder {
 		m.Legend, m.Letters = append(m.Legend, planMark(v)), append(m.Letters, letter(v))
 	}
+	m.Stamps = stamps()
 	pairs, err := s.pairs(ctx, n, p, plans)
 	if err != nil {
 		return m, err
@@ -199,7 +223,7 @@ func (s *Server) cell(p *testplans.Plan, client, server *proxy.System, r *result
 	}
 	j := &r.judgement
 	whole := j.Whole()
-	c := views.Cell{Href: runHref(p.ID, r.channel.Name), Verdict: planMark(whole.Verdict), Letter: letter(whole.Verdict), Kind: string(j.Kind)}
+	c := views.Cell{Href: runHref(p.ID, r.channel.Name), Verdict: planMark(whole.Verdict), Letter: letter(whole.Verdict), Kind: string(j.Kind), Stamp: r.stamp.Kind}
 	var facts []string
 	switch whole.Verdict {
 	case testplans.Fail:
@@ -220,6 +244,6 @@ func (s *Server) cell(p *testplans.Plan, client, server *proxy.System, r *result
 	}
 	facts = slices.DeleteFunc(facts, func(f string) bool { return f == "" })
 	c.Sub = strings.Join(facts, ", ")
-	c.Label = pair + strings.Join(slices.DeleteFunc([]string{strings.ToLower(c.Verdict.Word), c.Kind, string(testplans.Unreviewed), c.Sub}, func(f string) bool { return f == "" }), ", ")
+	c.Label = pair + strings.Join(slices.DeleteFunc([]string{strings.ToLower(c.Verdict.Word), c.Kind, strings.ToLower(r.stamp.Word), c.Sub}, func(f string) bool { return f == "" }), ", ")
 	return c
 }

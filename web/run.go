@@ -18,8 +18,33 @@ import (
 	"fhirwire/web/views"
 )
 
+// shown is the run that a page is about.
+type shown struct {
+	plan    *testplans.Plan
+	channel string
+	// run has a window, or is the one that is always on, which has no id until it is stored.
+	run testplans.Run
+	j   testplans.Judgement
+}
+
+// href is the run's page with more parameters, in pairs.
+func (r *shown) href(more ...string) string {
+	if !r.run.Standing {
+		more = append([]string{"run", r.run.ID}, more...)
+	}
+	return runHref(r.plan.ID, r.channel, more...)
+}
+
 // run is a plan's checklist over one channel.
 func (s *Server) run(c *gin.Context) error {
+	return s.runPage(c, http.StatusOK, runRequest{run: c.Query("run"), channel: c.Query("channel"), step: c.Query("step")}, nil)
+}
+
+// runRequest names a run and a step of it.
+type runRequest struct{ run, channel, step string }
+
+// runPage shows a run, with what was wrong with a form that was sent.
+func (s *Server) runPage(c *gin.Context, status int, q runRequest, sent *sentForm) error {
 	ctx := c.Request.Context()
 	n, err := s.names(ctx)
 	if err != nil {
@@ -33,30 +58,59 @@ func (s *Server) run(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	name := c.Query("channel")
-	if name == "" {
+	if q.channel == "" && q.run == "" {
 		return s.choosePair(c, n, p, plans)
 	}
-	if _, err := n.channel(name); err != nil {
-		return err
-	}
-	j, err := s.judgement(ctx, p, name)
+	r, err := s.shown(ctx, n, p, q)
 	if err != nil {
 		return err
 	}
-	part, err := s.runView(ctx, n, p, &j, c.Query("step"))
+	part, err := s.runView(ctx, n, r, q.step, &formContext{by: reviewerName(c), sent: sent})
 	if err != nil {
 		return err
 	}
 	if isPart(c) {
 		return render(c, http.StatusOK, views.RunPart(part))
 	}
-	client, server := n.sides(name)
+	client, server := n.sides(r.channel)
 	v := views.Run{
-		Shell: s.runShell(c, n, p, plans, name), Back: "/scenarios#p-" + p.ID, Track: p.Track, Title: p.Title,
+		Shell: s.runShell(c, n, p, plans, r.channel), Back: "/scenarios#p-" + p.ID, Track: p.Track, Title: p.Title,
 		Pair: client + " (client) to " + server + " (server)", Live: part,
 	}
-	return render(c, http.StatusOK, views.RunPage(v))
+	if r.run.Name != "" {
+		v.Pair += ": " + visible([]byte(r.run.Name))
+	}
+	if err := s.runTools(ctx, c, n, r, &v, sent); err != nil {
+		return err
+	}
+	return render(c, status, views.RunPage(v))
+}
+
+// shown judges the run that a page is about.
+func (s *Server) shown(ctx context.Context, n *names, p *testplans.Plan, q runRequest) (*shown, error) {
+	r := &shown{plan: p, channel: q.channel, run: testplans.Run{Plan: p.ID, Channel: q.channel, Standing: true}}
+	if q.run != "" && s.deps.Runs != nil {
+		var err error
+		if r.run, err = s.deps.Runs.RunByID(ctx, q.run); err != nil {
+			return nil, err
+		}
+		if r.channel = r.run.Channel; r.run.Plan != p.ID {
+			return nil, proxy.ErrNotFound
+		}
+		r.j, err = s.deps.Runs.JudgeRun(ctx, q.run)
+		return r, err
+	}
+	if _, err := n.channel(q.channel); err != nil {
+		return nil, err
+	}
+	var err error
+	if r.j, err = s.judgement(ctx, p, q.channel); err != nil {
+		return nil, err
+	}
+	if r.run.ID = r.j.Run; r.run.ID != "" && s.deps.Runs != nil {
+		r.run, err = s.deps.Runs.RunByID(ctx, r.run.ID)
+	}
+	return r, err
 }
 
 // runShell is the shell whose pair menu stays on the plan.
@@ -87,13 +141,14 @@ func (s *Server) choosePair(c *gin.Context, n *names, p *testplans.Plan, plans [
 }
 
 // runView is the live part of the run page, with the step chosen or the first that needs somebody.
-func (s *Server) runView(ctx context.Context, n *names, p *testplans.Plan, j *testplans.Judgement, chosen string) (views.RunLive, error) {
+func (s *Server) runView(ctx context.Context, n *names, run *shown, chosen string, forms *formContext) (views.RunLive, error) {
+	p, j := run.plan, &run.j
 	whole := j.Whole()
 	if !slices.ContainsFunc(p.Steps, func(st testplans.Step) bool { return st.ID == chosen }) {
 		chosen = needsSomebody(p, j)
 	}
 	v := views.RunLive{
-		Self: runHref(p.ID, j.Channel, "step", chosen, "part", "1"), Verdict: planMark(whole.Verdict), Side: string(whole.Side), State: stateWord(j.State),
+		Self: run.href("step", chosen, "part", "1"), Range: s.span(&run.run), Verdict: planMark(whole.Verdict), Side: string(whole.Side), State: stateWord(j.State),
 		Moving: j.State == testplans.Evaluating, Steady: j.State == testplans.Recording, Evidence: evidenceView(j.Kind), Tally: tallyOf(j),
 		Window: views.Plural(j.Exchanges, "exchange", "exchanges"),
 	}
@@ -106,6 +161,11 @@ func (s *Server) runView(ctx context.Context, n *names, p *testplans.Plan, j *te
 	if j.Waiting > 0 {
 		v.Window += ", " + views.Count(j.Waiting) + " to check"
 	}
+	reviews, err := s.reviewsOf(ctx, &run.run)
+	if err != nil {
+		return v, err
+	}
+	v.Review = s.stampOf(reviews, j.Digest())
 	v.Say = sayRun(j, v.Verdict.Word)
 	v.Notices = s.runNotices(n, j)
 	for i := range p.Steps {
@@ -116,7 +176,7 @@ func (s *Server) runView(ctx context.Context, n *names, p *testplans.Plan, j *te
 		}
 		step := views.RunStep{
 			ID: st.ID, Number: strconv.Itoa(i + 1), Title: st.Title, Verdict: planMark(r.Verdict), Why: whyStep(st, &r), Exchanges: numbersOf(r.Evidence, r.EvidenceCut),
-			Href: runHref(p.ID, j.Channel, "step", st.ID) + "#detail", Current: st.ID == chosen,
+			Href: run.href("step", st.ID) + "#detail", Current: st.ID == chosen,
 		}
 		if r.Verdict == testplans.Fail && !st.Optional && v.Side != "" && !strings.Contains(v.Side, "step") {
 			v.Side += ", step " + step.Number
@@ -128,10 +188,11 @@ func (s *Server) runView(ctx context.Context, n *names, p *testplans.Plan, j *te
 		last := &v.Groups[len(v.Groups)-1]
 		last.Steps = append(last.Steps, step)
 		if step.Current {
-			detail, err := s.stepDetail(ctx, n, p, j, st, &r, step)
+			detail, err := s.stepDetail(ctx, n, run, st, &r, step)
 			if err != nil {
 				return v, err
 			}
+			detail.Attest = attestForms(run, st, forms)
 			v.Detail = detail
 		}
 	}
@@ -228,7 +289,8 @@ func whyStep(st *testplans.Step, r *testplans.Result) string {
 }
 
 // stepDetail is what decided a step.
-func (s *Server) stepDetail(ctx context.Context, n *names, p *testplans.Plan, j *testplans.Judgement, st *testplans.Step, r *testplans.Result, step views.RunStep) (*views.StepDetail, error) {
+func (s *Server) stepDetail(ctx context.Context, n *names, run *shown, st *testplans.Step, r *testplans.Result, step views.RunStep) (*views.StepDetail, error) {
+	p, j := run.plan, &run.j
 	d := &views.StepDetail{
 		Heading: "Step " + step.Number + ", " + st.Title, Verdict: step.Verdict, Side: string(r.Side), Claim: st.Claim, Require: requirementsOf(st),
 		Told: told(n, j.Channel, st, r),
@@ -271,7 +333,12 @@ func (s *Server) stepDetail(ctx context.Context, n *names, p *testplans.Plan, j 
 		d.Cut = "And " + views.Plural(r.EvidenceCut, "exchange", "exchanges") + " more."
 	}
 	var err error
-	d.Evidence, err = s.evidenceRows(ctx, n, r.Evidence)
+	if d.Evidence, err = s.evidenceRows(ctx, n, r.Evidence); err != nil {
+		return d, err
+	}
+	client, server := n.sides(j.Channel)
+	d.Lane = laneOf(client, server, d.Evidence)
+	d.History, err = s.historyOf(ctx, &run.run, st)
 	return d, err
 }
 
@@ -284,7 +351,7 @@ func told(n *names, channel string, st *testplans.Step, r *testplans.Result) *vi
 	case testplans.NotShown:
 		t.Text = "Nobody is wrong. The step ticks itself when such traffic passes."
 		if attested(st) {
-			t.Text = "Nobody is wrong. Traffic cannot show it: a person who saw it has to say so, by name, with judge --attest."
+			t.Text = "Nobody is wrong. Traffic cannot show it: a person who saw it has to say so, by name, below."
 		}
 	case testplans.NotChecked:
 		t.Text = "It happened and could not be judged. It counts neither way."

@@ -24,6 +24,10 @@ var toasts = map[string]string{
 	"changed":    "Saved.",
 	"deleted":    "Deleted. What was recorded stays.",
 	"judged":     "Judged again.",
+	"attested":   "Attested, and judged with it.",
+	"reviewed":   "Decided. The tool's verdict stays as it is.",
+	"window":     "The window is set, and its traffic is judged.",
+	"stopped":    "Stopped. What was recorded stays.",
 }
 
 const largestForm = 64 << 10

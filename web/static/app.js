@@ -301,9 +301,19 @@ if (fresh) {
         const focused = spot(document.activeElement);
         const wide = $(".mx", fresh)?.scrollLeft ?? 0;
         const said = $("[data-say]", fresh)?.dataset.say;
+        const typed = $$("form[id] :is(input[id], select[id])", fresh).map((el) => [el.id, el.value, el.checked]);
+        const caret = document.activeElement?.selectionStart;
         const doc = parse(html);
         fresh.replaceChildren(...[...doc.body.childNodes].map((n) => document.adoptNode(n)));
-        if (focused) $(focused, fresh)?.focus({ preventScroll: true });
+        for (const [id, value, checked] of typed) {
+          const el = document.getElementById(id);
+          if (el) { if (el.type !== "radio") el.value = value; el.checked = checked; }
+        }
+        if (focused) {
+          const el = $(focused, fresh);
+          el?.focus({ preventScroll: true });
+          if (caret != null && el?.setSelectionRange) el.setSelectionRange(caret, caret);
+        }
         if (wide) $(".mx", fresh).scrollLeft = wide;
         const now = $("[data-say]", fresh)?.dataset.say;
         if (now && now !== said) say(now);
@@ -316,7 +326,7 @@ if (fresh) {
     const light = (on) => { $("#light").classList.toggle("off", !on); $("#light-word").textContent = on ? "Recording" : "Reconnecting"; };
     source.addEventListener("open", () => { light(true); read(); });
     source.addEventListener("error", () => { light(false); if (source.readyState === EventSource.CLOSED) setTimeout(connect, 2000); });
-    for (const kind of ["exchange", "report"]) source.addEventListener(kind, read);
+    for (const kind of ["exchange", "report", "verdict", "run"]) source.addEventListener(kind, read);
   };
   connect();
   addEventListener("pagehide", () => source.close());

@@ -66,6 +66,11 @@ type Run struct {
 	Pair  string
 	Empty *Empty
 	Live  RunLive
+	// Window, Others and Downloads are of the run; Review is nil where none can be made.
+	Window    *Window
+	Others    []Link
+	Downloads []Link
+	Review    *ReviewBar
 }
 
 // RunLive is the part of the run page that is read again while traffic arrives.
@@ -80,11 +85,14 @@ type RunLive struct {
 	Moving   bool // work is going on
 	Steady   bool // recording: waiting for traffic
 	Evidence Evidence
-	Window   string
-	Tally    []Tally
-	Notices  []Notice
-	Groups   []RunGroup
-	Detail   *StepDetail
+	Review   Stamp
+	// Range is the run's window, empty for all.
+	Range   string
+	Window  string
+	Tally   []Tally
+	Notices []Notice
+	Groups  []RunGroup
+	Detail  *StepDetail
 }
 
 // RunGroup is a phase of the checklist.
@@ -112,6 +120,9 @@ type StepDetail struct {
 	Told     *Notice
 	Judged   string
 	Evidence []EvidenceRow
+	Lane     *Lane
+	Attest   []AttestForm
+	History  []HistoryRow
 	// Cut says how many exchanges more there are.
 	Cut     string
 	Checks  []CheckRow
@@ -161,6 +172,7 @@ type Matrix struct {
 	Totals  [][]Tally
 	Legend  []Mark
 	Letters []string
+	Stamps  []Stamp
 }
 
 // Party is a system at the edge of the matrix.
@@ -181,4 +193,6 @@ type Cell struct {
 	Letter  string
 	Kind    string
 	Sub     string
+	// Stamp is what people decided.
+	Stamp string
 }

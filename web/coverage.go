@@ -1,0 +1,112 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/gin-gonic/gin"
+
+	"fhirwire/testplans"
+	"fhirwire/web/api"
+	"fhirwire/web/views"
+)
+
+// coverage is a plan's requirements over what was recorded, of all pairs or of the one chosen.
+func (s *Server) coverage(c *gin.Context) error {
+	ctx := c.Request.Context()
+	n, err := s.names(ctx)
+	if err != nil {
+		return err
+	}
+	plans, err := s.plans(ctx)
+	if err != nil {
+		return err
+	}
+	channel := c.Query("channel")
+	if channel != "" {
+		if _, err := n.channel(channel); err != nil {
+			return err
+		}
+	}
+	v := views.Coverage{Shell: s.shell(ctx, c, "Coverage", "coverage", n, channel)}
+	if len(plans) == 0 {
+		v.Empty = &noPlans
+		return render(c, http.StatusOK, views.CoveragePage(v))
+	}
+	p := &plans[0]
+	if id := c.Query("plan"); id != "" {
+		if p, err = planOf(plans, id); err != nil {
+			return err
+		}
+	}
+	href := func(plan, channel, show string) string {
+		q := url.Values{"plan": {plan}}
+		for name, value := range map[string]string{"channel": channel, "show": show} {
+			if value != "" {
+				q.Set(name, value)
+			}
+		}
+		return "/coverage?" + q.Encode()
+	}
+	v.Title = p.Title
+	v.Scopes = []views.Link{{Text: "All pairs", Href: href(p.ID, "", ""), Current: channel == ""}}
+	for _, ch := range n.channels {
+		v.Scopes = append(v.Scopes, views.Link{Text: n.label(ch.Name), Href: href(p.ID, ch.Name, ""), Current: ch.Name == channel})
+	}
+	for i := range plans {
+		v.Tabs = append(v.Tabs, views.Link{Text: plans[i].Title, Href: href(plans[i].ID, channel, ""), Current: plans[i].ID == p.ID})
+	}
+	got, err := api.Covered(ctx, &s.deps, p, plans, channel)
+	if err != nil {
+		return err
+	}
+	v.Summary = views.Count(got.Exercised) + " of " + views.Plural(got.Total, "requirement was", "requirements were") + " exercised."
+	q := url.Values{"plan": {p.ID}, "format": {"csv"}}
+	if channel != "" {
+		q.Set("channel", channel)
+	}
+	v.CSV = "/api/v1/coverage?" + q.Encode()
+	show := c.Query("show")
+	for _, f := range []struct{ key, text string }{{"", "All"}, {"missing", "Not exercised"}, {"failed", "Failed"}} {
+		v.Filters = append(v.Filters, views.Link{Text: f.text, Href: href(p.ID, channel, f.key), Current: f.key == show})
+	}
+	for i := range got.Items {
+		r := &got.Items[i]
+		if show == "missing" && r.Exercised || show == "failed" && r.Verdicts[testplans.Fail] == 0 {
+			continue
+		}
+		v.Rows = append(v.Rows, requirementRow(n, p, r))
+	}
+	if len(v.Rows) == 0 && show == "" {
+		v.Empty = &views.Empty{Title: "This plan names no requirements", Text: "Its checks stand for themselves."}
+	}
+	return render(c, http.StatusOK, views.CoveragePage(v))
+}
+
+func requirementRow(n *names, p *testplans.Plan, r *api.Requirement) views.RequirementRow {
+	row := views.RequirementRow{ID: r.ID, Strength: string(r.Strength), Verdicts: tallies(r.Verdicts), More: views.Plural(len(r.Checks), "check", "checks")}
+	if r.DecidedBy != "traffic" {
+		row.How = "by people"
+		if r.DecidedBy == "both" {
+			row.How = "by traffic and people"
+		}
+	}
+	first := int64(0)
+	for i := range r.Checks {
+		ch := &r.Checks[i]
+		line := views.CoveredRow{Claim: ch.Claim, Pair: n.label(ch.Channel), Href: runHref(p.ID, ch.Channel, "step", ch.Step) + "#detail", Verdict: planMark(ch.Verdict), Side: string(ch.Side)}
+		const most = 3
+		for _, e := range ch.Evidence[:min(len(ch.Evidence), most)] {
+			line.Links = append(line.Links, views.Link{Text: strconv.FormatInt(e.Number, 10), Href: exchangeHref(e.Exchange)})
+		}
+		for _, e := range ch.Evidence {
+			if first == 0 || e.Number < first {
+				first = e.Number
+				row.First = &views.Link{Text: strconv.FormatInt(e.Number, 10), Href: exchangeHref(e.Exchange)}
+			}
+		}
+		row.Checks = append(row.Checks, line)
+	}
+	return row
+}
