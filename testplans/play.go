@@ -98,7 +98,8 @@ type PlayRegister struct {
 type PlayToken struct {
 	Scope string            `yaml:"scope" json:"scope,omitempty"`
 	Form  map[string]string `yaml:"form" json:"form,omitempty"`
-	// Wrong makes the request one to be refused, whose answer changes nothing: "secret" (or signature), "audience", "expired".
+	// Wrong makes the request one to be refused, whose answer changes nothing: "secret" (or signature), "audience", "expired", or with
+	// "scope" only by what it asks for.
 	Wrong string `yaml:"wrong" json:"wrong,omitempty"`
 }
 
@@ -107,6 +108,10 @@ type PlayExport struct {
 	Kickoff PlayRequest `yaml:"kickoff" json:"kickoff"`
 	// Cancel deletes it right after the start and asks for its status once more, instead of waiting for it.
 	Cancel bool `yaml:"cancel" json:"cancel,omitempty"`
+	// Again deletes it a second time, which has nothing to delete.
+	Again bool `yaml:"again" json:"again,omitempty"`
+	// Twice asks for the status once more when it is complete.
+	Twice bool `yaml:"twice" json:"twice,omitempty"`
 	// Leave takes the manifest and no files.
 	Leave bool `yaml:"leave" json:"leave,omitempty"`
 }

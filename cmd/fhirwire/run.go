@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +21,7 @@ import (
 	"fhirwire/internal/store"
 	"fhirwire/proxy"
 	"fhirwire/proxy/record"
+	"fhirwire/proxy/upstream"
 	"fhirwire/reference/edgecases"
 	"fhirwire/testplans"
 	"fhirwire/testplans/checks"
@@ -170,32 +170,46 @@ func (r *runner) options() (play.Options, error) {
 	return o, nil
 }
 
-// transport is how the server is reached: with the client's certificate, and the CAs given.
-func (r *runner) transport() (*http.Transport, error) {
-	t := play.Transport(http.DefaultTransport.(*http.Transport))
-	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	if r.f.cert != "" {
+// runCertificate is the name that the client's certificate of a run goes by.
+const runCertificate = "run"
+
+// oneCertificate is the client's certificate of a run.
+type oneCertificate struct{ pair *tls.Certificate }
+
+// TLS implements upstream.Certificates.
+func (c oneCertificate) TLS(string) (*tls.Certificate, error) { return c.pair, nil }
+
+// reach is how the server is reached: with the client's certificate, and the CAs given.
+func (r *runner) reach(ctx context.Context, channel string, own *ownServer) (context.Context, *upstream.Transports, error) {
+	ch := &proxy.Channel{Name: channel}
+	var cert oneCertificate
+	switch {
+	case r.f.cert != "":
 		pair, err := tls.LoadX509KeyPair(r.f.cert, cmp.Or(r.f.certKey, r.f.cert))
 		if err != nil {
-			return nil, fmt.Errorf("client-cert: %w", err)
+			return ctx, nil, fmt.Errorf("client-cert: %w", err)
 		}
-		t.TLSClientConfig.Certificates = []tls.Certificate{pair}
+		cert.pair = &pair
+	case own != nil:
+		cert.pair = own.client
 	}
-	if r.f.ca != "" {
-		pem, err := os.ReadFile(r.f.ca)
-		if err != nil {
-			return nil, fmt.Errorf("ca: %w", err)
-		}
-		pool, err := x509.SystemCertPool()
-		if err != nil {
-			pool = x509.NewCertPool()
-		}
-		if !pool.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca: no certificate in %s", r.f.ca)
-		}
-		t.TLSClientConfig.RootCAs = pool
+	if cert.pair != nil {
+		ch.Options.ClientCert = runCertificate
 	}
-	return t, nil
+	switch {
+	case r.f.ca != "":
+		text, err := os.ReadFile(r.f.ca)
+		if err != nil {
+			return ctx, nil, fmt.Errorf("ca: %w", err)
+		}
+		if certs, err := proxy.CertificatesFromPEM(string(text)); err != nil || len(certs) == 0 {
+			return ctx, nil, fmt.Errorf("ca: no certificate in %s", r.f.ca)
+		}
+		ch.Server.CA = string(text)
+	case own != nil:
+		ch.Server.CA = string(own.ca)
+	}
+	return upstream.WithChannel(ctx, ch), upstream.New(upstream.Options{Certificates: cert, Clock: r.p.now}), nil
 }
 
 func (r *runner) dryRun() (int, error) {
@@ -229,13 +243,13 @@ func (r *runner) run(ctx context.Context) (j *judgement, err error) {
 	}
 	base := strings.TrimRight(r.f.server, "/")
 	var guideIDs []string
+	var own *ownServer
 	if base == "" {
-		payer, err := startReference(ctx, r, filepath.Join(dir, "run-reference"))
-		if err != nil {
+		if own, err = startReference(ctx, r, filepath.Join(dir, "run-reference")); err != nil {
 			return nil, err
 		}
-		defer func() { err = errors.Join(err, payer.stop()) }()
-		base, guideIDs = payer.base, payer.guides
+		defer func() { err = errors.Join(err, own.stop()) }()
+		base, guideIDs = own.base, own.guides
 	} else {
 		guideIDs = guidesFor(r.lib, &r.plan)
 	}
@@ -249,7 +263,7 @@ func (r *runner) run(ctx context.Context) (j *judgement, err error) {
 		return nil, err
 	}
 	started := r.p.now()
-	if err := r.play(ctx, ev, base, channel); err != nil {
+	if err := r.play(ctx, ev, base, channel, own); err != nil {
 		return nil, err
 	}
 	if !ev.answered.Load() && !r.stopped {
@@ -276,12 +290,12 @@ func (r *runner) run(ctx context.Context) (j *judgement, err error) {
 	return j, nil
 }
 
-func (r *runner) play(ctx context.Context, ev *runEvidence, base, channel string) error {
+func (r *runner) play(ctx context.Context, ev *runEvidence, base, channel string, own *ownServer) error {
 	o, err := r.options()
 	if err != nil {
 		return err
 	}
-	t, err := r.transport()
+	ctx, t, err := r.reach(ctx, channel, own)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,10 +11,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"fhirwire/internal/sqldb"
+	"fhirwire/proxy/localca"
 	"fhirwire/reference"
 	"fhirwire/reference/edgecases"
 	"fhirwire/reference/membermatch"
@@ -27,6 +30,9 @@ import (
 type ownServer struct {
 	base   string
 	guides []string
+	// ca and client are set where the server is reached by mutual TLS: its CA, and a certificate that it accepts.
+	ca     []byte
+	client *tls.Certificate
 	cancel context.CancelFunc
 	group  *errgroup.Group
 	db     *sqldb.DB
@@ -59,6 +65,44 @@ func authOf(plan *testplans.Plan) smartauth.Mode {
 	return smartauth.Optional
 }
 
+// needsTLS reports a plan that asks about handshakes.
+func needsTLS(plan *testplans.Plan) bool {
+	for _, s := range plan.Steps {
+		if slices.ContainsFunc(s.Checks, func(c testplans.Check) bool { return c.Connection != nil }) {
+			return true
+		}
+	}
+	return false
+}
+
+// secure makes the listener one of mutual TLS, with certificates of a CA that lives as long as the run.
+func (s *ownServer) secure(l *listener, now func() time.Time) error {
+	ca, err := localca.Open(filepath.Join(s.dir, "ca"), localca.Options{Clock: now, Name: "fhirwire run"})
+	if err != nil {
+		return err
+	}
+	host := l.addrPort().Addr().String()
+	if err := ca.Permit([]string{host}); err != nil {
+		return err
+	}
+	server, err := ca.Leaf(host)
+	if err != nil {
+		return err
+	}
+	if _, err := ca.IssueClient(localca.ClientRequest{Name: runnerSlug, Organization: "fhirwire", URIs: []string{"https://harborlight.example/fhir"}}); err != nil {
+		return err
+	}
+	if s.client, err = ca.TLS(runnerSlug); err != nil {
+		return err
+	}
+	s.ca = ca.RootPEM()
+	l.ln = tls.NewListener(l.ln, &tls.Config{
+		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*server}, ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: ca.ClientRoots(),
+		NextProtos: []string{"http/1.1"},
+	})
+	return nil
+}
+
 // startReference starts the reference payer on a free port of this machine, with the members of the demo, in the era of the plan.
 func startReference(ctx context.Context, r *runner, dir string) (own *ownServer, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -82,9 +126,16 @@ func startReference(ctx context.Context, r *runner, dir string) (own *ownServer,
 	if err != nil {
 		return fail(err)
 	}
+	origin := l.url()
+	if needsTLS(&r.plan) {
+		if err := own.secure(l, r.p.now); err != nil {
+			return fail(errors.Join(err, l.ln.Close()))
+		}
+		origin = "https" + strings.TrimPrefix(origin, "http")
+	}
 	payer, err := reference.New(ctx, own.db, set, reference.Options{
 		DataDir: filepath.Join(dir, "files"), Logger: quiet, Clock: r.p.now, Version: version, Auth: authOf(&r.plan), Guides: own.guides,
-		OAuth: smartauth.Options{BaseURL: l.url()},
+		OAuth: smartauth.Options{BaseURL: origin},
 		Match: membermatch.Options{
 			Plan: []string{synth.PayerNPI, synth.CollectionPayerNPI}, PlanName: synth.PayerName, UnsegmentedTag: synth.TagSystem + "|" + synth.TagUnsegmented,
 		},
@@ -103,7 +154,7 @@ func startReference(ctx context.Context, r *runner, dir string) (own *ownServer,
 	}
 	own.group.Go(func() error { return payer.Run(serving) })
 	own.group.Go(func() error { return l.serve(serving, payer.Handler(), quiet) })
-	own.base = l.url() + "/fhir"
+	own.base = origin + "/fhir"
 	return own, nil
 }
 

@@ -41,9 +41,16 @@ func (r *run) export(ctx context.Context, x *testplans.PlayExport) (answer, erro
 		if _, err := r.send(ctx, r.plain(http.MethodDelete, at, plainJSON)); err != nil {
 			return answer{}, err
 		}
-		return r.send(ctx, r.plain(http.MethodGet, at, plainJSON))
+		gone, err := r.send(ctx, r.plain(http.MethodGet, at, plainJSON))
+		if err == nil && x.Again {
+			_, err = r.send(ctx, r.plain(http.MethodDelete, at, plainJSON))
+		}
+		return gone, err
 	}
 	done, err := r.poll(ctx, at)
+	if err == nil && x.Twice {
+		_, err = r.send(ctx, r.plain(http.MethodGet, at, plainJSON))
+	}
 	if err != nil || x.Leave || done.status != http.StatusOK {
 		return done, err
 	}

@@ -60,6 +60,15 @@ func (v vars) list(texts []string) ([]string, error) {
 	return out, nil
 }
 
+// pathText escapes a value for a path; a reference keeps its slashes.
+func pathText(s string) string {
+	parts := strings.Split(s, "/")
+	for i := range parts {
+		parts[i] = url.PathEscape(parts[i])
+	}
+	return strings.Join(parts, "/")
+}
+
 // url fills a URL: a variable that begins it is inserted as it is, values in the path and in the query are escaped.
 func (v vars) url(text string) (out, missing string) {
 	if strings.HasPrefix(text, "/") {
@@ -73,7 +82,7 @@ func (v vars) url(text string) (out, missing string) {
 		text = text[m[1]:]
 	}
 	path, query, asked := strings.Cut(text, "?")
-	path, missing = v.fill(path, url.PathEscape)
+	path, missing = v.fill(path, pathText)
 	if !asked {
 		return head + path, missing
 	}
