@@ -46,6 +46,11 @@ func work(root string, check bool, out io.Writer) error {
 		return err
 	}
 	g := generate(types, samples)
+	if have, err := os.ReadFile(filepath.Join(root, folder, "server.yaml")); err == nil {
+		if at := bytes.Index(have, []byte("\nplay:\n")); at >= 0 { // how it is played is written by hand
+			g.plan.Write(have[at:])
+		}
+	}
 	var wrong []error
 	for name, text := range map[string][]byte{"server.yaml": g.plan.Bytes(), "server.txtar": g.traffic()} {
 		path := filepath.Join(root, folder, name)
