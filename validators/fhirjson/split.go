@@ -233,37 +233,68 @@ func (s *splitter) key() string {
 func (s *splitter) skip() bool {
 	depth := 0
 	for s.more() {
-		switch c := s.part[0]; c {
-		case '"':
-			if !s.skipString() {
-				return false
+		part, at := s.part, s.at()
+		for i := 0; i < len(part); i++ {
+			c := part[i]
+			if !structural[c] {
+				continue
 			}
-			if depth == 0 {
+			switch c {
+			case '\n':
+				s.line, s.lineAt = s.line+1, at+int64(i)+1
+				continue
+			case '"':
+				if n := plainString(part[i:]); n > 0 {
+					i += n - 1
+				} else { // with escapes, or not to its end in what was read
+					s.part = part[i:]
+					if !s.skipString() {
+						return false
+					}
+					part, at, i = s.part, s.at(), -1
+				}
+				if depth > 0 {
+					continue
+				}
+				s.part = part[i+1:]
 				return true
+			case '{', '[':
+				depth++
+				continue
+			case '}', ']':
+				if depth--; depth > 0 {
+					continue
+				}
+				if depth == 0 {
+					i++
+				} // else of a bare word, at the end of what holds it
+			case ',':
+				if depth > 0 {
+					continue
+				}
 			}
-		case '{', '[':
-			depth++
-			s.part = s.part[1:]
-		case '}', ']':
-			if depth == 0 {
-				return true // of a bare word, at the end of what holds it
-			}
-			s.part = s.part[1:]
-			if depth--; depth == 0 {
-				return true
-			}
-		case ',':
-			if depth == 0 {
-				return true
-			}
-			s.part = s.part[1:]
-		case '\n':
-			s.take()
-		default:
-			s.part = s.part[1:]
+			s.part = part[i:]
+			return true
 		}
+		s.part = nil
 	}
 	return false
+}
+
+// structural marks the bytes that skip looks at.
+var structural = [256]bool{'\n': true, '"': true, '{': true, '[': true, '}': true, ']': true, ',': true}
+
+// plainString is the length of the string that b starts with, quotes included; 0 where it has an escape, a line end or no end.
+func plainString(b []byte) int {
+	for i := 1; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			return i + 1
+		case '\\', '\n':
+			return 0
+		}
+	}
+	return 0
 }
 
 func (s *splitter) skipString() bool {

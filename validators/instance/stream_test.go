@@ -128,6 +128,17 @@ func TestStreamCut(t *testing.T) {
 	}
 }
 
+// FuzzStream: whatever the input, reading it entry by entry gives the same report, or is refused.
+func FuzzStream(f *testing.F) {
+	for _, s := range []string{searchset, document, `{"entry":[{}],"resourceType":"Bundle"}`, `{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"X"}},{"fullUrl":1}]}`} {
+		f.Add([]byte(s))
+	}
+	v := rulesValidator(f, instance.Options{BestPractice: true})
+	f.Fuzz(func(t *testing.T, src []byte) {
+		inBothWays(t, v, "input", src)
+	})
+}
+
 // reportDiff gives the lines in which two reports differ.
 func reportDiff(t *testing.T, want, got validators.Report) string {
 	t.Helper()
