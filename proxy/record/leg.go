@@ -51,10 +51,14 @@ func (c *Chains) Of(certs []*x509.Certificate) []proxy.Certificate {
 
 // Handshake describes cs without the peer's certificates and trust, which depend on the side.
 func Handshake(cs *tls.ConnectionState) *proxy.TLS {
-	return &proxy.TLS{
-		Version: tls.VersionName(cs.Version), Cipher: tls.CipherSuiteName(cs.CipherSuite), ServerName: cs.ServerName,
-		Protocol: cs.NegotiatedProtocol, Resumed: cs.DidResume,
+	out := &proxy.TLS{ServerName: cs.ServerName, Protocol: cs.NegotiatedProtocol, Resumed: cs.DidResume}
+	if cs.Version != 0 { // a handshake may fail before both are settled
+		out.Version = tls.VersionName(cs.Version)
 	}
+	if cs.CipherSuite != 0 {
+		out.Cipher = tls.CipherSuiteName(cs.CipherSuite)
+	}
+	return out
 }
 
 // clientLeg is the connection that r came in on. Whether its certificate is accepted is said later, by TrustClient.
