@@ -250,6 +250,9 @@ func failureNext(n *names, ex *proxy.Exchange) string {
 	case proxy.ReasonUpstreamTimeout:
 		return "Whose side: " + server + ". Look for a slow request in its log at the time of this exchange."
 	case proxy.ReasonClientTLS:
+		if ex.Interaction.Kind == proxy.KindTunnel {
+			return "Whose side: the client. Have it trust the root certificate of fhirwire's own CA: the page Certificates has it and says how."
+		}
 		return "Whose side: the client. Have it present a certificate that is accepted here, or put the fingerprint of its certificate on record for the client system."
 	case proxy.ReasonUpstreamTLS:
 		if ex.Failure.Side == "proxy" {

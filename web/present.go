@@ -258,6 +258,9 @@ func failureText(n *names, e *proxy.Exchange) string {
 		text = "No TLS connection to " + server
 	case proxy.ReasonClientTLS:
 		text = "The client certificate of " + client + " was not accepted"
+		if e.Interaction.Kind == proxy.KindTunnel {
+			text = "No TLS connection with " + client
+		}
 	case proxy.ReasonUpstreamInvalid:
 		text = server + " answered with something that is no HTTP"
 	case proxy.ReasonUpstreamReset:

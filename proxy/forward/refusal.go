@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"fhirwire/proxy"
 	"fhirwire/proxy/record"
@@ -25,7 +26,7 @@ type refusal struct {
 
 // refuse is a refusal of what the client asked for.
 func refuse(status int, code, text string) *refusal {
-	return &refusal{status: status, code: code, text: text, failure: proxy.Failure{Reason: proxy.ReasonRefused, Side: "client", Detail: text}}
+	return &refusal{status: status, code: code, text: text, failure: proxy.Failure{Reason: proxy.ReasonRefused, Side: "client", Detail: strings.TrimSuffix(text, ".")}}
 }
 
 func unauthenticated(text string) *refusal {
