@@ -14,6 +14,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"math/big"
 	"net"
@@ -129,7 +130,7 @@ func (s *served) do(c *http.Client, method, target, contentType, body string, he
 }
 
 // channel registers a client and the reference server, by its URL in clear or another, and opens a channel between them.
-func (s *served) channel(client, server, base string) {
+func (s *served) channel(client, server, base string, options ...string) {
 	s.t.Helper()
 	id := func(text string) string {
 		var out struct{ ID string }
@@ -147,7 +148,11 @@ func (s *served) channel(client, server, base string) {
 	}
 	c := id(post("/systems", fmt.Sprintf(`{"slug":%q,"name":%q,"roles":["client"]}`, client, client)))
 	v := id(post("/systems", fmt.Sprintf(`{"slug":%q,"name":%q,"roles":["server"],"base_url":%q}`, server, server, base)))
-	post("/channels", fmt.Sprintf(`{"client_id":%q,"server_id":%q}`, c, v))
+	more := "{}"
+	if len(options) > 0 {
+		more = options[0]
+	}
+	post("/channels", fmt.Sprintf(`{"client_id":%q,"server_id":%q,"options":%s}`, c, v, more))
 }
 
 func TestTLSListener(t *testing.T) {
@@ -596,4 +601,133 @@ func TestManyMutualClients(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestMutualTLSOnBothLegs: a client with its certificate in front, the channel's certificate towards the server, which wants one that
+// is listed. What is registered and issued is bound to the channel's. No key leaves the CA's folder.
+func TestMutualTLSOnBothLegs(t *testing.T) {
+	data, ca := t.TempDir(), newAuthority(t)
+	listed := ca.issue("listed", nil)
+	listEntry(t, data, "listed", "1000008429", ca, listed)
+	s := startServe(t, data, "--reference-mtls", "required", "--reference-auth", "required")
+	own, err := localca.Open(caDir(data), localca.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(listed.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	if _, err := own.Import("listed", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: listed.Certificate[0]}), keyPEM); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := own.IssueClient(localca.ClientRequest{Name: "acme-app"}); err != nil {
+		t.Fatal(err)
+	}
+	front, err := own.TLS("acme-app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.channel("acme-app", "with", s.at+"/fhir", `{"client_cert":"listed","require_client_cert":true}`)
+	s.channel("other-app", "without", s.at+"/fhir", `{}`)
+
+	c := s.client(true, *front)
+	base := s.at + "/acme-app~with"
+	status, body, _ := s.do(c, http.MethodPost, base+"/oauth/register", "application/json", registration)
+	var client struct {
+		ID     string `json:"client_id"`
+		Secret string `json:"client_secret"`
+	}
+	if err := json.Unmarshal([]byte(body), &client); err != nil || status != http.StatusCreated {
+		t.Fatalf("register: %d %s", status, body)
+	}
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {client.ID}, "client_secret": {client.Secret}, "scope": {"system/*.rs"}}.Encode()
+	status, body, _ = s.do(c, http.MethodPost, base+"/oauth/token", "application/x-www-form-urlencoded", form)
+	var granted struct {
+		Token string `json:"access_token"`
+	}
+	if err := json.Unmarshal([]byte(body), &granted); err != nil || status != http.StatusOK {
+		t.Fatalf("token: %d %s", status, body)
+	}
+	if status, body, _ := s.do(c, http.MethodGet, base+"/fhir/Patient?_count=1", "", "", "Authorization", "Bearer "+granted.Token); status != http.StatusOK {
+		t.Errorf("data: %d %s", status, body)
+	}
+	for _, x := range []struct {
+		name   string
+		client *http.Client
+		base   string
+		want   int
+	}{
+		{"no certificate in front", s.client(true), base, http.StatusForbidden},
+		{"a channel that presents none", s.client(true), s.at + "/other-app~without", http.StatusUnauthorized},
+	} {
+		if status, body, _ := s.do(x.client, http.MethodGet, x.base+"/fhir/Patient?_count=1", "", "", "Authorization", "Bearer "+granted.Token); status != x.want {
+			t.Errorf("%s: %d %s", x.name, status, body)
+		}
+	}
+
+	st, done, err := openStore(t.Context(), &process{now: time.Now, stderr: io.Discard}, s.data, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = done() }()
+	page, err := st.Exchanges(t.Context(), proxy.Query{Limit: 50})
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := 0
+	for _, item := range page.Exchanges {
+		ex, err := st.Exchange(t.Context(), item.ID) // lists leave connections out
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ex.Channel != "acme-app~with" || ex.ServerLeg == nil {
+			continue
+		}
+		both++
+		in, out := ex.ClientLeg.TLS, ex.ServerLeg.TLS
+		if in.Trust != proxy.TrustLocalCA || len(in.Client) == 0 || !strings.Contains(in.Client[0].Subject, "acme-app") {
+			t.Errorf("client's certificate: %+v", in)
+		}
+		if out.Trust != proxy.TrustLocalCA || len(out.Client) == 0 || !strings.Contains(out.Client[0].Subject, "listed") || len(out.Server) == 0 {
+			t.Errorf("the channel's certificate: %+v", out)
+		}
+	}
+	if both != 3 {
+		t.Errorf("%d exchanges over both legs", both)
+	}
+	_, shown, _ := s.do(http.DefaultClient, http.MethodGet, s.dashboard+"/certificates", "", "")
+	noKey(t, s, keyPEM, shown+s.out.String())
+}
+
+// noKey fails when a key is anywhere but in the CA's folder.
+func noKey(t *testing.T, s *served, keyPEM []byte, said string) {
+	t.Helper()
+	block, _ := pem.Decode(keyPEM)
+	needles := [][]byte{block.Bytes, bytes.Split(keyPEM, []byte("\n"))[1]}
+	look := func(where string, text []byte) {
+		for _, n := range needles {
+			if bytes.Contains(text, n) {
+				t.Errorf("a key is in %s", where)
+			}
+		}
+	}
+	look("what was said or shown", []byte(said))
+	files := 0
+	err := filepath.WalkDir(s.data, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			if err == nil && path == caDir(s.data) {
+				return fs.SkipDir
+			}
+			return err
+		}
+		text, err := os.ReadFile(path)
+		files++
+		look(path, text)
+		return err
+	})
+	if err != nil || files == 0 {
+		t.Fatalf("%d files: %v", files, err)
+	}
 }
