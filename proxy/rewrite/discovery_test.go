@@ -1,6 +1,7 @@
 package rewrite_test
 
 import (
+	"encoding/json"
 	"io"
 	"slices"
 	"strings"
@@ -196,5 +197,51 @@ func TestChallenge(t *testing.T) {
 	_, edits = withAuxiliary(t, "").Headers(map[string][]string{"Content-Location": {"https://jobs.example/1"}})
 	if len(edits) != 1 || edits[0].Why != proxy.WhyEscape {
 		t.Errorf("a status URL past the proxy: %v", edits)
+	}
+}
+
+// FuzzDiscovery: a discovery document stays JSON of the same shape, every change is listed, and cutting it into other reads gives the
+// same.
+func FuzzDiscovery(f *testing.F) {
+	for _, doc := range []string{smartDoc, capability, `{"resource":"https://s.example/fhir","authorization_servers":["https://auth.example/oauth2"]}`, `{"signed_metadata":"eyJ`, `[[]]`} {
+		f.Add([]byte(doc), uint8(0))
+		f.Add([]byte(doc), uint8(1))
+	}
+	f.Fuzz(func(t *testing.T, in []byte, which uint8) {
+		mode := []proxy.Discovery{proxy.DiscoveryRewrite, proxy.DiscoveryKeepToken}[which%2]
+		m := withAuxiliary(t, mode)
+		for _, kind := range []rewrite.Kind{rewrite.Capabilities, rewrite.Discovery, rewrite.Issuer} {
+			out, edits, err := m.JSON(in, kind)
+			if err != nil {
+				continue
+			}
+			changes := 0
+			for _, e := range edits {
+				if !e.Left() {
+					changes++
+				}
+			}
+			if changes == 0 && string(out) != string(in) {
+				t.Fatalf("%q became %q without a change", in, out)
+			}
+			if json.Valid(in) && !json.Valid(out) {
+				t.Fatalf("%q became %q", in, out)
+			}
+			slow, err := io.ReadAll(m.Reader(iotest.OneByteReader(strings.NewReader(string(in))), kind))
+			if err != nil || changes > 0 && string(slow) != string(out) {
+				t.Fatalf("%q: cut differently %q, want %q, %v", in, slow, out, err)
+			}
+		}
+	})
+}
+
+func BenchmarkDiscovery(b *testing.B) {
+	m := withAuxiliary(b, proxy.DiscoveryRewrite)
+	b.ReportAllocs()
+	b.SetBytes(int64(len(smartDoc)))
+	for b.Loop() {
+		if _, _, err := m.JSON([]byte(smartDoc), rewrite.Discovery); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
