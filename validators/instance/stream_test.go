@@ -11,6 +11,7 @@ import (
 
 	"fhirwire/validators"
 	"fhirwire/validators/fhirjson"
+	"fhirwire/validators/ig"
 	"fhirwire/validators/instance"
 )
 
@@ -38,6 +39,7 @@ func inBothWays(t *testing.T, v *instance.Validator, name string, src []byte, pr
 // TestStreamConformance: every Bundle at hand gets the same report in both ways.
 func TestStreamConformance(t *testing.T) {
 	v := validator(t, instance.Options{BestPractice: true})
+	narrow := validator(t, instance.Options{}, "hl7.fhir.us.davinci-pdex#2.0.0") // one version of the profiles on Bundles
 	count, streamed := 0, 0
 	try := func(name string, src []byte) {
 		doc := fhirjson.Parse(src)
@@ -47,6 +49,9 @@ func TestStreamConformance(t *testing.T) {
 		count++
 		if inBothWays(t, v, name, src) {
 			streamed++
+		}
+		if !inBothWays(t, narrow, name, src) && bytes.Contains(src, []byte("mtls-bundle")) {
+			t.Errorf("%s: not streamed", name)
 		}
 	}
 	files, err := filepath.Glob(filepath.Join(shared(t, "conformance", "validator-cases-dev", "files"), "*.json"))
@@ -110,6 +115,57 @@ func TestStreamLarge(t *testing.T) {
 			b = append(b, `],"link":[{"relation":"self","url":"http://example.org/fhir/Patient?_id=1"}]}`...)
 			if !inBothWays(t, v, typ+" "+string(rune('0'+i)), b) {
 				t.Errorf("%s was not streamed", typ)
+			}
+		}
+	}
+}
+
+// TestStreamSliced: entries that a profile sorts into slices, and rules that it has for the Bundle.
+func TestStreamSliced(t *testing.T) {
+	lib, err := library()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkg := &ig.Package{Name: "test.stream", Version: "1"}
+	rule := func(name, expression string) string {
+		return profileOf(name, "Bundle", `{"id":"Bundle","path":"Bundle","constraint":[{"key":"r-1","severity":"error","human":"h","expression":"`+expression+`"}]}`)
+	}
+	for _, src := range []string{
+		slicingProfiles["profile"], slicingProfiles["named"],
+		rule("each", "entry.resource.where(id = 'a').empty() and (type = 'batch' or entry.all(fullUrl.exists()))"),
+		rule("first", "entry.first().resource.id = 'a' and total.exists()"),
+		rule("all", "entry.resource.id.isDistinct()"),
+		rule("children", "descendants().where($this is Patient).exists()"),
+		profileOf("inner", "Bundle", `{"id":"Bundle.entry","path":"Bundle.entry","constraint":[{"key":"r-2","severity":"error","human":"h","expression":"%resource.entry.count() > 1"}]}`),
+		profileOf("ordered", "Bundle", `{"id":"Bundle.entry","path":"Bundle.entry","slicing":{"discriminator":[{"type":"type","path":"resource"}],"ordered":true,"rules":"closed"}},
+			{"id":"Bundle.entry:p","path":"Bundle.entry","sliceName":"p","min":1,"max":"1"},{"id":"Bundle.entry:p.resource","path":"Bundle.entry.resource","min":1,"type":[{"code":"Patient"}]},
+			{"id":"Bundle.entry:o","path":"Bundle.entry","sliceName":"o","min":2},{"id":"Bundle.entry:o.resource","path":"Bundle.entry.resource","min":1,"type":[{"code":"Observation"}]}`),
+	} {
+		r, err := ig.ReadFile("s.json", []byte(src))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pkg.Resources = append(pkg.Resources, r)
+	}
+	if lib, err = lib.With(pkg); err != nil {
+		t.Fatal(err)
+	}
+	set, err := lib.Set("hl7.fhir.r4.core#4.0.1", pkg.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := instance.New(set, set.Terms(), instance.Options{Now: now})
+	const (
+		named  = `{"fullUrl":"http://e.org/Patient/a","resource":{"resourceType":"Patient","id":"a","name":[{"text":"x"}]}}`
+		bare   = `{"fullUrl":"http://e.org/Patient/b","id":"e1","resource":{"resourceType":"Patient","id":"b"}}`
+		nobody = `{"id":"e1","resource":{"resourceType":"Patient"}}`
+		seen   = `{"fullUrl":"http://e.org/Observation/a","resource":{"resourceType":"Observation","id":"a","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/a"}}}`
+	)
+	for name, whole := range map[string]bool{"profile": false, "each": false, "first": false, "all": true, "children": true, "inner": true, "ordered": false} {
+		for _, entries := range []string{named, bare, nobody, named + "," + bare, bare + "," + named + "," + bare, seen + "," + named, named + "," + seen + "," + seen, nobody + "," + bare} {
+			src := []byte(`{"resourceType":"Bundle","type":"collection","entry":[` + entries + `]}`)
+			if streamed := inBothWays(t, v, name+" "+entries, src, "http://example.com/s/"+name); streamed == whole {
+				t.Errorf("%s: streamed %v", name, streamed)
 			}
 		}
 	}
