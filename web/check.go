@@ -50,7 +50,7 @@ func (s *Server) check(c *gin.Context) error {
 	}
 	v := views.ConnectionCheck{
 		Shell: s.shell(ctx, c, "Connection check", "systems", n, ch.Name), Pair: visible([]byte(n.label(ch.Name))), Name: ch.Name,
-		Action: checkHref(ch.ID), Back: "/systems#c-" + url.PathEscape(ch.ID),
+		Parts: channelParts(ch, "Connection check"), Action: checkHref(ch.ID), Back: "/systems#c-" + url.PathEscape(ch.ID),
 	}
 	last, ok := s.checked.of(ch.ID)
 	if !ok {

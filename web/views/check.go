@@ -4,6 +4,7 @@ package views
 type ConnectionCheck struct {
 	Shell
 	Pair, Name string
+	Parts      []Link // the channel's pages
 	Action     string // form action that checks
 	Back       string
 	// At says when the last check was; empty: there was none.
