@@ -17,9 +17,6 @@ import (
 	"fhirwire/proxy/record"
 )
 
-// methodTLS stands for the method where a connection ended before there was a request.
-const methodTLS = "TLS"
-
 // Handshakes records TLS connections of clients that end before there is a request: what a client says of our certificate, or that it
 // speaks no TLS, is seen nowhere else.
 type Handshakes struct {
@@ -88,8 +85,9 @@ func (h *Handshakes) State(c net.Conn, state http.ConnState) {
 			a.Channel, a.Matched = ch.Name, "TLS server name"
 		}
 	}
+	// There was no request. It stands in the record like a connection that is passed on unread.
 	r := (&http.Request{
-		Method: methodTLS, URL: &url.URL{Path: "/"}, Host: name, Proto: "TLS", Header: http.Header{}, RemoteAddr: c.RemoteAddr().String(), TLS: &cs,
+		Method: http.MethodConnect, URL: &url.URL{Path: "/"}, Host: name, Proto: "TLS", Header: http.Header{}, RemoteAddr: c.RemoteAddr().String(), TLS: &cs,
 	}).WithContext(ctx)
 	_, p := h.rec.Begin(r, a)
 	f := handshakeFailure(err)

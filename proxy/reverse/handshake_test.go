@@ -99,7 +99,7 @@ func TestHandshakes(t *testing.T) {
 			if f := ex.Failure; f == nil || f.Reason != proxy.ReasonClientTLS || f.Side != "client" || !strings.Contains(f.Detail, c.words) {
 				t.Errorf("failure %+v", f)
 			}
-			if ex.Channel != c.channel || ex.Request.Method != "TLS" || ex.ClientLeg == nil || ex.ClientLeg.TLS == nil || ex.ClientLeg.TLS.Cipher == "0x0000" || ex.Response != nil {
+			if ex.Channel != c.channel || ex.Request.Method != "CONNECT" || ex.Request.Proto != "TLS" || ex.ClientLeg == nil || ex.ClientLeg.TLS == nil || ex.ClientLeg.TLS.Cipher == "0x0000" || ex.Response != nil {
 				t.Errorf("recorded %+v, %+v", ex, ex.ClientLeg)
 			}
 		})
