@@ -117,13 +117,19 @@ func (s *Server) leg(ex *proxy.Exchange, l *proxy.Leg, title, peer string, inbou
 	add("TLS", t.Version, false)
 	add("Cipher suite", t.Cipher, true)
 	add("Server name (SNI)", t.ServerName, true)
-	if t.Version != "" {
+	whole := t.Cipher != "" // the last that a handshake settles
+	if !whole {
+		add("Session", "the handshake did not complete", false)
+	} else {
 		add("Protocol (ALPN)", protocolWords(t.Protocol), false)
 		add("Session", map[bool]string{true: "resumed", false: "full handshake"}[t.Resumed], false)
 	}
 	v.Trust = trustNotice(t, inbound)
 	v.Trust.Text = text(t.Detail)
 	own, theirs := "The proxy presented", "The client presented"
+	if inbound && !whole {
+		return v
+	}
 	if inbound {
 		v.Chains = []views.Chain{
 			s.chain(ex, theirs, "No certificate: the client did not prove who it is.", t.Client),

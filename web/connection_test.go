@@ -67,7 +67,11 @@ func TestConnectionPages(t *testing.T) {
 	tunnel := add("tunnel", nil)
 	tunnel.Mode, tunnel.Response = proxy.ModeTunnel, nil
 	tunnel.ClientLeg = &proxy.Leg{Address: "127.0.0.1:50412", Tunnel: &proxy.Tunnel{ServerName: "p2p.cedar.example", Protocols: []string{"h2", "http/1.1"}, Sent: 2417, Received: 90211}}
-	for _, name := range []string{"mutual", "insecure", "refused", "asked", "clear", "tunnel"} {
+	early := add("early", &proxy.Failure{Reason: proxy.ReasonClientTLS, Side: "client", Detail: "the client does not accept the proxy's certificate (unknown certificate authority)"})
+	early.Interaction = proxy.Interaction{Kind: proxy.KindTunnel}
+	early.Request = proxy.Request{Method: "CONNECT", URL: "https://proxy.example/"}
+	early.ClientLeg = &proxy.Leg{Address: "192.0.2.7:50412", TLS: &proxy.TLS{Version: "TLS 1.3", ServerName: "proxy.example"}}
+	for _, name := range []string{"mutual", "insecure", "refused", "asked", "clear", "tunnel", "early"} {
 		t.Run(name, func(t *testing.T) {
 			w := get(t, newServer(t, store, Options{}), "/exchanges/"+name+"/connection")
 			if w.Code != 200 {
