@@ -59,10 +59,9 @@ func TestAuxiliary(t *testing.T) {
 			if got, want := res.Header.Get("Location"), base+"/@auth/login?x=%7C"; got != want {
 				t.Errorf("Location %q, want %q", got, want)
 			}
-			if form == "path" { // a client puts the metadata path before the issuer's own (RFC 8414 3.1)
-				if _, body := ask("GET", "/.well-known/oauth-authorization-server/a~b/@auth"); body != fmt.Sprintf(`{"issuer":"%s/@auth"}`, base) {
-					t.Errorf("metadata of the issuer: %s", body)
-				}
+			// A client puts the metadata path before the issuer's own (RFC 8414 3.1).
+			if _, body := ask("GET", "/.well-known/oauth-authorization-server"+prefix+"/@auth"); body != fmt.Sprintf(`{"issuer":"%s/@auth"}`, base) {
+				t.Errorf("metadata of the issuer: %s", body)
 			}
 			if res, body := ask("POST", prefix+"/@other/token"); res.StatusCode != http.StatusNotFound || !strings.Contains(body, "auxiliary server") {
 				t.Errorf("undeclared: %d %s", res.StatusCode, body)

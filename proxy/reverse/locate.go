@@ -26,14 +26,18 @@ const wellKnown = "/.well-known/"
 // channel names always have and other host names never.
 func locate(r *http.Request) location {
 	target := requestTarget(r)
+	document, issuer := metadataOf(target)
 	if label, _, ok := strings.Cut(r.Host, "."); ok && strings.Contains(label, "~") {
-		return location{channel: strings.ToLower(label), rest: target, byHost: true}.split()
-	}
-	var document string
-	if name, rest, ok := strings.Cut(strings.TrimPrefix(target, wellKnown), "/"); ok && strings.HasPrefix(target, wellKnown) {
-		if issuer, _, _ := strings.Cut(rest, "/"); strings.Contains(issuer, "~") {
-			document, target = name, "/"+rest
+		l := location{channel: strings.ToLower(label), rest: target, byHost: true}
+		if strings.HasPrefix(issuer, "/"+proxy.AuxiliaryMark) {
+			l.rest, l.wellKnown = issuer, document
 		}
+		return l.split()
+	}
+	if first, _, _ := strings.Cut(strings.TrimPrefix(issuer, "/"), "/"); strings.Contains(first, "~") {
+		target = issuer
+	} else {
+		document = ""
 	}
 	path := strings.TrimPrefix(target, "/")
 	end := strings.IndexAny(path, "/?")
@@ -49,6 +53,16 @@ func locate(r *http.Request) location {
 		rest = "/" + rest
 	}
 	return location{channel: name, rest: rest, wellKnown: document}.split()
+}
+
+// metadataOf splits /.well-known/{document}/{path of the issuer}; both are empty for another target.
+func metadataOf(target string) (document, issuer string) {
+	after, ok := strings.CutPrefix(target, wellKnown)
+	i := strings.IndexByte(after, '/')
+	if !ok || i < 0 {
+		return "", ""
+	}
+	return after[:i], after[i:]
 }
 
 // split takes the auxiliary server's name from the front of rest.
