@@ -3,6 +3,7 @@ package forward_test
 import (
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
@@ -85,6 +86,11 @@ func TestInterceptedRequestsPassUnchanged(t *testing.T) {
 func TestPlainRequestsPassUnchanged(t *testing.T) {
 	var got seen
 	r := newRig(t, watching(&got))
+	// newman sends a user name alone without the colon of RFC 7617.
+	alone := "Proxy-Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("acme~clear"))
+	if res, body := exchange(t, r.dial(), "GET http://"+r.clearAddr()+"/fhir HTTP/1.1\r\nHost: x\r\n"+alone+"\r\n\r\n"); res.StatusCode != 200 {
+		t.Errorf("user name alone: %s %s", res.Status, body)
+	}
 	conn := r.dial()
 	target := "http://" + r.clearAddr() + "/fhir/a%2fb//c?x=%7e"
 	res, body := exchange(t, conn, "GET "+target+" HTTP/1.1\r\nHost: ignored.example\r\nProxy-Connection: keep-alive\r\nConnection: x-private, close\r\nX-Private: 1\r\nKeep-Alive: 5\r\nTE: trailers\r\nAccept: */*\r\n"+basicAuth("acme~clear", "pw")+"\r\n\r\n")
@@ -94,7 +100,7 @@ func TestPlainRequestsPassUnchanged(t *testing.T) {
 	if got.host != r.clearAddr() || got.target != "/fhir/a%2fb//c?x=%7e" || !slices.Equal(headerNames(got.header), []string{"Accept", "Te"}) {
 		t.Errorf("server got %+v", got)
 	}
-	e := r.sink.Wait(t, 1)[0]
+	e := r.sink.Wait(t, 2)[1]
 	if e.Request.URL != target || e.Request.Target != target || e.Channel != "acme~clear" || e.Matched != "proxy user name acme~clear" {
 		t.Errorf("recorded %+v", e)
 	}
