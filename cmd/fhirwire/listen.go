@@ -19,6 +19,8 @@ type listener struct {
 	ln   net.Listener
 	srv  *http.Server
 	tls  *tls.Config // nil in clear
+	// state is the http.Server's ConnState.
+	state func(net.Conn, http.ConnState)
 }
 
 func ignoreClosed(err error) error {
@@ -73,6 +75,7 @@ func (l *listener) serve(ctx context.Context, h http.Handler, logger *slog.Logge
 		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog:    log.New(serverLog{logger, l.name}, "", 0),
 		TLSConfig:   l.tls,
+		ConnState:   l.state,
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
 	for _, f := range onShutdown {

@@ -293,6 +293,7 @@ func (a *app) run(ctx context.Context) error {
 	}
 	if a.tls != nil {
 		a.tls.ln = fwd.Listener(a.tls.ln)
+		a.tls.state = reverse.NewHandshakes(a.store, a.recorder, reverse.HandshakeOptions{Clock: a.p.now, Logger: a.logger}).State
 		servers.Go(func() error { return a.tls.serve(serving, a.tlsHandler(proxied(""), a.mutualReference()), a.logger) })
 	}
 	if a.payer != nil {
