@@ -249,7 +249,7 @@ func TestOptionsForm(t *testing.T) {
 		t.Errorf("not verified until %v, want %v", o.InsecureUntil, want)
 	}
 	page := get(t, s, "/systems/s-cedar").Body.String()
-	for _, want := range []string{"is not verified", "CN=a test CA", "auth https://auth.example/oauth2\nfiles https://files.example", `value="keep" selected`} {
+	for _, want := range []string{"is not verified", "Certificate not verified until 14:45:02", "CN=a test CA", "auth https://auth.example/oauth2\nfiles https://files.example", `value="keep" selected`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
 		}

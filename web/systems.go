@@ -75,7 +75,11 @@ func (s *Server) systemsPageWith(c *gin.Context, status int, f views.SystemForm,
 		if sys.Has(proxy.RoleServer) {
 			v.Servers = append(v.Servers, views.Option{Value: sys.ID, Text: sys.Name, Selected: sys.ID == pair.Server})
 		}
-		v.Systems = append(v.Systems, systemView(n, sys))
+		item := systemView(n, sys)
+		if until := sys.Options.InsecureUntil; until.After(s.opts.Clock()) {
+			item.Unverified = "Certificate not verified until " + s.clock(until)
+		}
+		v.Systems = append(v.Systems, item)
 	}
 	for _, ch := range n.channels {
 		v.Channels = append(v.Channels, s.channelView(ctx, n, ch))

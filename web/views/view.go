@@ -299,7 +299,9 @@ type System struct {
 	ID, Name, Slug, Roles, BaseURL string
 	Evidence                       Evidence
 	Edit, Delete                   string
-	Consequence                    string
+	// Unverified says until when the server's certificate is not verified; empty: it is.
+	Unverified  string
+	Consequence string
 }
 
 // Channel is a pair with what its client is configured with.
