@@ -108,7 +108,7 @@ func storedEvidence(ctx context.Context, p *process, st *store.Store, lib *guide
 	}
 }
 
-// harSource reads a HAR as evidence: secrets that are in clear replaced, classified and inspected as recording does.
+// harSource reads other tools' traffic as evidence: secrets that are in clear replaced, classified and inspected as recording does.
 type harSource struct {
 	known    *knownURLs
 	classify *interaction.Classifier
@@ -135,20 +135,19 @@ func passingKey() proxy.FingerprintKey {
 	return proxy.NewFingerprintKey(key)
 }
 
-// read yields the exchanges of a HAR. channel, when set, is put in place of those in the file.
-func (s *harSource) read(ctx context.Context, r io.Reader, channel string) iter.Seq2[checks.Item, error] {
+// read yields the exchanges of other tools' traffic. channel, when set, is put in place of those in a HAR.
+func (s *harSource) read(ctx context.Context, t traffic, channel string) iter.Seq2[checks.Item, error] {
 	return func(yield func(checks.Item, error) bool) {
 		masker := newMasker(s.key)
 		defer masker.close(ctx)
-		d := har.NewDecoder(r)
 		n := int64(0)
-		for e, err := range d.Entries() {
+		for e, err := range t.entries {
 			if err != nil {
 				yield(checks.Item{}, err)
 				return
 			}
 			if n++; n == 1 {
-				for _, c := range d.Channels() {
+				for _, c := range t.channels() {
 					s.known.channels[c.Name] = c
 				}
 			}

@@ -20,7 +20,8 @@ const harUsage = "say import FILE --channel NAME, or export"
 
 func runHAR(ctx context.Context, p *process, args []string) (int, error) {
 	fs := newFlags(p, "har", "import FILE --channel NAME | export [--filter …] [--out FILE]",
-		"Brings exchanges that other tools recorded into the evidence of a data folder, and writes evidence as HAR 1.2.\n"+
+		"Brings exchanges that other tools recorded into the evidence of a data folder, and writes evidence as HAR 1.2. FILE is a HAR, a JSON\n"+
+			"report of newman (newman run … -r json), or a folder of messages: NAME.request and NAME.response, as they are on the wire.\n"+
 			"Secrets are replaced by fingerprints before anything is stored, so that none can be written.\n")
 	data := fs.String("data", dataDir(p), "`DIR` of serve, which may be running")
 	database := fs.String("database", p.getenv(envName("database")), "postgres://… where serve has its evidence there")
@@ -65,20 +66,16 @@ func importHAR(ctx context.Context, p *process, data, database, file, channel st
 	if err != nil {
 		return err
 	}
-	in := p.stdin
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return fmt.Errorf("har: %w", err)
-		}
-		defer func() { _ = f.Close() }() // it was only read
-		in = f
+	t, err := openTraffic(p, file)
+	if err != nil {
+		return err
 	}
+	defer func() { _ = t.close() }() // it was only read
 	inspector := inspect.New(lib, st, inspect.Options{Channels: st, Now: p.now})
 	source := newHARSource(p, nil, key)
 	source.known.channels[channel] = ch
 	added, there := 0, 0
-	for it, err := range source.read(ctx, in, channel) {
+	for it, err := range source.read(ctx, t, channel) {
 		if err != nil {
 			return fmt.Errorf("%w; %d exchanges before it are stored", err, added)
 		}

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
 	"strings"
 	"time"
 
@@ -24,7 +23,7 @@ import (
 func runJudge(ctx context.Context, p *process, args []string) (int, error) {
 	fs := newFlags(p, "judge", "PLAN --har FILE | --channel NAME [flags]",
 		"Judges recorded traffic by a test plan: a name that plans list shows, or a file. Exits with 1 if a SHALL check failed.\n")
-	harFile := fs.String("har", "", "HAR `FILE` to judge, - for standard input")
+	harFile := fs.String("har", "", "HAR `FILE` to judge, - for standard input; or a JSON report of newman, or a folder of request and response files")
 	channel := fs.String("channel", "", "`NAME` of the channel to judge, of the data folder or of the HAR")
 	data := fs.String("data", dataDir(p), "`DIR` of serve, which may be running")
 	database := fs.String("database", p.getenv(envName("database")), "postgres://… where serve has its evidence there")
@@ -135,18 +134,14 @@ type judgement struct {
 }
 
 func (j *judgement) har(ctx context.Context, file string) error {
-	in := j.p.stdin
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return fmt.Errorf("har: %w", err)
-		}
-		defer func() { _ = f.Close() }() // it was only read
-		in = f
+	t, err := openTraffic(j.p, file)
+	if err != nil {
+		return err
 	}
+	defer func() { _ = t.close() }() // it was only read
 	source := newHARSource(j.p, j.lib, passingKey())
 	j.run.Kind = testplans.Imported
-	evidence := source.read(ctx, in, "")
+	evidence := source.read(ctx, t, "")
 	if err := j.judge(ctx, evidence, func() (*proxy.Channel, error) {
 		if c := source.known.channels[j.run.Channel]; c != nil {
 			return c, nil
