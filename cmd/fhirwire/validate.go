@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -36,6 +37,9 @@ type validation struct {
 	// untold counts resources that a report does not list, which the tally lacks.
 	untold atomic.Int64
 }
+
+// validateGC keeps the heap, which is mostly compiled guides and for a large Bundle its index, from doubling before it is looked at.
+const validateGC = 60
 
 type validateFlags struct {
 	profiles, igs             list
@@ -165,6 +169,9 @@ func newValidation(ctx context.Context, p *process, f *validateFlags) (*validati
 	set, err := lib.Set(ids...)
 	if err != nil {
 		return nil, err
+	}
+	if p.getenv("GOGC") == "" {
+		debug.SetGCPercent(validateGC)
 	}
 	v := &validation{profiles: f.profiles, workers: f.jobs, txURL: f.tx}
 	o := instance.Options{BestPractice: f.best, Now: p.now}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"fhirwire/validators"
 )
@@ -188,6 +189,7 @@ func (s *splitter) items(ctx context.Context) error {
 		i := Item{Offset: s.at(), Line: int32(s.line), Column: int32(s.at() - s.lineAt)}
 		whole := s.skip()
 		i.End = s.at()
+		s.grow()
 		s.out.Items = append(s.out.Items, i)
 		if !whole {
 			s.out.Cut = true
@@ -197,6 +199,17 @@ func (s *splitter) items(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// grow makes room for as many items as the input will have if it goes on like this, instead of half as many again and again.
+func (s *splitter) grow() {
+	n := len(s.out.Items)
+	if n < 4096 || n < cap(s.out.Items) {
+		return
+	}
+	before := s.out.Items[0].Offset
+	all := float64(s.size-before) / float64(s.at()-before) * float64(n)
+	s.out.Items = slices.Grow(s.out.Items, max(n/8, int(all*1.02)-n))
 }
 
 func (s *splitter) bytes(from, to int64) ([]byte, error) {

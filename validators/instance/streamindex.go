@@ -206,7 +206,13 @@ func hasElementIDs(n *fhirjson.Node) bool {
 func (b *bigIndex) hash(s string) uint64 { return max(1, maphash.String(b.seed, s)) }
 
 func (b *bigIndex) sorted(hash func(int32) uint64) []int32 {
-	var out []int32
+	n := 0
+	for i := range b.records {
+		if hash(int32(i)) != 0 {
+			n++
+		}
+	}
+	out := make([]int32, 0, n)
 	for i := range b.records {
 		if hash(int32(i)) != 0 {
 			out = append(out, int32(i))
