@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"maps"
 	"math/big"
 	"net/http"
 	"net/url"
@@ -188,10 +189,7 @@ func TestChannelForm(t *testing.T) {
 		{"discovery", "upside-down", "no mode"},
 		{"client_cert", "nobody", "no certificate is called"},
 	} {
-		f := url.Values{}
-		for k, v := range good {
-			f[k] = v
-		}
+		f := maps.Clone(good)
 		f.Set(c.field, c.value)
 		w := do(t, s, http.MethodPost, "/channels/c-harborlight", f.Encode(), nil)
 		if body := w.Body.String(); w.Code != http.StatusUnprocessableEntity || !strings.Contains(body, `id="`+c.field+`-e"`) || !strings.Contains(body, c.want) {
