@@ -33,7 +33,7 @@ var layers = []group{
 	{name: "2 generators", packages: []string{"validators/guides/gen"}, uses: slices.Concat([]string{"validators"}, kernel)},
 	{name: "3 judgement", packages: judgement, uses: slices.Concat(layer1, kernel)},
 	{name: "3 generators", packages: []string{"validators/gen"}, uses: slices.Concat(layer1, kernel, judgement)},
-	{name: "3 judgement: plans", packages: []string{"testplans/checks", "testplans/planfile", "testplans/judge"}, uses: slices.Concat(layer1, kernel)},
+	{name: "3 judgement: plans", packages: []string{"testplans/checks", "testplans/planfile", "testplans/judge", "testplans/testscript"}, uses: slices.Concat(layer1, kernel)},
 	{name: "3 judgement: plan files", packages: []string{"testplans/plans"}, uses: slices.Concat(layer1, kernel)},
 	{name: "3 judgement: generators of plans", packages: []string{"testplans/plans/requirements", "testplans/plans/uscore"}},
 	{name: "3 judgement: rewrite", packages: []string{"proxy/rewrite"}, uses: slices.Concat(layer1, kernel)},
