@@ -136,7 +136,7 @@ func discoveryEscape(c *Case, report func(finding)) {
 		switch e.Why {
 		case proxy.WhyEscape:
 			f.message = "A client that follows this URL goes past the proxy: its requests will not be recorded."
-			f.doNext = "Declare the URL's server as an auxiliary server of this system, if its traffic belongs to the test."
+			f.doNext = "Declare the URL's server as an auxiliary server of this system, if its traffic belongs to the test. If it is the server itself under another name, register it by that name."
 		case proxy.WhySigned:
 			f.message = "The URLs in the signed metadata cannot be changed: a client that follows them goes past the proxy."
 			f.expected, f.doNext = "metadata that may be changed", "Use forward mode for this client: there URLs stay as they are."
