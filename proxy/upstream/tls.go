@@ -196,8 +196,7 @@ func (d *secureDialer) failed(a *attempt, tr trust, raw net.Conn, secure *tls.Co
 	if cs.Version != 0 {
 		leg.TLS.Version = tls.VersionName(cs.Version)
 	}
-	var refused *tls.CertificateVerificationError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		leg.TLS.Server = d.t.chains.Of(refused.UnverifiedCertificates)
 		leg.TLS.Trust = proxy.TrustRefused
 	}
