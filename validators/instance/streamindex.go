@@ -82,7 +82,7 @@ func (b *bigBundle) build(ctx context.Context, w *walk, workers int) (*fhirjson.
 				if i >= n {
 					return
 				}
-				doc, err := x.entry(w, i)
+				doc, err := x.entry(i)
 				if doc == nil && err == nil {
 					continue
 				}
@@ -118,7 +118,7 @@ func (b *bigBundle) build(ctx context.Context, w *walk, workers int) (*fhirjson.
 }
 
 // entry indexes one entry, and gives its document where that is no JSON.
-func (x *indexer) entry(w *walk, i int) (*fhirjson.Document, error) {
+func (x *indexer) entry(i int) (*fhirjson.Document, error) {
 	b := x.b
 	item := &b.split.Items[i]
 	if cap(x.buf) < item.Len() {

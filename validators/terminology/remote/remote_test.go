@@ -443,7 +443,8 @@ func TestRenew(t *testing.T) {
 	ask := func(code string) terminology.Value {
 		return view.Member("http://x.org/vs/there", "http://x.org/s", code).Value
 	}
-	if ask("500") != terminology.Unknown || ask("500") != terminology.Unknown || srv.requests.Load() != 1 {
+	first, second := ask("500"), ask("500")
+	if first != terminology.Unknown || second != terminology.Unknown || srv.requests.Load() != 1 {
 		t.Errorf("%d requests for one code that fails", srv.requests.Load())
 	}
 	ask("b")
