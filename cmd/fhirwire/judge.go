@@ -21,8 +21,9 @@ import (
 )
 
 func runJudge(ctx context.Context, p *process, args []string) (int, error) {
-	fs := newFlags(p, "judge", "PLAN --har FILE | --channel NAME [flags]",
-		"Judges recorded traffic by a test plan: a name that plans list shows, or a file. Exits with 1 if a SHALL check failed.\n")
+	fs := newFlags(p, "judge", "PLAN|TESTSCRIPT.json --har FILE | --channel NAME [flags]",
+		"Judges recorded traffic by a test plan: a name that plans list shows, or a file; or by the assertions of a FHIR TestScript, a .json file.\n"+
+			"Exits with 1 if a SHALL check failed.\n")
 	harFile := fs.String("har", "", "HAR `FILE` to judge, - for standard input; or a JSON report of newman, or a folder of request and response files")
 	channel := fs.String("channel", "", "`NAME` of the channel to judge, of the data folder or of the HAR")
 	data := fs.String("data", dataDir(p), "`DIR` of serve, which may be running")
@@ -60,14 +61,14 @@ func runJudge(ctx context.Context, p *process, args []string) (int, error) {
 	if err != nil {
 		return exitUsage, err
 	}
-	plan, err := findPlan(rest[0], set)
+	plan, table, err := judgedBy(rest[0], set)
 	if err != nil {
 		return exitUsage, err
 	}
 	if run.Attestations, err = attestations(plan, attested, p.now()); err != nil {
 		return exitUsage, err
 	}
-	j := judgement{p: p, plan: plan, run: run, lib: lib, table: checks.NewTable(set)}
+	j := judgement{p: p, plan: plan, run: run, lib: lib, table: table}
 	if *harFile != "" {
 		err = j.har(ctx, *harFile)
 	} else {
