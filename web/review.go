@@ -216,7 +216,7 @@ func (s *Server) reviewItem(n *names, r *shown, list []testplans.Reviewed, by st
 	last, stale := testplans.Decision(list, r.j.Digest())
 	item = views.ReviewItem{
 		Title: r.plan.Title, Pair: n.label(r.channel), Href: r.href(), Verdict: planMark(whole.Verdict), Side: string(whole.Side), Evidence: evidenceView(r.j.Kind),
-		Tally: tallyOf(&r.j), Stamp: s.stampOf(list, r.j.Digest()), Changed: stale, Comment: visible([]byte(clip(last.Comment, 600))),
+		Tally: tallyOf(&r.j), Stamp: s.stampOf(list, r.j.Digest()), Comment: visible([]byte(clip(last.Comment, 600))),
 		Form: reviewFormOf("rv-"+r.run.ID+"-", r, by, nil),
 	}
 	item.Form.Back = "/review"

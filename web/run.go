@@ -309,6 +309,9 @@ func (s *Server) stepDetail(ctx context.Context, n *names, run *shown, st *testp
 	for _, cr := range j.Checks(st.ID) {
 		counts[cr.Verdict]++
 		row := views.CheckRow{Claim: cr.Claim, Verdict: planMark(cr.Verdict), Strength: string(cr.Strength), Why: sentence(visible([]byte(clip(cr.Message, 600))))}
+		if cr.Kind != "" && cr.Kind != j.Kind {
+			row.Evidence = evidenceView(cr.Kind)
+		}
 		if cr.Verdict == testplans.Fail && cr.Side != "" {
 			row.Why += " (" + string(cr.Side) + ")"
 		}

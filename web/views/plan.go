@@ -146,6 +146,8 @@ type CheckRow struct {
 	Verdict  Mark
 	Why      string
 	Strength string
+	// Evidence is set where it is of another kind than the run's: a person's word.
+	Evidence Evidence
 	Links    []Link
 	Require  []string
 }

@@ -60,11 +60,9 @@ type ReviewItem struct {
 	Tally             []Tally
 	Age               string
 	Stamp             Stamp
-	// Changed says that the results changed since the last decision.
-	Changed bool
-	Comment string
-	Before  []string // earlier decisions, newest first
-	Form    ReviewForm
+	Comment           string
+	Before            []string // earlier decisions, newest first
+	Form              ReviewForm
 }
 
 // Window is a run's window, and the form to make or move one.
