@@ -62,8 +62,8 @@ type entry struct {
 	has             bool // a count
 }
 
-// manifest reads the files that a response lists as output.
-func (d *Desk) manifest(ctx context.Context, it Item) (files []entry, why string, err error) {
+// manifest reads the files that a response has in some of its lists.
+func (d *Desk) manifest(ctx context.Context, it Item, lists ...string) (files []entry, why string, err error) {
 	if it.Exchange.Status() != http.StatusOK {
 		return nil, "", nil
 	}
@@ -76,13 +76,15 @@ func (d *Desk) manifest(ctx context.Context, it Item) (files []entry, why string
 		return nil, "the manifest is not JSON: " + fault, nil
 	}
 	base, _ := url.Parse(target(it.Exchange)) // nil for a faulty one: relative URLs then match nothing
-	for e := range children(root.Member("output")) {
-		n := e.Member("count")
-		f := entry{typ: e.MemberText("type"), key: urlKey(e.MemberText("url"), base), has: n != nil}
-		if n != nil {
-			f.count = string(n.Raw())
+	for _, list := range lists {
+		for e := range children(root.Member(list)) {
+			n := e.Member("count")
+			f := entry{typ: e.MemberText("type"), key: urlKey(e.MemberText("url"), base), has: n != nil}
+			if n != nil {
+				f.count = string(n.Raw())
+			}
+			files = append(files, f)
 		}
-		files = append(files, f)
 	}
 	return files, "", nil
 }
@@ -156,7 +158,7 @@ func (c *Case) compareFile(listed *entry, body *Body, from Item) (Outcome, error
 func (c *Case) listed(ctx context.Context, step string) (found *entry, from Item, why string, err error) {
 	keys := c.Desk.requested(c.Attempt.Exchange)
 	for _, m := range c.Steps[step] {
-		files, doubt, err := c.Desk.manifest(ctx, m)
+		files, doubt, err := c.Desk.manifest(ctx, m, "output", "deleted", "error")
 		if err != nil {
 			return nil, Item{}, "", err
 		}
@@ -186,7 +188,7 @@ func fetched(ctx context.Context, c *Case) (Outcome, error) {
 	var message, doubt string
 	jobs, whole := 0, 0
 	for _, m := range c.Steps[c.Check.Fetched.Manifest] {
-		files, why, err := c.Desk.manifest(ctx, m)
+		files, why, err := c.Desk.manifest(ctx, m, "output")
 		if err != nil {
 			return Outcome{}, err
 		}
