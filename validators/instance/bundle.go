@@ -265,11 +265,13 @@ func (w *walk) bundleRules(n *fhirjson.Node, base *plan) {
 		eachEntry(n, func(entry *fhirjson.Node) { w.entry(entry, typ, base) })
 	}
 	switch typ {
-	case "document":
+	case "document", "message":
 		if !streamed {
 			w.orphans(n, base)
 		}
-		w.stylesheets(n, base)
+		if typ == "document" {
+			w.stylesheets(n, base)
+		}
 	case "searchset":
 		w.searchLinks(n, base)
 		if !streamed {
@@ -383,7 +385,7 @@ func (w *walk) stylesheets(n *fhirjson.Node, base *plan) {
 	}
 }
 
-// orphans reports entries of a document that its Composition does not lead to, in either direction.
+// orphans reports entries of a document or message that its Composition or MessageHeader does not lead to, in either direction.
 func (w *walk) orphans(n *fhirjson.Node, base *plan) {
 	var resources, entries []*fhirjson.Node
 	at := map[*fhirjson.Node]int{}
@@ -417,14 +419,16 @@ func (w *walk) orphans(n *fhirjson.Node, base *plan) {
 }
 
 func (w *walk) orphan(entry *fhirjson.Node, typ string, backward bool, base *plan) {
-	f := finding{
-		rule: ruleBundleOrphan, node: entry, prof: base.prof,
-		message: w.name(entry) + " (" + typ + ") is not reached from the Composition by any chain of references.",
-		next:    "Refer to it from the Composition or from something it refers to, or leave it out.",
+	head := "Composition"
+	f := finding{rule: ruleBundleOrphan, node: entry, prof: base.prof}
+	if entry.Parent().Parent().MemberText("type") == "message" {
+		head, f.severity = "MessageHeader", validators.SeverityWarning
 	}
+	f.message = w.name(entry) + " (" + typ + ") is not reached from the " + head + " by any chain of references."
+	f.next = "Refer to it from the " + head + " or from something it refers to, or leave it out."
 	if backward {
 		f.severity = validators.SeverityWarning
-		f.message = w.name(entry) + " (" + typ + ") is reached from the Composition only against the direction of a reference."
+		f.message = w.name(entry) + " (" + typ + ") is reached from the " + head + " only against the direction of a reference."
 	}
 	w.add(f)
 }

@@ -324,7 +324,7 @@ func (d *divider) refuse(prof *profile.Profile, key string) error {
 	return fmt.Errorf("rule %s of %s looks at all entries together: %w", key, profileName(prof), ErrWhole)
 }
 
-// findOrphans marks the entries of a document that its Composition does not lead to.
+// findOrphans marks the entries of a document or message that its first resource does not lead to.
 func (s *stream) findOrphans() error {
 	w := s.walk
 	n := len(s.records)

@@ -50,7 +50,7 @@ func (v *Validator) ValidateBundle(ctx context.Context, src fhirjson.Input, o St
 		return validators.Report{}, err
 	}
 	first.stream.prepare()
-	if first.stream.index.typ == "document" {
+	if typ := first.stream.index.typ; typ == "document" || typ == "message" {
 		if err := first.stream.findOrphans(); err != nil {
 			return validators.Report{}, err
 		}

@@ -100,7 +100,7 @@ func TestStreamLarge(t *testing.T) {
 		validator(t, instance.Options{}),
 		validator(t, instance.Options{MaxIssues: 40, BestPractice: true, MustResolve: true}, "hl7.fhir.us.core#6.1.0", "hl7.fhir.us.davinci-pdex#2.0.0"),
 	}
-	for _, typ := range []string{"collection", "searchset", "document"} {
+	for _, typ := range []string{"collection", "searchset", "document", "message"} {
 		for i, v := range vs {
 			b := []byte(`{"resourceType":"Bundle","type":"` + typ + `","entry":[` + "\n")
 			for k, r := range resources {
