@@ -168,7 +168,7 @@ func clientFacts(ex *proxy.Exchange) []views.Fact {
 	if ex.Request.Proto != "" {
 		facts = append(facts, views.Fact{Name: "Client spoke", Value: visible([]byte(ex.Request.Proto))})
 	}
-	how := string(ex.Mode) + " proxy"
+	var how string
 	switch ex.Mode {
 	case proxy.ModeImported:
 		how = "import"
@@ -176,6 +176,8 @@ func clientFacts(ex *proxy.Exchange) []views.Fact {
 		how = "the runner, which sent it"
 	case proxy.ModeTunnel:
 		how = "pass-through"
+	case proxy.ModeReverse, proxy.ModeForward:
+		how = string(ex.Mode) + " proxy"
 	}
 	return append(facts, views.Fact{Name: "Recorded by", Value: how})
 }
