@@ -19,12 +19,18 @@ type check struct {
 	fingerprint     string
 	subject, issuer string
 	event, local    error
+
+	asked    time.Time // when the directory said the following
+	entry    string
+	unlisted error
 }
 
 const (
 	// checkAge is how long a check is relied on; a CA certificate may run out in between.
 	checkAge  = time.Minute
 	maxChecks = 1024
+	// directoryAge is how long what the directory said is relied on.
+	directoryAge = 2 * time.Second
 	// systemsAge is how old the fingerprints on record may be.
 	systemsAge = time.Second
 )
@@ -56,6 +62,22 @@ func (j *Judge) check(chain []*x509.Certificate) check {
 	}
 	j.checked[string(chain[0].Raw)] = c
 	return c
+}
+
+// listed asks the directory, or gives what it said before.
+func (j *Judge) listed(ctx context.Context, chain []*x509.Certificate, c check) (string, error) {
+	now := j.opt.Clock()
+	if !c.asked.IsZero() && now.Sub(c.asked).Abs() < directoryAge {
+		return c.entry, c.unlisted
+	}
+	c.entry, c.unlisted = j.opt.Directory.Entry(ctx, chain)
+	if ctx.Err() == nil {
+		c.asked = now
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.checked[string(chain[0].Raw)] = c
+	}
+	return c.entry, c.unlisted
 }
 
 func verify(chain []*x509.Certificate, roots *x509.CertPool, now time.Time) error {

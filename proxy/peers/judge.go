@@ -97,7 +97,7 @@ func (j *Judge) Of(ctx context.Context, chain []*x509.Certificate, ch *proxy.Cha
 	}
 	var unlisted error
 	if j.opt.Directory != nil {
-		entry, err := j.opt.Directory.Entry(ctx, chain)
+		entry, err := j.listed(ctx, chain, c)
 		if err == nil {
 			return Finding{proxy.TrustDirectory, "listed in the endpoint directory: " + entry, true}
 		}

@@ -27,9 +27,15 @@ func (s *systems) Systems(context.Context) ([]*proxy.System, error) {
 	return s.list, s.err
 }
 
-type directory struct{ lists *x509.Certificate }
+type directory struct {
+	lists *x509.Certificate
+	asked *int
+}
 
 func (d directory) Entry(_ context.Context, chain []*x509.Certificate) (string, error) {
+	if d.asked != nil {
+		*d.asked++
+	}
 	if d.lists != nil && chain[0].Equal(d.lists) {
 		return "Cedar Mesa (cedar.json)", nil
 	}
@@ -81,7 +87,7 @@ func TestOf(t *testing.T) {
 				{ID: "3", Slug: "cedar", Name: "Cedar", Roles: []proxy.Role{proxy.RoleClient}},
 			}}
 			j := peers.New(peers.Options{
-				EventCA: event.Pool(), EventCAName: "event.pem", Local: local.Pool(), Systems: known, Directory: directory{listed.Leaf},
+				EventCA: event.Pool(), EventCAName: "event.pem", Local: local.Pool(), Systems: known, Directory: directory{lists: listed.Leaf},
 			})
 			var presented []*x509.Certificate
 			if c.cert != nil {
@@ -132,6 +138,29 @@ func TestChain(t *testing.T) {
 	now = now.Add(25 * time.Hour)
 	if f := j.Of(t.Context(), chain(cert), nil, nil); f.Accepted || !strings.Contains(f.Detail, "expired") {
 		t.Errorf("a day later: %+v", f)
+	}
+}
+
+// TestDirectoryIsAskedNowAndThen: many requests with one certificate are not as many lookups, and a new entry is soon seen.
+func TestDirectoryIsAskedNowAndThen(t *testing.T) {
+	cert := proxytest.NewCA(t, "CA").Client(t, "x")
+	now, asked := time.Now(), 0
+	d := &directory{asked: &asked}
+	j := peers.New(peers.Options{Directory: d, Clock: func() time.Time { return now }})
+	for range 3 {
+		if f := j.Of(t.Context(), chain(cert), nil, nil); f.Accepted {
+			t.Errorf("%+v", f)
+		}
+	}
+	d.lists = cert.Leaf
+	now = now.Add(3 * time.Second)
+	for range 3 {
+		if f := j.Of(t.Context(), chain(cert), nil, nil); f.Trust != proxy.TrustDirectory {
+			t.Errorf("%+v", f)
+		}
+	}
+	if asked != 2 {
+		t.Errorf("asked %d times", asked)
 	}
 }
 
