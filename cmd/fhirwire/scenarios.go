@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+
 	"fhirwire/internal/scenarios"
 	"fhirwire/proxy"
 	"fhirwire/testplans/checks"
@@ -20,7 +22,7 @@ func (a *app) judgePlans(set *profile.Set) (*scenarios.Service, error) {
 		if err != nil {
 			return validators.Context{}, err
 		}
-		return validators.Context{Guides: of.Packages(), Rules: validators.RulesVersion, Terminology: "offline"}, nil
+		return validators.Context{Guides: of.Packages(), Rules: validators.RulesVersion, Terminology: cmp.Or(a.cfg.TX, "offline")}, nil
 	}
 	o := scenarios.Options{Context: with, Publisher: a.hub, Clock: a.p.now, Logger: a.logger}
 	return scenarios.New(plans, source, a.store, a.store, checks.NewTable(set), o)
