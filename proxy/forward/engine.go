@@ -88,7 +88,7 @@ func (s *Server) connect(_ string, ctx *goproxy.ProxyCtx) (*goproxy.ConnectActio
 	}
 	r, p := s.rec.Begin(r, arrival)
 	ps.pending = p
-	ctx.Resp = ref.record(r, p)
+	ctx.Resp = ref.record(r, p) //nolint:bodyclose // goproxy writes it; its body is in memory
 	return &goproxy.ConnectAction{Action: goproxy.ConnectReject}, asked
 }
 

@@ -24,7 +24,7 @@ func (s *Server) passConnect(t *tunnel) {
 	r, p := s.rec.Begin(t.request, t.arrival)
 	server, err := s.dial(r.Context(), "tcp", t.target.authority.String())
 	if err != nil {
-		_ = failed(p.Classify(err)).record(r, p).Write(t.Conn) // a client that is gone needs no answer
+		_ = failed(p.Classify(err)).record(r, p).Write(t.Conn) //nolint:bodyclose // Write does, and a client that is gone needs no answer
 		return
 	}
 	defer func() { _ = server.Close() }()

@@ -262,18 +262,35 @@ func (r *rig) client(user *url.Userinfo, h2 bool) *http.Client {
 	return &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-func (r *rig) get(c *http.Client, target string) (*http.Response, string, error) {
-	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, target, nil)
-	if err != nil {
-		r.t.Fatal(err)
-	}
+// answer is a response whose body has been read.
+type answer struct {
+	Status, Proto   string
+	StatusCode      int
+	ContentLength   int64
+	Header, Trailer http.Header
+}
+
+func answerOf(res *http.Response) *answer {
+	return &answer{res.Status, res.Proto, res.StatusCode, res.ContentLength, res.Header, res.Trailer}
+}
+
+// do sends a request and reads the response to its end, also when that is no good end.
+func (r *rig) do(c *http.Client, req *http.Request) (*answer, string, error) {
 	res, err := c.Do(req)
 	if err != nil {
 		return nil, "", err
 	}
 	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(res.Body)
-	return res, string(text), err
+	return answerOf(res), string(text), err
+}
+
+func (r *rig) get(c *http.Client, target string) (*answer, string, error) {
+	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, target, nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return r.do(c, req)
 }
 
 func (r *rig) dial() net.Conn {
@@ -290,24 +307,31 @@ func (r *rig) dial() net.Conn {
 }
 
 // exchange sends text and reads one response.
-func exchange(t testing.TB, conn net.Conn, text string) (*http.Response, string) {
+func exchange(t testing.TB, conn net.Conn, text string) (*answer, string) {
 	t.Helper()
 	if _, err := io.WriteString(conn, text); err != nil {
 		t.Fatal(err)
 	}
 	method, _, _ := strings.Cut(text, " ")
-	res, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
+	return next(t, bufio.NewReader(conn), method)
+}
+
+// next reads a response; of one that opens a tunnel or switches protocols only the header.
+func next(t testing.TB, in *bufio.Reader, method string) (*answer, string) {
+	t.Helper()
+	res, err := http.ReadResponse(in, &http.Request{Method: method})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if method == http.MethodConnect && res.StatusCode == http.StatusOK {
-		return res, ""
+	defer func() { _ = res.Body.Close() }()
+	if method == http.MethodConnect && res.StatusCode == http.StatusOK || res.StatusCode < 200 {
+		return answerOf(res), ""
 	}
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return res, string(body)
+	return answerOf(res), string(body)
 }
 
 // connect opens a tunnel by hand.

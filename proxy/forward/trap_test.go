@@ -68,13 +68,8 @@ func TestLengthsStayAsTheServerSentThem(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				res, err := c.Do(req)
-				if err != nil {
-					t.Fatal(err)
-				}
-				body, err := io.ReadAll(res.Body)
-				_ = res.Body.Close()
-				if err != nil || res.StatusCode != tt.status || string(body) != tt.body {
+				res, body, err := r.do(c, req)
+				if err != nil || res.StatusCode != tt.status || body != tt.body {
 					t.Errorf("%s %q %v", res.Status, body, err)
 				}
 				if res.ContentLength != tt.length && (tt.body != "" || tt.method == "HEAD" || res.ContentLength > 0) {
@@ -104,11 +99,7 @@ func TestOneTunnelServesManyRequests(t *testing.T) {
 		if _, err := fmt.Fprintf(conn, "POST /fhir/%d HTTP/1.1\r\nHost: %s\r\nContent-Length: 2\r\n\r\nb%d", i, r.addr(), i); err != nil {
 			t.Fatal(err)
 		}
-		res, err := http.ReadResponse(in, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if body, _ := io.ReadAll(res.Body); string(body) != fmt.Sprintf("/fhir/%d b%d", i, i) {
+		if _, body := next(t, in, "POST"); body != fmt.Sprintf("/fhir/%d b%d", i, i) {
 			t.Errorf("request %d got %q", i, body)
 		}
 	}
@@ -129,9 +120,8 @@ func TestBytesBehindConnectAreNotLost(t *testing.T) {
 	}
 	in := bufio.NewReader(conn)
 	for i := range 2 {
-		res, err := http.ReadResponse(in, &http.Request{Method: []string{"CONNECT", "GET"}[i]})
-		if err != nil || res.StatusCode != 200 {
-			t.Fatalf("%v %v", res, err)
+		if res, _ := next(t, in, []string{"CONNECT", "GET"}[i]); res.StatusCode != 200 {
+			t.Fatal(res.Status)
 		}
 	}
 }
@@ -201,13 +191,11 @@ func TestTrailersPass(t *testing.T) {
 			t.Fatal(err)
 		}
 		req.Trailer = http.Header{"X-Check": {"7"}}
-		res, err := r.client(nil, h2).Do(req)
+		res, body, err := r.do(r.client(nil, h2), req)
 		if err != nil {
 			t.Fatal(err)
 		}
-		body, _ := io.ReadAll(res.Body)
-		_ = res.Body.Close()
-		if string(body) != "body" || res.Trailer.Get("X-Sum") != "42" || fromClient != "7" {
+		if body != "body" || res.Trailer.Get("X-Sum") != "42" || fromClient != "7" {
 			t.Errorf("h2=%t: %q, trailers %v and %q", h2, body, res.Trailer, fromClient)
 		}
 	}
@@ -227,18 +215,14 @@ func TestExpectContinue(t *testing.T) {
 	if _, err := io.WriteString(conn, "POST /fhir/yes "+head); err != nil {
 		t.Fatal(err)
 	}
-	res, err := http.ReadResponse(in, nil)
-	if err != nil || res.StatusCode != http.StatusContinue {
-		t.Fatalf("%v %v", res, err)
+	if res, _ := next(t, in, "POST"); res.StatusCode != http.StatusContinue {
+		t.Fatal(res.Status)
 	}
 	if _, err := io.WriteString(conn, "body"); err != nil {
 		t.Fatal(err)
 	}
-	if res, err = http.ReadResponse(in, nil); err != nil || res.StatusCode != 200 {
-		t.Fatalf("%v %v", res, err)
-	}
-	if body, _ := io.ReadAll(res.Body); string(body) != "body" {
-		t.Errorf("got %q", body)
+	if res, body := next(t, in, "POST"); res.StatusCode != 200 || body != "body" {
+		t.Errorf("%s %q", res.Status, body)
 	}
 }
 
@@ -254,12 +238,11 @@ func TestEarlyHintsPass(t *testing.T) {
 	if _, err := io.WriteString(conn, "GET /fhir HTTP/1.1\r\nHost: "+r.addr()+"\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	hints, err := http.ReadResponse(in, nil)
-	if err != nil || hints.StatusCode != 103 || hints.Header.Get("Link") == "" {
-		t.Fatalf("%v %v", hints, err)
+	if hints, _ := next(t, in, "GET"); hints.StatusCode != 103 || hints.Header.Get("Link") == "" {
+		t.Fatalf("%+v", hints)
 	}
-	if res, err := http.ReadResponse(in, nil); err != nil || res.StatusCode != 200 || res.Header.Get("Link") != "" {
-		t.Errorf("%v %v", res, err)
+	if res, _ := next(t, in, "GET"); res.StatusCode != 200 || res.Header.Get("Link") != "" {
+		t.Errorf("%+v", res)
 	}
 }
 
@@ -290,9 +273,8 @@ func TestUpgradedConnections(t *testing.T) {
 		if _, err := io.WriteString(conn, line+"\r\nHost: "+host+"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nping"); err != nil {
 			t.Fatal(err)
 		}
-		res, err := http.ReadResponse(in, nil)
-		if err != nil || res.StatusCode != 101 {
-			t.Fatalf("%s: %v %v", way, res, err)
+		if res, body := next(t, in, "GET"); res.StatusCode != 101 {
+			t.Fatalf("%s: %s %s", way, res.Status, body)
 		}
 		echo := make([]byte, 4)
 		if _, err := io.ReadFull(in, echo); err != nil || string(echo) != "ping" {

@@ -120,7 +120,7 @@ type watched struct {
 
 func (b *watched) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && err != io.EOF { //nolint:errorlint // io.Copy compares so
+	if err != nil && !errors.Is(err, io.EOF) {
 		b.out.broken.Store(true)
 	}
 	return n, err
