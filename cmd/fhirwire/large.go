@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"sync"
 
 	"fhirwire/validators"
 	"fhirwire/validators/fhirjson"
@@ -69,8 +71,18 @@ func (v *validation) validateLarge(ctx context.Context, j *job) (rep validators.
 	defer func() { err = errors.Join(err, j.large.close()) }()
 	src := io.NewSectionReader(j.large.file, 0, j.large.size)
 	o := instance.StreamOptions{Workers: v.workers}
-	if v.tally != nil {
-		o.Visit = func(n *fhirjson.Node, profiles []validators.ProfileChoice) { v.tell(j, n, profiles) }
+	shown := newProgress(v.process, "resources of "+filepath.Base(j.source)+" validated")
+	defer shown.end()
+	if v.tally != nil || v.process.terminal {
+		var mu sync.Mutex
+		o.Visit = func(n *fhirjson.Node, profiles []validators.ProfileChoice) {
+			mu.Lock()
+			shown.step()
+			mu.Unlock()
+			if v.tally != nil {
+				v.tell(j, n, profiles)
+			}
+		}
 	}
 	rep, err = v.validator.ValidateBundle(ctx, src, o, v.profiles...)
 	switch {

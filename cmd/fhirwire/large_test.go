@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -62,6 +63,18 @@ func TestLargeBundle(t *testing.T) {
 	covered, said := run(nil, "--coverage", "--profile", "http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient|6.1.0", name)
 	if !strings.Contains(said, "1 resources deep in large Bundles") || !strings.Contains(covered, "Must-support coverage") {
 		t.Errorf("coverage says %q, %.400s", said, covered)
+	}
+	var shown bytes.Buffer
+	var tick atomic.Int64
+	p := &process{
+		stdin: bytes.NewReader(nil), stdout: new(bytes.Buffer), stderr: &shown, getenv: func(string) string { return "" }, terminal: true,
+		now: func() time.Time { return time.Unix(tick.Add(1), 0) },
+	}
+	if code := runMain(t.Context(), p, []string{"validate", "--data", filepath.Join(dir, "none"), name}); code != exitFindings {
+		t.Errorf("exit %d", code)
+	}
+	if said := shown.String(); !strings.Contains(said, "\r64 resources of large.json validated") || !strings.HasSuffix(said, "\r\x1b[K") {
+		t.Errorf("a terminal is shown %.200q", said)
 	}
 	open := largeBundle(`"meta":{"profile":["http://hl7.org/fhir/us/davinci-pdex/StructureDefinition/mtls-bundle"]},`)
 	if _, said = run(open, "-"); !strings.Contains(said, "-: read into memory as a whole, 8 MB: which version of profile") {

@@ -29,6 +29,7 @@ type validation struct {
 	validator *instance.Validator
 	profiles  []string
 	workers   int
+	process   *process
 	// tx is asked what is not known offline, when there is one; its URL is in every report.
 	tx    *remote.Service
 	txURL string
@@ -173,7 +174,7 @@ func newValidation(ctx context.Context, p *process, f *validateFlags) (*validati
 	if p.getenv("GOGC") == "" {
 		debug.SetGCPercent(validateGC)
 	}
-	v := &validation{profiles: f.profiles, workers: f.jobs, txURL: f.tx}
+	v := &validation{process: p, profiles: f.profiles, workers: f.jobs, txURL: f.tx}
 	o := instance.Options{BestPractice: f.best, Now: p.now}
 	if f.resolve != "" {
 		if o.Resolver, err = newFolderResolver(f.resolve); err != nil {
