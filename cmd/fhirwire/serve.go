@@ -258,7 +258,7 @@ func (a *app) announce() {
 		_, _ = fmt.Fprintf(a.p.stdout, "  forward    %s\n", a.forward.url())
 	}
 	if a.tls != nil {
-		_, _ = fmt.Fprintf(a.p.stdout, "  TLS        %s\n  local CA   %s, SHA-256 %s\n", a.tls.url(), filepath.Join(caDir(a.cfg.Data), "root.pem"), colons(a.ca.Fingerprint()))
+		_, _ = fmt.Fprintf(a.p.stdout, "  TLS        %s\n  local CA   %s, SHA-256 %s\n", a.tlsURL(), filepath.Join(caDir(a.cfg.Data), "root.pem"), colons(a.ca.Fingerprint()))
 	}
 	_, _ = fmt.Fprintf(a.p.stdout, "  data       %s\n", a.cfg.Data)
 }

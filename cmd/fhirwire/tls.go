@@ -199,12 +199,20 @@ func (a *app) loops(server *url.URL) (loops, known bool) {
 	return namesChannel(server.Host, server), true
 }
 
-// onTLS reports a URL of the TLS listener.
-func (a *app) onTLS(u *url.URL) bool {
-	return a.tls != nil && u.Scheme == "https" && cmpPort(u) == strconv.Itoa(int(a.tls.addrPort().Port())) && localca.Covers(a.tls.certs.names, u.Hostname())
+// tlsURL is how people reach the TLS listener: by the first of --tls-hosts, or by its address.
+func (a *app) tlsURL() string {
+	if hosts := commaList(a.cfg.TLSHosts); len(hosts) > 0 {
+		return "https://" + net.JoinHostPort(strings.TrimPrefix(hosts[0], "*."), strconv.Itoa(int(a.tls.addrPort().Port())))
+	}
+	return a.tls.url()
 }
 
-func cmpPort(u *url.URL) string {
+// onTLS reports a URL of the TLS listener.
+func (a *app) onTLS(u *url.URL) bool {
+	return a.tls != nil && u.Scheme == "https" && portOf(u) == strconv.Itoa(int(a.tls.addrPort().Port())) && localca.Covers(a.tls.certs.names, u.Hostname())
+}
+
+func portOf(u *url.URL) string {
 	if p := u.Port(); p != "" {
 		return p
 	}
@@ -271,6 +279,6 @@ func (s certificateStore) Certificates() []api.StoredCertificate {
 func (a *app) withCertificates(d *web.Deps, o *web.Options) {
 	d.Certificates = certificateStore{a.ca}
 	if a.tls != nil {
-		o.TLSURL = a.tls.url()
+		o.TLSURL = a.tlsURL()
 	}
 }

@@ -28,6 +28,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"fhirwire/proxy"
 	"fhirwire/proxy/localca"
 )
@@ -81,12 +83,12 @@ func startServe(t *testing.T, data string, args ...string) *served {
 func (s *served) client(http2 bool, certs ...tls.Certificate) *http.Client {
 	roots := x509.NewCertPool()
 	roots.AddCert(s.ca.Root())
-	at := s.at
+	_, listening, _ := net.SplitHostPort(strings.TrimPrefix(s.at, "https://"))
 	tr := &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: certs}, ForceAttemptHTTP2: http2,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			if _, port, _ := net.SplitHostPort(addr); strings.HasSuffix(at, ":"+port) {
-				addr = strings.TrimPrefix(at, "https://")
+			if _, port, _ := net.SplitHostPort(addr); port == listening {
+				addr = "127.0.0.1:" + port
 			}
 			return (&net.Dialer{}).DialContext(ctx, network, addr)
 		},
@@ -157,12 +159,15 @@ func (s *served) channel(client, server, base string, options ...string) {
 
 func TestTLSListener(t *testing.T) {
 	s := startServe(t, t.TempDir(), "--tls-hosts", "payer.test")
-	s.channel("acme-app", "plain", s.reference+"/fhir")
-	s.channel("other-app", "secure", s.at+"/fhir")
 	_, port, _ := net.SplitHostPort(strings.TrimPrefix(s.at, "https://"))
+	if s.at != "https://payer.test:"+port {
+		t.Errorf("announced: %s", s.at)
+	}
+	s.channel("acme-app", "plain", s.reference+"/fhir")
+	s.channel("other-app", "secure", "https://127.0.0.1:"+port+"/fhir")
 	for _, h2 := range []bool{false, true} {
 		c := s.client(h2)
-		for _, origin := range []string{s.at, "https://localhost:" + port, "https://payer.test:" + port, "https://reference.localhost:" + port} {
+		for _, origin := range []string{"https://127.0.0.1:" + port, "https://localhost:" + port, "https://payer.test:" + port, "https://reference.localhost:" + port} {
 			status, body, res := s.do(c, http.MethodGet, origin+"/fhir/.well-known/smart-configuration", "", "")
 			if status != http.StatusOK || !strings.Contains(body, `"token_endpoint":"`+origin+`/oauth/token"`) || !strings.Contains(body, `"tls_client_certificate_bound_access_tokens":true`) {
 				t.Errorf("%s: %d %s", origin, status, body)
@@ -577,26 +582,38 @@ func TestManyMutualClients(t *testing.T) {
 		}
 		certs[i] = *c
 	}
-	var wg sync.WaitGroup
+	ask := func(c *http.Client, i int) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.at+"/acme-app~plain/fhir/.well-known/smart-configuration?client="+fmt.Sprint(i), nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		res, err := c.Do(req)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, err = io.Copy(io.Discard, res.Body)
+		_ = res.Body.Close()
+		if err != nil || res.StatusCode != http.StatusOK {
+			t.Errorf("client %d: %d %v", i, res.StatusCode, err)
+		}
+	}
+	// The listener gives a handshake ten seconds, which 200 at once may not have on a busy machine; after that all ask at once.
+	var clients [200]*http.Client
+	var connecting errgroup.Group
+	connecting.SetLimit(10)
 	for i, cert := range certs {
+		clients[i] = s.client(i%2 == 0, cert)
+		clients[i].Timeout = 0
+		connecting.Go(func() error { ask(clients[i], i); return nil })
+	}
+	_ = connecting.Wait() // failures are reported above
+	var wg sync.WaitGroup
+	for i, c := range clients {
 		wg.Go(func() {
-			c := s.client(i%2 == 0, cert)
 			for range 3 {
-				req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.at+"/acme-app~plain/fhir/metadata?client="+fmt.Sprint(i), nil)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				res, err := c.Do(req)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				_, err = io.Copy(io.Discard, res.Body)
-				_ = res.Body.Close()
-				if err != nil || res.StatusCode != http.StatusOK {
-					t.Errorf("client %d: %d %v", i, res.StatusCode, err)
-				}
+				ask(c, i)
 			}
 		})
 	}
