@@ -196,8 +196,12 @@ func (s *Server) vetHeader(r *http.Request) *refusal {
 func outbound(r *http.Request, ps *passage) *http.Request {
 	out := r.WithContext(upstream.WithChannel(r.Context(), ps.target.channel))
 	path, query, hasQuery := strings.Cut(ps.rest, "?")
-	out.URL = &url.URL{Scheme: ps.target.scheme, Host: ps.target.authority.String(), Opaque: path, RawQuery: query, ForceQuery: hasQuery}
-	if out.URL.Host = strings.TrimPrefix(ps.target.authority.url(ps.target.scheme), ps.target.scheme+"://"); strings.HasPrefix(path, "//") {
+	host := r.Host // as the client spelled it, which assertions may name
+	if strings.HasPrefix(host, "[") || strings.Contains(host+":", ".:") {
+		host = ps.target.authority.String()
+	}
+	out.URL = &url.URL{Scheme: ps.target.scheme, Host: host, Opaque: path, RawQuery: query, ForceQuery: hasQuery}
+	if strings.HasPrefix(path, "//") {
 		// net/url takes such an Opaque for an authority
 		out.URL.Opaque, out.URL.Path, out.URL.RawPath = "", path, path
 		if plain, err := url.PathUnescape(path); err == nil {

@@ -108,6 +108,23 @@ func TestPlainRequestsPassUnchanged(t *testing.T) {
 	}
 }
 
+// A host has more than one spelling. The server gets the client's, and so does the record.
+func TestSpellingsOfAHost(t *testing.T) {
+	var got seen
+	r := newRig(t, watching(&got))
+	at := port(r.clear)
+	for i, tt := range []struct{ asked, target string }{
+		{"Other.Example:" + at, "http://Other.Example:" + at + "/fhir"},
+		{"other.example.:" + at, "http://other.example:" + at + "/fhir"},
+	} {
+		res, body := exchange(t, r.dial(), "GET http://"+tt.asked+"/fhir HTTP/1.1\r\nHost: x\r\n\r\n")
+		e := r.sink.Wait(t, i+1)[i]
+		if res.StatusCode != 200 || got.host != tt.asked || e.Request.URL != "http://"+tt.asked+"/fhir" || e.Request.Target != tt.target {
+			t.Errorf("%s: %s %s, server asked as %q, recorded %q, %q", tt.asked, res.Status, body, got.host, e.Request.URL, e.Request.Target)
+		}
+	}
+}
+
 // canary listens where nobody may come.
 func canary(t *testing.T) (addr string, visits *atomic.Int32) {
 	visits = &atomic.Int32{}
