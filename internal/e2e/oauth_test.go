@@ -68,6 +68,21 @@ func TestFindingOAuth(t *testing.T) {
 			}
 		}
 	}
+	var channels struct {
+		Items []struct{ ID, Name string }
+	}
+	getJSON(t, p.dashboard+"/api/v1/channels", &channels)
+	for _, ch := range channels.Items {
+		for _, path := range []string{"/api/v1/channels/" + ch.ID + "/auth", "/channels/" + ch.ID + "/auth", "/channels/" + ch.ID} {
+			body := fetchBytes(t, p.dashboard+path)
+			if found := containsAny(body, hidden); found != "" {
+				t.Errorf("%s shows %s", path, found)
+			}
+			if ch.Name == "demo-client~reference" && strings.HasSuffix(path, "/auth") && !bytes.Contains(body, []byte(client.ID)) {
+				t.Errorf("%s does not show the client", path)
+			}
+		}
+	}
 	p.stop(t)
 	files := 0
 	err := filepath.WalkDir(data, func(path string, d fs.DirEntry, err error) error {
