@@ -1,14 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -189,5 +192,26 @@ func TestForwardWithCurl(t *testing.T) {
 				t.Errorf("%s %v, want %s", out, err, tt.want)
 			}
 		})
+	}
+	// What clients gave as credentials is nowhere: not in the data, not in what the program printed.
+	for _, secret := range []string{"a-secret-of-acme", "a-secret-of-all", "YWNtZTphLXNlY3JldC1vZi1hY21l"} {
+		if strings.Contains(s.out.String(), secret) {
+			t.Errorf("%s was printed", secret)
+		}
+		files := 0
+		err := filepath.WalkDir(s.data, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			files++
+			text, err := os.ReadFile(path)
+			if bytes.Contains(text, []byte(secret)) {
+				t.Errorf("%s is in %s", secret, path)
+			}
+			return err
+		})
+		if err != nil || files < 5 {
+			t.Errorf("%d files looked at: %v", files, err)
+		}
 	}
 }

@@ -11,8 +11,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -536,5 +538,35 @@ func TestAClientCertificateSaysWhichChannelIsMeant(t *testing.T) {
 		if e.Channel != tt.channel || e.Matched != tt.matched || (e.Failure == nil) != (tt.status == 200) {
 			t.Errorf("%q: recorded %q %q %+v", tt.cert, e.Channel, e.Matched, e.Failure)
 		}
+	}
+}
+
+// A hundred clients open tunnels at once, each sends requests, and the record has them all under the channel they named.
+func TestManyTunnelsAtOnce(t *testing.T) {
+	r := newRig(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.URL.Query().Get("n")) })
+	r.hosts.add("beta", "payer", r.base())
+	const clients, requests = 100, 3
+	var all sync.WaitGroup
+	for i := range clients {
+		all.Go(func() {
+			c := r.client(url.User([]string{"acme", "beta"}[i%2]), i%3 == 0)
+			for k := range requests {
+				want := fmt.Sprintf("%d-%d", i, k)
+				if _, body, err := r.get(c, r.base()+"?n="+want); err != nil || body != want {
+					t.Errorf("%s: %q %v", want, body, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	count := map[string]int{}
+	for _, e := range r.sink.Wait(t, clients*requests) {
+		count[e.Channel]++
+		if e.Failure != nil {
+			t.Errorf("%s: %+v", e.Request.URL, e.Failure)
+		}
+	}
+	if count["acme~payer"] != clients*requests/2 || count["beta~payer"] != clients*requests/2 {
+		t.Errorf("by channel: %v", count)
 	}
 }
