@@ -1,9 +1,12 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -68,8 +71,18 @@ func (s *Server) coverage(c *gin.Context) error {
 	}
 	v.CSV = "/api/v1/coverage?" + q.Encode()
 	show := c.Query("show")
-	for _, f := range []struct{ key, text string }{{"", "All"}, {"missing", "Not exercised"}, {"failed", "Failed"}} {
+	filters := []struct{ key, text string }{{"", "All"}, {"missing", "Not exercised"}, {"failed", "Failed"}}
+	if s.deps.Support != nil {
+		filters = append(filters, struct{ key, text string }{"support", "Must support"})
+	}
+	for _, f := range filters {
 		v.Filters = append(v.Filters, views.Link{Text: f.text, Href: href(p.ID, channel, f.key), Current: f.key == show})
+	}
+	if show == "support" && s.deps.Support != nil {
+		if v.Support, err = s.support(ctx, channel); err != nil {
+			return err
+		}
+		return render(c, http.StatusOK, views.CoveragePage(v))
 	}
 	for i := range got.Items {
 		r := &got.Items[i]
@@ -109,4 +122,47 @@ func requirementRow(n *names, p *testplans.Plan, r *api.Requirement) views.Requi
 		row.Checks = append(row.Checks, line)
 	}
 	return row
+}
+
+// support is what profiles want supported, with what was not seen first.
+func (s *Server) support(ctx context.Context, channel string) (*views.Support, error) {
+	list, err := s.deps.Support.Support(ctx, channel)
+	if err != nil {
+		return nil, err
+	}
+	v := &views.Support{Summary: "No response was held against a profile yet."}
+	if len(list) > 0 {
+		v.Summary = views.Plural(len(list), "profile", "profiles")
+	}
+	for i := range list {
+		p := &list[i]
+		name := p.Profile[strings.LastIndexByte(p.Profile, '/')+1:]
+		name, version, _ := strings.Cut(name, "|")
+		row := views.SupportProfile{
+			Name: name + " " + version, URL: p.Profile,
+			Count: views.Count(p.Seen()) + " of " + views.Count(len(p.Items)) + " seen in " + views.Plural(p.Resources, "resource", "resources"),
+		}
+		items := slices.Clone(p.Items)
+		slices.SortStableFunc(items, func(a, b testplans.SupportedItem) int { return seenLast(&a) - seenLast(&b) })
+		for _, it := range items {
+			item := views.SupportItem{Name: it.ID, Verdict: planMark(it.Verdict), Note: it.Note}
+			if it.URL != "" {
+				item.Name += " (" + it.URL + ")"
+			}
+			if it.First != nil {
+				item.Link = &views.Link{Text: strconv.FormatInt(it.First.Number, 10), Href: exchangeHref(it.First.Exchange) + "/response"}
+				item.Note = it.Pointer
+			}
+			row.Items = append(row.Items, item)
+		}
+		v.Profiles = append(v.Profiles, row)
+	}
+	return v, nil
+}
+
+func seenLast(i *testplans.SupportedItem) int {
+	if i.Verdict == testplans.Pass {
+		return 1
+	}
+	return 0
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 
+	"fhirwire/internal/mustsupport"
 	"fhirwire/internal/scenarios"
 	"fhirwire/proxy"
 	"fhirwire/testplans/checks"
@@ -26,4 +27,9 @@ func (a *app) judgePlans(set *profile.Set) (*scenarios.Service, error) {
 	}
 	o := scenarios.Options{Context: with, Publisher: a.hub, Clock: a.p.now, Logger: a.logger}
 	return scenarios.New(plans, source, a.store, a.store, checks.NewTable(set), o)
+}
+
+// mustSupport makes what counts the elements that recorded responses have.
+func (a *app) mustSupport(set *profile.Set) *mustsupport.Service {
+	return mustsupport.New(mustsupport.Source{Exchanges: a.store, Reports: a.store, Bodies: a.store}, set, set.Terms(), mustsupport.Options{})
 }

@@ -53,6 +53,10 @@ var layers = []group{
 		uses: slices.Concat(layer1, []string{"internal/live", "testplans/checks", "testplans/judge"}),
 	},
 	{
+		name: "5 flow: must support", packages: []string{"internal/mustsupport"},
+		uses: slices.Concat(layer1, []string{"validators/coverage", "validators/fhirjson"}),
+	},
+	{
 		name: "6 surfaces: reference",
 		packages: []string{
 			"reference/search", "reference/resources", "reference/membermatch", "reference/attribution", "reference/bulk", "reference/smartauth", "reference/directory",

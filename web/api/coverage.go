@@ -16,6 +16,11 @@ import (
 	"fhirwire/validators"
 )
 
+// Support counts which must-support elements of profiles recorded responses have, of a channel or of all.
+type Support interface {
+	Support(ctx context.Context, channel string) ([]testplans.Supported, error)
+}
+
 // Coverage is what is known about the requirements that a plan asks for.
 type Coverage struct {
 	Plan  string        `json:"plan"`
@@ -223,5 +228,18 @@ func (a *API) coverage(c *gin.Context) error {
 	}
 	c.Header("Content-Disposition", `attachment; filename="coverage-`+p.ID+`.csv"`)
 	c.Data(http.StatusOK, "text/csv; charset=utf-8", text)
+	return nil
+}
+
+// support is what profiles want supported and what of it was seen.
+func (a *API) support(c *gin.Context) error {
+	if a.deps.Support == nil {
+		return failed(http.StatusNotImplemented, "This server runs without profiles.")
+	}
+	list, err := a.deps.Support.Support(c.Request.Context(), c.Query("channel"))
+	if err != nil {
+		return err
+	}
+	c.JSON(http.StatusOK, List[testplans.Supported]{Items: append([]testplans.Supported{}, list...), Total: len(list)})
 	return nil
 }

@@ -88,7 +88,7 @@ type Live interface {
 	Subscribe(ctx context.Context, buffer int) <-chan live.Notice
 }
 
-// Deps is what the dashboard and its API work on. All fields are required but Validator, Judge, Scenarios, Runs, Exporter, Checker, Certificates and Tokens: without one of these
+// Deps is what the dashboard and its API work on. All fields are required but Validator, Judge, Scenarios, Runs, Support, Exporter, Checker, Certificates and Tokens: without one of these
 // its routes answer that it is not available; and Settings, without which settings are not held against what there is.
 type Deps struct {
 	Systems   Systems
@@ -101,6 +101,7 @@ type Deps struct {
 	Validator Validator
 	Scenarios Scenarios
 	Runs      Runs
+	Support   Support
 	Exporter  Exporter
 	Checker   Checker
 	// Certificates is nil without a local CA.

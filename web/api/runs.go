@@ -126,6 +126,7 @@ func (a *API) registerRuns(g *gin.RouterGroup) {
 	g.POST("/runs/:id/attestations", a.handle(a.withRuns(a.attest)))
 	g.POST("/reviews", a.handle(a.withRuns(a.review)))
 	g.GET("/coverage", a.handle(a.coverage))
+	g.GET("/coverage/support", a.handle(a.support))
 	g.GET("/export/har", a.handle(a.exportHAR))
 }
 
