@@ -17,14 +17,15 @@ import (
 	"fhirwire/validators/fhirpath"
 )
 
-const plansUsage = "say list, show PLAN, check FILE… , coverage or schema"
+const plansUsage = "say list, show PLAN, check FILE… , coverage, scenarios or schema"
 
-func runPlans(_ context.Context, p *process, args []string) (int, error) {
-	fs := newFlags(p, "plans", "list | show PLAN | check FILE… | coverage | schema",
+func runPlans(ctx context.Context, p *process, args []string) (int, error) {
+	fs := newFlags(p, "plans", "list | show PLAN | check FILE… | coverage | scenarios | schema",
 		"Shows the test plans that are built in, checks plans in files (with the example traffic beside them, NAME.txtar), says which of the\n"+
 			"specifications' requirements this build decides about and by what, and prints the JSON Schema of the plan format. PLAN is a name from\n"+
 			"the list or a file.\n")
 	format := fs.String("format", "text", "text or json, for list and show; also csv, for coverage")
+	compare := fs.Bool("check", false, "scenarios: compare the table in the source instead of writing it")
 	data := fs.String("data", dataDir(p), "`DIR` that holds added packages")
 	rest, err := parseFlags(fs, args)
 	switch {
@@ -54,6 +55,8 @@ func runPlans(_ context.Context, p *process, args []string) (int, error) {
 		return c.check(names)
 	case verb == "coverage" && len(names) == 0:
 		return exitFine, c.coverage(lib, *format)
+	case verb == "scenarios" && len(names) == 0:
+		return c.scenarios(ctx, *data, *compare)
 	case verb == "schema" && len(names) == 0:
 		_, err := p.stdout.Write(planfile.Schema())
 		return exitFine, err

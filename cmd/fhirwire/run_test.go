@@ -19,23 +19,6 @@ import (
 	"fhirwire/validators/profile"
 )
 
-// wrongServers are the mutations of the reference payer with the one check that finds each, and the requirement that it names.
-var wrongServers = []struct {
-	edge               edgecases.Edge
-	check, requirement string
-}{
-	{edgecases.WrongStatus, "kickoff/accepted", "P2P-DAT-151"},
-	{edgecases.MissingManifestKey, "manifest/request", "BULK-MF-01"},
-	{edgecases.CountOffByOne, "files/count", "BULK-FI-25"},
-	{edgecases.PatientFilter, "searches/this-member", "P2P-SC-52"},
-	{edgecases.TransactionTimeLate, "manifest/snapshot", "BULK-MF-01"},
-	{edgecases.TokenLeaked, "manifest/no-token", "BULK-FI-03"},
-	{edgecases.MemberCodeMissing, "match/typed", "P2P-MM-171"},
-	{edgecases.OKForNoMatch, "match/found", "P2P-MM-21"},
-	{edgecases.RelativeURL, "manifest/output-url", "BULK-MF-02"},
-	{edgecases.FileType, "files/ndjson", "P2P-DAT-153"},
-}
-
 // played plays a built-in plan against the reference payer.
 func played(t testing.TB, lib *guides.Library, set *profile.Set, plan string, edges ...string) (*judgement, []play.Outcome) {
 	t.Helper()
@@ -116,7 +99,7 @@ func TestWrongServers(t *testing.T) {
 	for _, tt := range wrongServers {
 		t.Run(string(tt.edge), func(t *testing.T) {
 			t.Parallel()
-			j, _ := played(t, lib, set, "payer-to-payer-stu2", string(tt.edge))
+			j, _ := played(t, lib, set, tt.plan, string(tt.edge))
 			var got []string
 			for _, r := range j.results {
 				if r.Check != "" && r.Verdict == testplans.Fail {
