@@ -39,6 +39,7 @@ const (
 	KeyProfile Key = "profile"
 	KeySide    Key = "side"
 	KeyFailure Key = "failure"
+	KeyTrust   Key = "trust" // what the server's certificate was accepted on
 	KeyID      Key = "id"
 	KeyNumber  Key = "number"
 	KeySince   Key = "since"

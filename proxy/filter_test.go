@@ -38,6 +38,8 @@ func TestParseFilter(t *testing.T) {
 		{"status:4XX,none", []proxy.Term{term(proxy.KeyStatus, proxy.OpEq, "4xx", "none")}, "status 4xx or missing (no response)"},
 		{"size:>1M ms:<2s", []proxy.Term{term(proxy.KeySize, proxy.OpGt, "1m"), term(proxy.KeyMS, proxy.OpLt, "2s")}, "response size more than 1m, duration less than 2s"},
 		{"since:10m", []proxy.Term{term(proxy.KeySince, proxy.OpEq, "10m")}, "since 10m ago"},
+		{"failure:client-tls", []proxy.Term{term(proxy.KeyFailure, proxy.OpEq, "client-tls")}, "TLS with the client failed, or its certificate was not accepted"},
+		{"trust:insecure", []proxy.Term{term(proxy.KeyTrust, proxy.OpEq, "insecure")}, "server not verified"},
 		{"failure:yes", []proxy.Term{term(proxy.KeyFailure, proxy.OpEq, "yes")}, "broken off"},
 		{`rule:"a\"b\\"`, []proxy.Term{term(proxy.KeyRule, proxy.OpEq, `a"b\`)}, `finding of rule a"b\`},
 	}

@@ -10,7 +10,7 @@ var allKinds = []Kind{
 	KindRead, KindVRead, KindSearchType, KindSearchSystem, KindCreate, KindUpdate, KindPatch, KindDelete, KindHistoryInstance,
 	KindHistoryType, KindHistorySystem, KindCapabilities, KindBatch, KindTransaction, KindOperation, KindBulkKickoff,
 	KindBulkStatus, KindBulkFile, KindBulkDelete, KindToken, KindRegister, KindAuthorize, KindIntrospect, KindSMARTConfig,
-	KindUDAPConfig, KindTunnel, KindOther,
+	KindUDAPConfig, KindOAuthConfig, KindTunnel, KindOther,
 }
 
 // kindGroups are the words that mean several kinds.
@@ -20,7 +20,7 @@ var kindGroups = map[string][]Kind{
 	"bulk":      {KindBulkKickoff, KindBulkStatus, KindBulkFile, KindBulkDelete},
 	"oauth":     {KindToken, KindRegister, KindAuthorize, KindIntrospect},
 	"token":     {KindToken},
-	"discovery": {KindSMARTConfig, KindUDAPConfig, KindCapabilities},
+	"discovery": {KindSMARTConfig, KindUDAPConfig, KindOAuthConfig, KindCapabilities},
 	"metadata":  {KindCapabilities},
 	"write":     {KindCreate, KindUpdate, KindPatch, KindDelete, KindBatch, KindTransaction},
 }
@@ -170,8 +170,13 @@ var saidAs = map[Key]map[string]string{
 		"yes": "broken off", "no": "ran to its end", string(ReasonUpstreamDown): "server not reachable",
 		string(ReasonUpstreamTimeout): "server did not answer in time", string(ReasonUpstreamTLS): "TLS to the server failed",
 		string(ReasonUpstreamReset): "server broke off", string(ReasonUpstreamInvalid): "server did not answer in HTTP",
-		string(ReasonClientGone): "client hung up",
-		string(ReasonNoChannel):  "no channel", string(ReasonRefused): "refused by the proxy", string(ReasonProxy): "failed in the proxy",
+		string(ReasonClientGone): "client hung up", string(ReasonClientTLS): "TLS with the client failed, or its certificate was not accepted",
+		string(ReasonNoChannel): "no channel", string(ReasonRefused): "refused by the proxy", string(ReasonProxy): "failed in the proxy",
+	},
+	KeyTrust: {
+		string(TrustInsecure): "server not verified", string(TrustPublic): "server verified by the machine's roots",
+		string(TrustServerCA): "server verified by the CA set for it", string(TrustLocalCA): "server verified by fhirwire's own CA",
+		string(TrustRefused): "server's certificate refused", "none": "server reached in clear, or not at all",
 	},
 	KeySide: {
 		"client": "client at fault", "server": "server at fault", "both": "both sides at fault", "tool": "fhirwire at fault",
@@ -185,6 +190,7 @@ var saidAs = map[Key]map[string]string{
 		string(KindToken): "a token request", string(KindRegister): "a client registration",
 		string(KindAuthorize): "an authorization request", string(KindIntrospect): "a token introspection",
 		string(KindSMARTConfig): "SMART discovery", string(KindUDAPConfig): "UDAP discovery",
+		string(KindOAuthConfig): "OAuth discovery",
 	},
 }
 
@@ -216,7 +222,7 @@ var otherWords = map[string]Key{
 	"interaction": KeyKind, "operation": KeyOp, "time": KeySince, "after": KeySince, "from": KeySince, "before": KeyUntil,
 	"to": KeyUntil, "duration": KeyMS, "latency": KeyMS, "length": KeySize, "bytes": KeySize, "verb": KeyMethod,
 	"severity": KeyFinding, "issue": KeyFinding, "result": KeyVerdict, "messageid": KeyRule, "no": KeyNumber, "fault": KeySide,
-	"failed": KeyFailure, "host": KeyServer,
+	"failed": KeyFailure, "host": KeyServer, "tls": KeyTrust, "insecure": KeyTrust, "certificate": KeyTrust,
 }
 
 // suggestKey finds the key that an unknown word may mean, with the value that was given or an example.

@@ -127,6 +127,11 @@ func (s *Store) value(t proxy.Term, v string) condition {
 			return condition{sql: "e.failure = ''"}
 		}
 		return condition{"(e.failure <> '' AND e.failure = ?)", []any{v}}
+	case proxy.KeyTrust:
+		if v == "none" {
+			v = ""
+		}
+		return condition{"e.server_trust = ?", []any{v}}
 	case proxy.KeyID:
 		return s.like("e.id", escapeLike(v)+"%")
 	case proxy.KeyNumber:

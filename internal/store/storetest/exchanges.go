@@ -257,6 +257,18 @@ func testInsecure(t *testing.T, s Store) {
 	if len(page.Exchanges) != 2 || !page.Exchanges[0].Insecure() || page.Exchanges[1].Insecure() {
 		t.Errorf("list: %+v", page.Exchanges)
 	}
+	putAll(t, s, bodies, Exchange(3, bodies)) // in clear
+	for text, want := range map[string]string{"trust:insecure": ID(2), "trust:public": ID(1), "trust:none": ID(3), "trust:refused": ""} {
+		filter, errs := proxy.ParseFilter(text)
+		if len(errs) > 0 {
+			t.Fatal(errs)
+		}
+		page, err := s.Exchanges(t.Context(), proxy.Query{Filter: filter})
+		fatal(t, err)
+		if want == "" && len(page.Exchanges) > 0 || want != "" && (len(page.Exchanges) != 1 || page.Exchanges[0].ID != want) {
+			t.Errorf("%s: %+v", text, page.Exchanges)
+		}
+	}
 	e, err := s.Exchange(t.Context(), ID(2))
 	fatal(t, err)
 	if e.ServerLeg == nil || e.ServerLeg.Address != "192.0.2.1:443" || e.ServerLeg.TLS.Detail != "because" {
