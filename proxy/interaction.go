@@ -41,6 +41,7 @@ const (
 	KindIntrospect      Kind = "oauth-introsp" // RFC 7662
 	KindSMARTConfig     Kind = "smart-config"  // .well-known/smart-configuration
 	KindUDAPConfig      Kind = "udap-config"   // .well-known/udap
+	KindOAuthConfig     Kind = "oauth-config"  // .well-known/ documents of OAuth 2.0 (RFC 8414, RFC 9728) and OpenID Connect
 	KindTunnel          Kind = "tunnel"        // CONNECT, or a connection passed on unread
 	KindOther           Kind = "other"
 )
@@ -78,7 +79,7 @@ func (i Interaction) Label() string {
 		return "Authorize"
 	case KindIntrospect:
 		return "Introspect token"
-	case KindSMARTConfig, KindUDAPConfig:
+	case KindSMARTConfig, KindUDAPConfig, KindOAuthConfig:
 		return "Discovery"
 	case KindTunnel:
 		return "Tunnel"

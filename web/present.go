@@ -202,7 +202,7 @@ func contextOf(e *proxy.Exchange) string {
 			return clip(e.Interaction.ResourceType+"/"+e.Interaction.ResourceID, 80)
 		}
 		return e.Interaction.ResourceType
-	case proxy.KindBulkFile, proxy.KindBulkStatus, proxy.KindBulkDelete, proxy.KindSMARTConfig, proxy.KindUDAPConfig:
+	case proxy.KindBulkFile, proxy.KindBulkStatus, proxy.KindBulkDelete, proxy.KindSMARTConfig, proxy.KindUDAPConfig, proxy.KindOAuthConfig:
 		path := strings.TrimRight(u.EscapedPath(), "/")
 		return clip(path[strings.LastIndexByte(path, '/')+1:], 80)
 	default:

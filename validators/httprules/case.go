@@ -52,7 +52,7 @@ func (c Content) resourceType() string {
 func FHIRKind(kind proxy.Kind) bool {
 	switch kind {
 	case proxy.KindToken, proxy.KindRegister, proxy.KindAuthorize, proxy.KindIntrospect, proxy.KindSMARTConfig,
-		proxy.KindUDAPConfig, proxy.KindTunnel, proxy.KindOther, proxy.KindBulkStatus, proxy.KindBulkFile, proxy.KindBulkDelete, "":
+		proxy.KindUDAPConfig, proxy.KindOAuthConfig, proxy.KindTunnel, proxy.KindOther, proxy.KindBulkStatus, proxy.KindBulkFile, proxy.KindBulkDelete, "":
 		return false
 	default:
 		return true

@@ -35,7 +35,7 @@ var successes = map[proxy.Kind][]int{
 	proxy.KindCreate: {201, 200}, proxy.KindUpdate: {200, 201}, proxy.KindPatch: {200}, proxy.KindDelete: {200, 202, 204},
 	proxy.KindBatch: {200}, proxy.KindTransaction: {200}, proxy.KindOperation: {200, 201, 202, 204},
 	proxy.KindBulkKickoff: {202}, proxy.KindBulkStatus: {200, 202}, proxy.KindBulkFile: {200, 206}, proxy.KindBulkDelete: {202},
-	proxy.KindToken: {200, 201}, proxy.KindRegister: {201, 200}, proxy.KindSMARTConfig: {200}, proxy.KindUDAPConfig: {200},
+	proxy.KindToken: {200, 201}, proxy.KindRegister: {201, 200}, proxy.KindSMARTConfig: {200}, proxy.KindUDAPConfig: {200}, proxy.KindOAuthConfig: {200},
 }
 
 // statusRequirement names what the status breaks, where a guide has an id for it.

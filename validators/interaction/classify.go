@@ -229,7 +229,15 @@ func operation(rel []string) (proxy.Interaction, bool) {
 // wellKnown are discovery documents, below a FHIR base or at the root of a host.
 func wellKnown(segments []string) (proxy.Interaction, bool) {
 	n := len(segments)
-	if n < 2 || segments[n-2] != ".well-known" {
+	i := slices.Index(segments, ".well-known")
+	if i < 0 || i == n-1 {
+		return proxy.Interaction{}, false
+	}
+	switch segments[i+1] {
+	case "openid-configuration", "oauth-authorization-server", "oauth-protected-resource": // the issuer's path may follow
+		return proxy.Interaction{Kind: proxy.KindOAuthConfig}, true
+	}
+	if i != n-2 {
 		return proxy.Interaction{}, false
 	}
 	switch segments[n-1] {
