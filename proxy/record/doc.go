@@ -10,6 +10,10 @@
 // fails costs HoldFor at the end of each response; only with an unwritable SpoolDir too does that end wait for the Sink. Sealed
 // exchanges wait in no queue: past Options.InFlight concurrent Puts they are journaled at once.
 //
+// Both connections of an exchange are described with what their handshakes showed: the client's from the request, whose certificate
+// the forwarder judges (Pending.TrustClient), the server's from the connection that the transport used, which may describe itself
+// (Connected). An error that knows its explanation and its connection (FailedError) is recorded as it says.
+//
 // It cannot show what net/http does not: the order between header names, the case of HTTP/1.1 names, chunk boundaries, and 1xx
 // responses.
 package record
