@@ -45,6 +45,15 @@ func (a *app) demo(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("demo systems: %w", err)
 	}
+	if a.demoTLS() {
+		ch, err := a.registerDemoTLS(ctx)
+		if err != nil {
+			return fmt.Errorf("demo systems: %w", err)
+		}
+		if err := a.playDemoTLS(ctx, ch); err != nil && ctx.Err() == nil {
+			a.logger.ErrorContext(ctx, "a demo client stopped", "client", demoPayer, "error", err)
+		}
+	}
 	for i, story := range demoStories {
 		d := demoClient{
 			base: channels[i].ClientBase(a.proxyURL), origin: a.proxyURL + "/" + channels[i].Name, tokens: story.tokens[smartauth.Mode(a.cfg.ReferenceAuth)],
