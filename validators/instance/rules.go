@@ -130,6 +130,7 @@ const (
 	ruleDefinitionValue
 	ruleDefinitionDiscriminator
 	ruleDefinitionExpression
+	ruleValueSetCode
 	numRules
 )
 
@@ -270,4 +271,5 @@ var rules = [numRules]validators.Rule{
 	ruleDefinitionValue:         {ID: "definition-value", Severity: erro, Code: validators.CodeInvalid, Title: "A fixed value or pattern has a type of its element"},
 	ruleDefinitionDiscriminator: {ID: "definition-discriminator", Severity: erro, Code: validators.CodeInvalid, Title: "A discriminator leads to something in the sliced element"},
 	ruleDefinitionExpression:    {ID: "definition-expression", Severity: erro, Code: validators.CodeInvalid, Title: "Expressions of constraints can be evaluated on their element"},
+	ruleValueSetCode:            {ID: "value-set-code", Severity: warn, Code: validators.CodeCodeInvalid, Title: "The codes that a value set lists exist in their code system"},
 }

@@ -149,6 +149,9 @@ const structure = `{"resourceType":"StructureDefinition","url":"http://example.c
 	{"id":"Patient.communication.language","path":"Patient.communication.language","min":1},{"id":"Patient.gender","path":"Patient.gender","max":"1"},
 	{"id":"Patient.deceased[x]","path":"Patient.deceased[x]","type":[{"code":"boolean"}]}]}}`
 
+const codes = `{"resourceType":"ValueSet","url":"http://example.com/v/x","status":"draft","compose":{"include":[{"system":"http://hl7.org/fhir/administrative-gender",
+	"concept":[{"code":"male"},{"code":"other"}]},{"system":"http://loinc.org","concept":[{"code":"1-8"}]}]}}`
+
 // examples break one rule each: old in a valid resource becomes new.
 var examples = []struct {
 	rule, in, old, new string
@@ -173,6 +176,7 @@ var examples = []struct {
 	{"definition-discriminator", structure, `"path":"system"}`, `"path":"systems"}`},
 	{"definition-expression", structure, `"name.exists()"`, `"name.exists("`},
 	{"definition-expression", structure, `"name.exists()"`, `"nome.exists()"`},
+	{"value-set-code", codes, `"male"`, `"man"`},
 	{"resource-type-missing", patient, `"resourceType":"Patient",`, ``},
 	{"resource-type-unknown", patient, `"resourceType":"Patient",`, `"resourceType":"Pationt",`},
 	{"element-unknown", patient, `"active":true,`, `"active":true,"aktive":true,`},

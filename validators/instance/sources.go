@@ -39,6 +39,7 @@ var sections = []struct{ id, section, page string }{
 	{"url-example", "Data type uri", "datatypes.html#uri"},
 	{"text-tags", "Security: narrative and text", "security.html#narrative"},
 	{"max-length", "ElementDefinition.maxLength", "elementdefinition-definitions.html#ElementDefinition.maxLength"},
+	{"value-set-code", "ValueSet.compose.include.concept", "valueset-definitions.html#ValueSet.compose.include.concept"},
 	{"value-form", "Extension regex", "extension-regex.html"},
 	{"min-value", "ElementDefinition.minValue[x]", "elementdefinition-definitions.html#ElementDefinition.minValue_x_"},
 	{"max-value", "ElementDefinition.maxValue[x]", "elementdefinition-definitions.html#ElementDefinition.maxValue_x_"},
