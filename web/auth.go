@@ -70,6 +70,7 @@ func (s *Server) auth(c *gin.Context) error {
 	}
 	for i := range ledger.Grants[:min(len(ledger.Grants), shownGrants)] {
 		v.Grants = append(v.Grants, s.grantView(n, ch.Name, &ledger.Grants[i]))
+		v.Grants[i].Open = i == 0
 	}
 	if more := len(ledger.Grants) - len(v.Grants); more > 0 {
 		v.MoreGrants = "and " + views.Count(more) + " older ones, all in the JSON API"

@@ -82,6 +82,7 @@ type Grant struct {
 	Used    string
 	Facts   []Fact
 	Uses    []TokenUse
+	Open    bool // its facts and uses are shown at once
 	// Left counts the uses that are not listed.
 	Left string
 }
