@@ -75,7 +75,7 @@ const pageSize = 500
 // catchUp reads what was stored since the last time. What was read stays read when ctx ends.
 func (d *Desk) catchUp(ctx context.Context) error {
 	if !d.started {
-		if err := d.start(ctx); err != nil {
+		if err := d.start(ctx); err != nil || !d.started {
 			return err
 		}
 	}
@@ -96,18 +96,29 @@ func (d *Desk) catchUp(ctx context.Context) error {
 	}
 }
 
-// start skips exchanges that are too many to read.
+// start skips exchanges that are too many to read; while nothing is stored it starts nothing. The first of all exchanges is read
+// here, since a Query has no cursor before it.
 func (d *Desk) start(ctx context.Context) error {
 	page, err := d.exchanges.Exchanges(ctx, proxy.Query{Limit: 1, SkipTotal: true})
 	if err != nil {
 		return fmt.Errorf("token ledger: %w", err)
 	}
-	d.started = true
-	if len(page.Exchanges) > 0 {
-		if skip := page.Exchanges[0].Number - int64(d.opt.Backlog); skip > 0 {
-			d.number, d.partial = skip, true
+	if len(page.Exchanges) == 0 {
+		return nil
+	}
+	if skip := page.Exchanges[0].Number - int64(d.opt.Backlog); skip > 0 {
+		d.number, d.partial, d.started = skip, true, true
+		return nil
+	}
+	if page, err = d.exchanges.Exchanges(ctx, proxy.Query{Before: 2, Limit: 1, SkipTotal: true}); err != nil {
+		return fmt.Errorf("token ledger: %w", err)
+	}
+	for _, first := range page.Exchanges {
+		if err := d.read(ctx, first); err != nil {
+			return fmt.Errorf("token ledger: exchange %s: %w", first.ID, err)
 		}
 	}
+	d.number, d.started = 1, true
 	return nil
 }
 

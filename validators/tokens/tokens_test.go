@@ -335,30 +335,37 @@ func (s *stored) Exchange(_ context.Context, id string) (*proxy.Exchange, error)
 	return nil, proxy.ErrNotFound
 }
 
+// Exchanges answers as the store does: the newest page, or with After the page next to it.
 func (s *stored) Exchanges(_ context.Context, q proxy.Query) (proxy.Page, error) {
-	var page proxy.Page
-	for _, ex := range slices.Backward(s.list) {
-		if ex.Number > q.After {
-			page.Exchanges = append(page.Exchanges, ex)
+	var in []*proxy.Exchange // oldest first
+	for _, ex := range s.list {
+		if (q.After <= 0 || ex.Number > q.After) && (q.Before <= 0 || ex.Number < q.Before) {
+			in = append(in, ex)
 		}
 	}
-	if n := len(page.Exchanges); n > q.Limit {
-		page.Newer = q.After > 0 || q.Limit > 1
-		page.Exchanges = page.Exchanges[n-q.Limit:]
-		if q.Limit == 1 {
-			page.Exchanges = s.list[len(s.list)-1:]
+	page := proxy.Page{}
+	if n := len(in); n > q.Limit {
+		if q.After > 0 {
+			in, page.Newer = in[:q.Limit], true
+		} else {
+			in, page.Older = in[n-q.Limit:], true
 		}
 	}
+	page.Exchanges = slices.Clone(in)
+	slices.Reverse(page.Exchanges)
 	return page, nil
 }
 
 func TestDesk(t *testing.T) {
 	s := &stored{world: newWorld()}
+	d := tokens.NewDesk(s, s.bodies, tokens.DeskOptions{})
+	if l, err := d.Ledger(t.Context(), mine); err != nil || len(l.Grants) != 0 {
+		t.Fatalf("of nothing: %+v, %v", l, err)
+	}
 	s.grant(0, "a", "system/*.rs", 300)
 	for range 1200 {
 		s.use(1, mine, "a", readPatient, 200)
 	}
-	d := tokens.NewDesk(s, s.bodies, tokens.DeskOptions{})
 	for range 2 {
 		l, err := d.Ledger(t.Context(), mine)
 		if err != nil || len(l.Grants) != 1 || l.Grants[0].UseCount != 1200 || l.Partial {
