@@ -142,6 +142,9 @@ func TestOldDatabasesAreUpgraded(t *testing.T) {
 				t.Fatal(err)
 			}
 			checkFixture(t, s)
+			if version >= 3 {
+				checkRuns(t, s)
+			}
 		})
 	}
 }
@@ -207,5 +210,26 @@ func checkFixture(t *testing.T, s *Store) {
 	r, err := s.Report(t.Context(), e.ID)
 	if err != nil || r.Summary.Errors != 1 || len(r.Issues) != 1 || r.Issues[0].MessageID != "cardinality-min" {
 		t.Errorf("report %+v, %v", r, err)
+	}
+}
+
+// checkRuns expects what fixtures hold since runs are kept: one with a result that changed, a word and a decision.
+func checkRuns(t *testing.T, s *Store) {
+	t.Helper()
+	run, err := s.StandingRun(t.Context(), "match", "acme-ehr~diamond-payer")
+	if err != nil || run.Context.Rules != 1 || run.Created.IsZero() {
+		t.Fatalf("run %+v, %v", run, err)
+	}
+	history, err := s.History(t.Context(), run.ID, "", "")
+	if err != nil || len(history) != 2 || history[0].Result.Verdict != "pass" || history[0].Result.Evidence[0].Number != 1 || history[1].Result.Side != "server" {
+		t.Errorf("history %+v, %v", history, err)
+	}
+	words, err := s.Attestations(t.Context(), run.ID)
+	if err != nil || len(words) != 1 || words[0].By != "Ada" {
+		t.Errorf("attestations %+v, %v", words, err)
+	}
+	reviews, err := s.Reviews(t.Context(), run.ID)
+	if err != nil || len(reviews[run.ID]) != 1 || reviews[run.ID][0].State != "verified" || reviews[run.ID][0].Digest != "dd" {
+		t.Errorf("reviews %+v, %v", reviews, err)
 	}
 }
