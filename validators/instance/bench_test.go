@@ -1,6 +1,8 @@
 package instance_test
 
 import (
+	"bytes"
+	"fmt"
 	"testing"
 
 	"fhirwire/validators/fhirjson"
@@ -54,3 +56,41 @@ const goodPatient = `{
 	"identifier": [{"system": "http://example.org/members", "value": "12345"}],
 	"name": [{"family": "Moss", "given": ["Ada"]}], "telecom": [{"system": "phone", "value": "555-0100", "use": "home"}],
 	"gender": "female", "birthDate": "1980-02-29", "address": [{"line": ["1 Elm St"], "city": "Salem", "state": "OR", "postalCode": "97301"}]}`
+
+// bundleOf puts resources into a Bundle of at least size bytes.
+func bundleOf(srcs [][]byte, size int) []byte {
+	b := []byte(`{"resourceType":"Bundle","type":"collection","entry":[`)
+	for i := 0; len(b) < size; i++ {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = fmt.Appendf(b, `{"fullUrl":"http://example.org/fhir/x/%d","resource":%s}`, i, srcs[i%len(srcs)])
+	}
+	return append(b, "]}"...)
+}
+
+func BenchmarkBundleWhole(b *testing.B) {
+	src := bundleOf(lines(b, shared(b, "conformance", "ig-examples", "us-core-6.1.0.ndjson")), 8<<20)
+	v := validator(b, instance.Options{}, "hl7.fhir.us.core#6.1.0")
+	b.SetBytes(int64(len(src)))
+	b.ReportAllocs()
+	for b.Loop() {
+		doc := fhirjson.Parse(src)
+		if _, err := v.ValidateDocument(b.Context(), doc); err != nil {
+			b.Fatal(err)
+		}
+		doc.Release()
+	}
+}
+
+func BenchmarkBundleStreamed(b *testing.B) {
+	src := bundleOf(lines(b, shared(b, "conformance", "ig-examples", "us-core-6.1.0.ndjson")), 8<<20)
+	v := validator(b, instance.Options{}, "hl7.fhir.us.core#6.1.0")
+	b.SetBytes(int64(len(src)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := v.ValidateBundle(b.Context(), bytes.NewReader(src), instance.StreamOptions{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
