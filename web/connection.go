@@ -203,7 +203,7 @@ func (s *Server) chain(ex *proxy.Exchange, title, none string, certs []proxy.Cer
 	return c
 }
 
-// soon is how long before its end a certificate is warned of.
+// soon is how long before its end a certificate is warned of, if it lives long enough.
 const soon = 14 * 24 * time.Hour
 
 func (s *Server) certificate(ex *proxy.Exchange, c *proxy.Certificate, at int) views.ChainCertificate {
@@ -238,7 +238,7 @@ func (s *Server) certificate(ex *proxy.Exchange, c *proxy.Certificate, at int) v
 		v.Warning = "It had expired when it was used."
 	case when.Before(c.NotBefore):
 		v.Warning = "It was not valid yet when it was used."
-	case c.NotAfter.Sub(when) < soon:
+	case c.NotAfter.Sub(when) < min(soon, c.NotAfter.Sub(c.NotBefore)/3): // some live for a week and are renewed in time
 		v.Warning = "It expires within " + views.Plural(int((c.NotAfter.Sub(when)+24*time.Hour-1)/(24*time.Hour)), "day", "days") + " of this exchange."
 	}
 	return v

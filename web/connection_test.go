@@ -14,7 +14,7 @@ import (
 func describedCert(subject, issuer, fill string, ends time.Time) proxy.Certificate {
 	return proxy.Certificate{
 		Subject: subject, Issuer: issuer, Serial: "4d2", Names: []string{"p2p.cedar.example", "https://cedar.example/fhir"},
-		NotBefore: start.Add(-48 * time.Hour), NotAfter: ends, Fingerprint: strings.Repeat(fill, 32),
+		NotBefore: start.Add(-30 * 24 * time.Hour), NotAfter: ends, Fingerprint: strings.Repeat(fill, 32),
 	}
 }
 
@@ -56,7 +56,7 @@ func TestConnectionPages(t *testing.T) {
 	}
 	withLegs(add("mutual", nil))
 	insecure := withLegs(add("insecure", nil))
-	insecure.ServerLeg.TLS.Trust, insecure.ServerLeg.TLS.Detail = proxy.TrustInsecure, "not verified: verification is switched off until 2026-09-12 14:00:00 UTC"
+	insecure.ServerLeg.TLS.Trust, insecure.ServerLeg.TLS.Detail = proxy.TrustInsecure, "verification is switched off until 2026-09-12 14:00:00 UTC"
 	refused := withLegs(add("refused", &proxy.Failure{Reason: proxy.ReasonClientTLS, Side: "client", Detail: "the certificate of CN=old expired on 2026-09-01"}))
 	refused.ClientLeg.TLS.Trust, refused.ClientLeg.TLS.Detail = proxy.TrustRefused, "the certificate of CN=old expired on 2026-09-01"
 	refused.ServerLeg, refused.Request.Target = nil, ""

@@ -113,24 +113,23 @@ func handshakeFailure(err error) proxy.Failure {
 	text := err.Error()
 	_, alert, isAlert := strings.Cut(text, "remote error: tls: ")
 	var header tls.RecordHeaderError
-	const trust = "give the client the root certificate of fhirwire's local CA, or the listener a certificate that the client trusts"
 	switch {
 	case errors.As(err, &header) && looksLikeHTTP(header.RecordHeader):
 		f.Detail = "the client sent HTTP in clear to the TLS listener; its URL has to begin with https://"
 	case errors.As(err, &header):
 		f.Detail = "the client does not speak TLS to the TLS listener"
 	case isAlert && (strings.Contains(alert, "certificate") || alert == "unknown CA" || strings.Contains(alert, "authority")):
-		f.Detail = "the client does not accept the proxy's certificate (" + alert + "); " + trust
+		f.Detail = "the client does not accept the proxy's certificate (" + alert + ")"
 	case isAlert:
 		f.Detail = "the client broke the handshake off: " + alert
 	case strings.Contains(text, "bad record MAC"): // an alert that came before the keys for it
-		f.Detail = "the client broke the handshake off, most often because it does not trust the proxy's certificate; " + trust
+		f.Detail = "the client broke the handshake off, most often because it does not trust the proxy's certificate"
 	case strings.Contains(text, "unsupported versions"), strings.Contains(text, "protocol version"):
 		f.Detail = "the client speaks no TLS 1.2 or later"
 	case strings.Contains(text, "no cipher suite"):
 		f.Detail = "the client offers no cipher suite that the proxy has"
 	case errors.Is(err, io.EOF), strings.Contains(text, "reset by peer"), strings.Contains(text, "broken pipe"):
-		f.Detail = "the client hung up during the handshake, most often because it does not trust the proxy's certificate; " + trust
+		f.Detail = "the client hung up during the handshake, most often because it does not trust the proxy's certificate"
 	case timedOut(err):
 		f.Detail = "the client did not finish the handshake in time"
 	case strings.Contains(text, "certificate for"), strings.Contains(text, "no certificates configured"):

@@ -144,7 +144,7 @@ func (d *secureDialer) leg(a *attempt, tr trust, raw net.Conn, cs *tls.Connectio
 	chains := cs.VerifiedChains
 	if !d.set.until.IsZero() {
 		leg.TLS.Trust = proxy.TrustInsecure
-		leg.TLS.Detail = "not verified: verification is switched off until " + moment(d.set.until)
+		leg.TLS.Detail = "verification is switched off until " + moment(d.set.until)
 		if err := d.verify(a, tr, cs.PeerCertificates); err != nil {
 			leg.TLS.Detail += "; it would fail: " + explainCertificate(err, a.host, tr.broken)
 		} else {
