@@ -38,6 +38,7 @@ import (
 	"fhirwire/validators/instance"
 	"fhirwire/validators/interaction"
 	"fhirwire/validators/terminology/remote"
+	"fhirwire/validators/tokens"
 	"fhirwire/web"
 )
 
@@ -89,6 +90,7 @@ type app struct {
 	payer     *reference.Server
 	page      *web.Server
 	scenarios *scenarios.Service
+	tokens    *tokens.Desk
 	proxyURL  string
 	ca        *localca.Authority
 	peers     *peers.Judge
@@ -274,6 +276,7 @@ func (a *app) run(ctx context.Context) error {
 	workers.Go(func() error { return a.pipeline.Run(work) })
 	recorders.Go(func() error { return a.recorder.Run(recording) })
 
+	workers.Go(func() error { a.followTokens(work); return nil })
 	workers.Go(func() error { a.scenarios.Run(work, a.hub); return nil })
 	workers.Go(func() error { a.followSystems(work); return nil })
 
