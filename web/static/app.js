@@ -281,6 +281,9 @@ const list = $("[data-list]") && (() => {
   return { click, move, close, release, selected };
 })();
 
+// Of many tabs the current one is in view.
+$(".tabs a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 // --- parts that follow the traffic ---
 // The server renders the part; what is chosen, focused or scrolled stays. It is read at most every half second, and only put in
 // place when it says something else.
