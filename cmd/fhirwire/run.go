@@ -132,6 +132,8 @@ type runner struct {
 	attestations []testplans.Attestation
 	outcomes     []play.Outcome
 	stopped      bool // by Ctrl-C
+	// watch, if set, gets the events of the play too.
+	watch func(play.Event)
 }
 
 func (r *runner) readInputs() error {
@@ -302,7 +304,12 @@ func (r *runner) play(ctx context.Context, ev *runEvidence, base, channel string
 	defer t.CloseIdleConnections()
 	rec := record.New(ev, ev.key, record.Options{SpoolDir: ev.spool, Clock: r.p.now})
 	show := newRunProgress(r.p)
-	r.outcomes, err = play.New(rec, t, bodyValues{r.model}, o).Run(ctx, &r.plan, play.Target{Base: base, Channel: channel, Inputs: r.inputs}, show.event)
+	r.outcomes, err = play.New(rec, t, bodyValues{r.model}, o).Run(ctx, &r.plan, play.Target{Base: base, Channel: channel, Inputs: r.inputs}, func(e play.Event) {
+		show.event(e)
+		if r.watch != nil {
+			r.watch(e)
+		}
+	})
 	show.end()
 	if errors.Is(err, context.Canceled) {
 		r.stopped, err = true, nil

@@ -59,7 +59,8 @@ func mutations() []mutation {
 	}
 	return []mutation{
 		{
-			Description{WrongStatus, "an export is accepted with 200 instead of 202"}, kickoff, nil,
+			Description{WrongStatus, "an export is accepted with 200 instead of 202"},
+			kickoff, nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				was := a.status
 				if was == http.StatusAccepted {
@@ -69,13 +70,15 @@ func mutations() []mutation {
 			},
 		},
 		{
-			Description{MissingManifestKey, "the manifest of an export has no request"}, status, nil,
+			Description{MissingManifestKey, "the manifest of an export has no request"},
+			status, nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				return a.object(func(m map[string]any) bool { delete(m, "request"); return true })
 			},
 		},
 		{
-			Description{CountOffByOne, "the manifest of an export counts one line too many in each file"}, status, nil,
+			Description{CountOffByOne, "the manifest of an export counts one line too many in each file"},
+			status, nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				return a.object(func(m map[string]any) bool {
 					return eachFile(m, func(f map[string]any) {
@@ -101,13 +104,15 @@ func mutations() []mutation {
 			func(*http.Request, *held, time.Time) bool { return true },
 		},
 		{
-			Description{TransactionTimeLate, "transactionTime of an export is when it was complete, not when the data were looked at"}, status, nil,
+			Description{TransactionTimeLate, "transactionTime of an export is when it was complete, not when the data were looked at"},
+			status, nil,
 			func(_ *http.Request, a *held, now time.Time) bool {
 				return a.object(func(m map[string]any) bool { m["transactionTime"] = now.UTC().Format(time.RFC3339Nano); return true })
 			},
 		},
 		{
-			Description{TokenLeaked, "the URLs of an export's files have the access token in them"}, status, nil,
+			Description{TokenLeaked, "the URLs of an export's files have the access token in them"},
+			status, nil,
 			func(r *http.Request, a *held, _ time.Time) bool {
 				token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 				return a.object(func(m map[string]any) bool {
@@ -120,7 +125,8 @@ func mutations() []mutation {
 			},
 		},
 		{
-			Description{MemberCodeMissing, "the identifier that $member-match returns has no type code"}, match, nil,
+			Description{MemberCodeMissing, "the identifier that $member-match returns has no type code"},
+			match, nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				return a.status == http.StatusOK && a.object(func(m map[string]any) bool {
 					list, _ := m["parameter"].([]any)
@@ -134,7 +140,8 @@ func mutations() []mutation {
 			},
 		},
 		{
-			Description{OKForNoMatch, "$member-match answers 200 without an identifier where nobody matches"}, match, nil,
+			Description{OKForNoMatch, "$member-match answers 200 without an identifier where nobody matches"},
+			match, nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				if a.status != http.StatusUnprocessableEntity || !bytes.Contains(a.body.Bytes(), []byte(`"not-found"`)) {
 					return false
@@ -145,7 +152,8 @@ func mutations() []mutation {
 			},
 		},
 		{
-			Description{RelativeURL, "the URLs of an export's files are relative"}, status, nil,
+			Description{RelativeURL, "the URLs of an export's files are relative"},
+			status, nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				return a.object(func(m map[string]any) bool {
 					return eachFile(m, func(f map[string]any) {
@@ -159,7 +167,8 @@ func mutations() []mutation {
 			},
 		},
 		{
-			Description{FileType, "the files of an export are application/json"}, file, nil,
+			Description{FileType, "the files of an export are application/json"},
+			file, nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				a.header.Set("Content-Type", "application/json")
 				return true

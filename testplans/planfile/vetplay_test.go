@@ -37,7 +37,7 @@ func TestPlayParsed(t *testing.T) {
 
 func TestPlayFaults(t *testing.T) {
 	for _, tt := range []struct{ name, old, with, want string }{
-		{"an unknown key", "      each: {as: x", "      eahc: {as: x", `unknown key "eahc"; expected each`},
+		{"an unknown key", "      each: {as: x", "      eachh: {as: x", `unknown key "eachh"; expected each`},
 		{"an unknown step", "shows: [read]", "shows: [raed]", "demo.yaml:45:15: there is no step raed; expected one of match, read"},
 		{"a name twice", "- act: read", "- act: match", "demo.yaml:44:12: the act match is there already"},
 		{"an unknown variable", "?a=${id}", "?a=${di}", "demo.yaml:47:39: no earlier step captures di; expected one of base"},

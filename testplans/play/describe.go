@@ -136,6 +136,7 @@ func (v vars) line(act string, q *testplans.PlayRequest) Line {
 	out, _ := mine.outgoing(q)
 	l := Line{Act: act, Method: out.method, URL: out.url, Header: out.header, Body: string(out.body), Writes: q.MayWrite()}
 	switch q.Auth {
+	case testplans.AuthToken:
 	case testplans.AuthNone:
 		l.Then = "without a token"
 	case testplans.AuthInvalid:

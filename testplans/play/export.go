@@ -38,18 +38,18 @@ func (r *run) export(ctx context.Context, x *testplans.PlayExport) (answer, erro
 	}
 	at = absolute(out.url, at)
 	if x.Cancel {
-		if _, err := r.send(ctx, r.plain(http.MethodDelete, at, plainJSON)); err != nil {
+		if _, err := r.send(ctx, r.plain(http.MethodDelete, at)); err != nil {
 			return answer{}, err
 		}
-		gone, err := r.send(ctx, r.plain(http.MethodGet, at, plainJSON))
+		gone, err := r.send(ctx, r.plain(http.MethodGet, at))
 		if err == nil && x.Again {
-			_, err = r.send(ctx, r.plain(http.MethodDelete, at, plainJSON))
+			_, err = r.send(ctx, r.plain(http.MethodDelete, at))
 		}
 		return gone, err
 	}
 	done, err := r.poll(ctx, at)
 	if err == nil && x.Twice {
-		_, err = r.send(ctx, r.plain(http.MethodGet, at, plainJSON))
+		_, err = r.send(ctx, r.plain(http.MethodGet, at))
 	}
 	if err != nil || x.Leave || done.status != http.StatusOK {
 		return done, err
@@ -57,9 +57,9 @@ func (r *run) export(ctx context.Context, x *testplans.PlayExport) (answer, erro
 	return done, r.files(ctx, done)
 }
 
-// plain is a request of the pattern, with the token where there is one.
-func (r *run) plain(method, url, accept string) outgoing {
-	out := outgoing{method: method, url: url, header: http.Header{"Accept": {accept}}}
+// plain is a request about the status, with the token where there is one.
+func (r *run) plain(method, url string) outgoing {
+	out := outgoing{method: method, url: url, header: http.Header{"Accept": {plainJSON}}}
 	r.authorize(out.header, testplans.AuthToken)
 	return out
 }
@@ -69,7 +69,7 @@ func (r *run) poll(ctx context.Context, at string) (answer, error) {
 	until := r.p.o.Clock().Add(r.p.o.Patience)
 	pause, tries := firstPause, 0
 	for {
-		got, err := r.send(ctx, r.plain(http.MethodGet, at, plainJSON))
+		got, err := r.send(ctx, r.plain(http.MethodGet, at))
 		if err != nil {
 			return got, err
 		}
