@@ -37,26 +37,26 @@ func agrees(ctx context.Context, c *Case) (Outcome, error) {
 		if doubt = cmp.Or(doubt, why); why != "" {
 			continue
 		}
-		for _, e := range earlier[key] {
-			if e.Exchange.ID == at.Exchange.ID {
-				continue
-			}
-			mine, why, err := c.values(ctx, at, want.Expr)
-			if err != nil {
-				return Outcome{}, err
-			}
-			theirs, why2, err := c.values(ctx, e, want.Expr)
-			if err != nil {
-				return Outcome{}, err
-			}
-			switch doubt = cmp.Or(doubt, why, why2); {
-			case mine == nil || theirs == nil:
-			case !slices.Equal(mine, theirs):
-				return Outcome{Verdict: testplans.Fail, Items: []Item{e, at}, Message: fmt.Sprintf(
-					"%s is %s here and %s in the answer to the same question", want.Expr, clip(strings.Join(mine, ", ")), clip(strings.Join(theirs, ", ")))}, nil
-			case pair == nil:
-				pair = []Item{e, at}
-			}
+		at0 := slices.IndexFunc(earlier[key], func(e Item) bool { return e.Exchange.ID != at.Exchange.ID })
+		if at0 < 0 {
+			continue
+		}
+		e := earlier[key][at0] // the first is enough: all others are compared with it as well
+		mine, err := c.values(ctx, at, want.Expr)
+		if err != nil {
+			return Outcome{}, err
+		}
+		theirs, err := c.values(ctx, e, want.Expr)
+		if err != nil {
+			return Outcome{}, err
+		}
+		switch doubt = cmp.Or(doubt, mine.why, theirs.why); {
+		case mine.list == nil || theirs.list == nil:
+		case !slices.Equal(mine.list, theirs.list):
+			return Outcome{Verdict: testplans.Fail, Items: []Item{e, at}, Message: fmt.Sprintf(
+				"%s is %s here and %s in the answer to the same question", want.Expr, clip(strings.Join(mine.list, ", ")), clip(strings.Join(theirs.list, ", ")))}, nil
+		case pair == nil:
+			pair = []Item{e, at}
 		}
 	}
 	switch {
@@ -68,29 +68,62 @@ func agrees(ctx context.Context, c *Case) (Outcome, error) {
 	return notShown("the same was not asked twice"), nil
 }
 
-// values are the sorted results of an expression on a response; nil where it has none to compare, with why where that is not plain.
-func (c *Case) values(ctx context.Context, it Item, expr string) (values []string, why string, err error) {
+// answered are the sorted results of an expression on a response; list is nil where it has none to compare, with why where that is not
+// plain.
+type answered struct {
+	list []string
+	why  string
+}
+
+func (c *Case) values(ctx context.Context, it Item, expr string) (answered, error) {
+	key := it.Exchange.ID + " " + expr
+	a, ok := c.Desk.answers[key]
+	if !ok {
+		var err error
+		if a, err = c.newValues(ctx, it, expr); err != nil {
+			return a, err
+		}
+		c.Desk.answers[key] = a
+	}
+	return a, nil
+}
+
+func (c *Case) newValues(ctx context.Context, it Item, expr string) (answered, error) {
 	if it.Exchange.Status() != http.StatusOK {
-		return nil, "", nil
+		return answered{}, nil
 	}
 	body, err := c.Desk.Body(ctx, it, testplans.OnResponse)
 	if err != nil || body.Why != "" || body.Empty() {
-		return nil, body.why(), err
+		return answered{why: body.why()}, err
 	}
 	root, fault := body.JSON()
 	if fault != "" {
-		return nil, "", nil
+		return answered{}, nil
 	}
-	values, err = c.Desk.Strings(ctx, expr, root)
+	values, err := c.Desk.Strings(ctx, expr, root)
 	if err != nil {
-		return nil, "the expression could not be evaluated: " + err.Error(), nil //nolint:nilerr // beyond us for this data
+		return answered{why: "the expression could not be evaluated: " + err.Error()}, nil //nolint:nilerr // beyond us for this data
 	}
 	slices.Sort(values)
-	return append([]string{}, values...), "", nil
+	return answered{list: append([]string{}, values...)}, nil
 }
 
 // question is what a request asks, in one form: the type and the parameters with the ids of references and the codes of tokens.
 func (d *Desk) question(ctx context.Context, it Item) (key, why string, err error) {
+	q, ok := d.questions[it.Exchange.ID]
+	if !ok {
+		if q.key, q.why, err = d.newQuestion(ctx, it); err != nil {
+			return "", "", err
+		}
+		d.questions[it.Exchange.ID] = q
+	}
+	return q.key, q.why, nil
+}
+
+// question is what a request asks; why says what kept us from knowing.
+type question struct{ key, why string }
+
+func (d *Desk) newQuestion(ctx context.Context, it Item) (key, why string, err error) {
 	values, why, err := d.Parameters(ctx, it)
 	if err != nil || why != "" {
 		return "", why, err

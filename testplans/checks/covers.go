@@ -2,6 +2,7 @@ package checks
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -32,24 +33,24 @@ func covers(ctx context.Context, c *Case) (Outcome, error) {
 	if _, ok := defs.Profile(want.Profile); !ok {
 		return notChecked("the profile " + want.Profile + " is not at hand"), nil
 	}
-	tally := coverage.New(defs, defs.Terms())
-	doubt := ""
+	seen := c.Desk.tallyOf(c.Check, c.Attempts, func() *coverage.Collector { return coverage.New(defs, defs.Terms()) })
 	var used []Item
-	for i, it := range c.Attempts {
-		if it.Exchange.Status() < 200 || it.Exchange.Status() > 299 {
-			continue
-		}
-		n, why, err := c.count(ctx, tally, coverage.Subject{ID: it.Exchange.ID, Order: int64(i)}, it)
-		if err != nil {
-			return Outcome{}, err
-		}
-		if why != "" {
-			doubt = why
+	for _, it := range c.Attempts {
+		n, known := seen.counted[it.Exchange.ID]
+		if !known {
+			var why string
+			var err error
+			if n, why, err = c.count(ctx, seen.tally, coverage.Subject{ID: it.Exchange.ID, Order: it.Exchange.Timing.Start.UnixNano()}, it); err != nil {
+				return Outcome{}, err
+			}
+			seen.doubt = cmp.Or(why, seen.doubt)
+			seen.counted[it.Exchange.ID] = n
 		}
 		if n > 0 {
 			used = append(used, it)
 		}
 	}
+	doubt, tally := seen.doubt, seen.tally
 	report := tally.Report()
 	switch {
 	case len(report) == 0 && doubt != "":
@@ -77,8 +78,37 @@ func covers(ctx context.Context, c *Case) (Outcome, error) {
 	return Outcome{Verdict: testplans.NotShown, Items: used, Message: fmt.Sprintf("%d of %d not seen in %s: %s", len(gaps), len(p.Items), counted, strings.Join(names, ", "))}, nil
 }
 
+// covering is the tally of one check, which grows with its attempts.
+type covering struct {
+	tally   *coverage.Collector
+	counted map[string]int // resources, by exchange
+	doubt   string
+}
+
+// tallyOf is the tally of a check so far, a new one where exchanges were counted that are no attempts any more.
+func (d *Desk) tallyOf(check *testplans.Check, attempts []Item, fresh func() *coverage.Collector) *covering {
+	seen := d.covered[check]
+	if seen != nil {
+		still := 0
+		for _, it := range attempts {
+			if _, ok := seen.counted[it.Exchange.ID]; ok {
+				still++
+			}
+		}
+		if still == len(seen.counted) {
+			return seen
+		}
+	}
+	seen = &covering{tally: fresh(), counted: map[string]int{}}
+	d.covered[check] = seen
+	return seen
+}
+
 // count adds the resources of one answer: the resource itself, those of a Bundle, or each line of a file.
 func (c *Case) count(ctx context.Context, tally *coverage.Collector, s coverage.Subject, it Item) (n int, why string, err error) {
+	if status := it.Exchange.Status(); status < 200 || status > 299 {
+		return 0, "", nil
+	}
 	body, err := c.Desk.Body(ctx, it, testplans.OnResponse)
 	if err != nil || body.Why != "" || body.Empty() {
 		return 0, body.why(), err

@@ -36,6 +36,11 @@ type Desk struct {
 	// asked and gives are the keys of URLs by exchange id: each is compared with many others.
 	asked map[string][2]string
 	gives map[string]given
+	// covered are the tallies of checks, questions what requests ask by exchange id, answers the values compared: all are asked again with
+	// each new exchange.
+	covered   map[*testplans.Check]*covering
+	questions map[string]question
+	answers   map[string]answered
 }
 
 // given are the keys of the URLs that a response names.
@@ -53,7 +58,7 @@ type bodyKey struct {
 
 // NewDesk returns an empty desk over the types of model, which may be nil.
 func NewDesk(model fhirpath.Model) *Desk {
-	return &Desk{model: model, vars: map[string][]string{}, exprs: map[string]compiled{}, bodies: map[bodyKey]*Body{}, asked: map[string][2]string{}, gives: map[string]given{}}
+	return &Desk{model: model, vars: map[string][]string{}, exprs: map[string]compiled{}, bodies: map[bodyKey]*Body{}, asked: map[string][2]string{}, gives: map[string]given{}, covered: map[*testplans.Check]*covering{}, questions: map[string]question{}, answers: map[string]answered{}}
 }
 
 // Set gives a captured variable its values.
