@@ -61,7 +61,7 @@ func TestFaults(t *testing.T) {
 			`p.yaml:19:5: steps 1: missing key: checks`, `p.yaml:26:5: unknown key "chekcs"; expected checks`,
 		}},
 		{"an unknown interaction", "kind: [read]", "kind: [raed]", []string{
-			`p.yaml:24:14: kind 0: value must be one of "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "history-system", "create", "search-type", "search-system", "capabilities", "batch", "transaction", "operation", "bulk-kickoff", "bulk-status", "bulk-file", "bulk-delete", "oauth-token", "oauth-dcr", "oauth-auth", "oauth-introsp", "smart-config", "udap-config", "oauth-config", "other"`,
+			`p.yaml:24:14: kind 0: value must be one of "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "history-system", "create", "search-type", "search-system", "capabilities", "batch", "transaction", "operation", "bulk-kickoff", "bulk-status", "bulk-file", "bulk-delete", "oauth-token", "oauth-dcr", "oauth-auth", "oauth-introsp", "smart-config", "udap-config", "oauth-config", "tunnel", "other"`,
 		}},
 		{"a FHIRPath error", "expr: id = %member", "expr: id.exits()", []string{`p.yaml:32:20: FHIRPath: unknown function "exits"`}},
 		{"a FHIRPath error in quotes", `parameter.where(name = 'x').value`, `parameter.wher(name = 'x').value`, []string{`p.yaml:13:61: FHIRPath: unknown function "wher"`}},
