@@ -54,7 +54,10 @@ func TestNewman(t *testing.T) {
 			t.Errorf("%q is read without an error", bad)
 		}
 	}
-	for range har.Newman(strings.NewReader(newmanReport)) {
+	for _, err := range har.Newman(strings.NewReader(newmanReport)) {
+		if err != nil {
+			t.Error(err)
+		}
 		break // a reader may have enough
 	}
 }

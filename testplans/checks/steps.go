@@ -136,7 +136,7 @@ func (c *Case) compareFile(listed *entry, body *Body, from Item) (Outcome, error
 			if at := seen[id]; at > 0 && id != "" {
 				return failed(fmt.Sprintf("lines %d and %d are both %s/%s", at, line.Position.Line+1, got, id)), nil
 			}
-			seen[strings.Clone(id)] = int(line.Position.Line) + 1
+			seen[strings.Clone(id)] = line.Position.Line + 1
 			continue
 		}
 		if got != listed.typ {
