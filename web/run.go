@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -161,6 +162,10 @@ func (s *Server) runView(ctx context.Context, n *names, run *shown, chosen strin
 	if j.Waiting > 0 {
 		v.Window += ", " + views.Count(j.Waiting) + " to check"
 	}
+	var err error
+	if v.Latest, v.All, err = s.latest(ctx, n, run); err != nil {
+		return v, err
+	}
 	reviews, err := s.reviewsOf(ctx, &run.run)
 	if err != nil {
 		return v, err
@@ -197,6 +202,30 @@ func (s *Server) runView(ctx context.Context, n *names, run *shown, chosen strin
 		}
 	}
 	return v, nil
+}
+
+// latestRows is how many exchanges stand beside the checklist.
+const latestRows = 6
+
+// latest are the newest exchanges of a run, and the list with all of its channel.
+func (s *Server) latest(ctx context.Context, n *names, run *shown) (rows []views.EvidenceRow, all string, err error) {
+	sc := scopeOf(url.Values{"channel": {run.channel}})
+	all = sc.href("/")
+	for key, at := range map[proxy.Key]time.Time{proxy.KeySince: run.run.Since, proxy.KeyUntil: run.run.Until} {
+		if !at.IsZero() {
+			sc.filter.Terms = append(sc.filter.Terms, proxy.Term{Key: key, Op: proxy.OpEq, Values: []string{at.UTC().Format(time.RFC3339Nano)}})
+		}
+	}
+	page, err := s.deps.Exchanges.Exchanges(ctx, proxy.Query{Filter: sc.filter, Limit: latestRows, SkipTotal: true})
+	if err != nil {
+		return nil, "", err
+	}
+	evidence := make([]testplans.Evidence, len(page.Exchanges))
+	for i, e := range page.Exchanges {
+		evidence[i] = testplans.Evidence{Exchange: e.ID, Number: e.Number}
+	}
+	rows, err = s.evidenceRows(ctx, n, evidence)
+	return rows, all, err
 }
 
 // phase is the heading that a step stands under; steps stay in the plan's order.

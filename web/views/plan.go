@@ -93,6 +93,9 @@ type RunLive struct {
 	Notices []Notice
 	Groups  []RunGroup
 	Detail  *StepDetail
+	// Latest are the newest exchanges of the run, and All the list with the others.
+	Latest []EvidenceRow
+	All    string
 }
 
 // RunGroup is a phase of the checklist.

@@ -249,6 +249,9 @@ func (s *Store) matches(f proxy.Filter, e *proxy.Exchange) bool {
 			case proxy.KeyStatus:
 				n, _ := strconv.Atoi(v)
 				ok = ok || e.Status() == n || t.Op == proxy.OpGe && e.Status() >= n
+			case proxy.KeySince, proxy.KeyUntil:
+				at, known := proxy.Moment(v, e.Timing.Start)
+				ok = ok || known && (t.Key == proxy.KeySince && !e.Timing.Start.Before(at) || t.Key == proxy.KeyUntil && !e.Timing.Start.After(at))
 			case proxy.KeyVerdict:
 				r := s.reports[e.ID]
 				ok = ok || r != nil && string(testplans.OfReport(r.Summary)) == v
