@@ -21,7 +21,7 @@ func FuzzMask(f *testing.F) {
 				t.Errorf("%s: %q is kept as %q", what, in, out)
 			}
 		}
-		for _, in := range []string{"https://h.example/p?" + s + "&access_token=" + secret, "https://h.example/p?client_secret=" + secret + "&" + s} {
+		for _, in := range []string{"https://h.example/cb#/route?access_token=" + secret + "&" + s, "https://h.example/p?" + s + "&access_token=" + secret, "https://h.example/p?client_secret=" + secret + "&" + s} {
 			check("url", in, m.url(in, fhir))
 			check("header", in, m.field("Location", in, fhir))
 		}

@@ -266,6 +266,9 @@ func (m masker) params(s string, fhir bool) string {
 		if u, err := url.QueryUnescape(name); err == nil {
 			name = u
 		}
+		if at := strings.LastIndexAny(name, "?#;"); at >= 0 { // the route of a page may stand before its parameters
+			name = name[at+1:]
+		}
 		names[i] = strings.ToLower(strings.TrimSpace(name))
 		companion = companion || companions[names[i]]
 	}
