@@ -58,8 +58,13 @@ func newSecured(t testing.TB, h2 bool, pins ...string) *secured {
 	t.Cleanup(s.back.Close)
 
 	rec := record.New(s.sink, proxy.NewFingerprintKey([]byte("0123456789abcdef0123456789abcdef")), record.Options{SpoolDir: t.TempDir()})
+	// On a busy machine exchanges are journaled, which Run brings to the sink.
+	ctx, stop := context.WithCancel(context.Background())
+	ran := make(chan error, 1)
+	go func() { ran <- rec.Run(ctx) }()
 	t.Cleanup(func() {
-		if err := rec.Close(context.Background()); err != nil {
+		stop()
+		if err := <-ran; err != nil {
 			t.Error(err)
 		}
 	})
