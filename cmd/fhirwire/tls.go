@@ -14,8 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/crypto/acme/autocert"
-
 	"fhirwire/internal/live"
 	"fhirwire/proxy"
 	"fhirwire/proxy/localca"
@@ -48,12 +46,8 @@ func (a *app) openTLS(ctx context.Context) error {
 			return fmt.Errorf("tls-cert: %w", err)
 		}
 	}
-	if hosts := commaList(a.cfg.ACMEHosts); len(hosts) > 0 {
-		certs.hosts = hosts
-		certs.acme = &autocert.Manager{
-			Prompt: autocert.AcceptTOS, HostPolicy: autocert.HostWhitelist(hosts...), Email: a.cfg.ACMEEmail,
-			Cache: autocert.DirCache(filepath.Join(caDir(a.cfg.Data), "acme")),
-		}
+	if hosts := commaList(strings.ToLower(a.cfg.ACMEHosts)); len(hosts) > 0 {
+		certs.useACME(hosts, a.cfg.ACMEEmail, filepath.Join(caDir(a.cfg.Data), "acme"))
 	}
 	a.tls.certs, a.tls.tls = certs, certs.config()
 	return a.permit(ctx)

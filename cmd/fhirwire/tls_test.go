@@ -23,6 +23,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -556,6 +557,60 @@ func TestCertificateFile(t *testing.T) {
 	now = now.Add(10 * time.Second)
 	if got := issued("public.example"); !strings.HasSuffix(got, second.Leaf.SerialNumber.String()) {
 		t.Errorf("after the change: %s", got)
+	}
+}
+
+// TestACMECertificate: the names of --acme-hosts are served from what ACME brought, and from nothing else; ACME is asked for no
+// other name.
+func TestACMECertificate(t *testing.T) {
+	dir, ca := t.TempDir(), newAuthority(t)
+	cert := ca.issue("public", nil)
+	key, ok := cert.PrivateKey.(*ecdsa.PrivateKey)
+	if !ok {
+		t.Fatalf("a key of type %T", cert.PrivateKey)
+	}
+	der, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := append(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]})...)
+	if err := os.WriteFile(filepath.Join(dir, "public.example"), held, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	own, err := localca.Open(filepath.Join(dir, "ca"), localca.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := own.Permit([]string{"localhost"}); err != nil {
+		t.Fatal(err)
+	}
+	s := &serverCertificates{ca: own, names: []string{"localhost"}}
+	s.useACME([]string{"public.example"}, "", dir)
+	if !slices.Contains(s.config().NextProtos, "acme-tls/1") {
+		t.Error("the challenge's protocol is not offered")
+	}
+	hello := func(name string) *tls.ClientHelloInfo {
+		return &tls.ClientHelloInfo{
+			ServerName: name, CipherSuites: []uint16{tls.TLS_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256},
+			SupportedCurves: []tls.CurveID{tls.CurveP256}, SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256},
+		}
+	}
+	got, err := s.get(hello("public.example"))
+	if err != nil || !got.Leaf.Equal(cert.Leaf) {
+		t.Fatalf("%v", err)
+	}
+	for _, name := range []string{"localhost", "elsewhere.example"} {
+		if c, err := s.get(hello(name)); err != nil || c.Leaf.DNSNames[0] != "localhost" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	challenge := hello("elsewhere.example")
+	challenge.SupportedProtos = []string{"acme-tls/1"}
+	if _, err := s.get(challenge); err == nil {
+		t.Error("a challenge for another name is answered")
+	}
+	if s.presents("public.example") != nil {
+		t.Error("the record guesses ACME's certificate")
 	}
 }
 

@@ -35,6 +35,12 @@ type serverCertificates struct {
 	parsed map[*tls.Certificate][]*x509.Certificate
 }
 
+// useACME gets certificates for hosts by ACME and keeps them in dir.
+func (s *serverCertificates) useACME(hosts []string, email, dir string) {
+	s.hosts = hosts
+	s.acme = &autocert.Manager{Prompt: autocert.AcceptTOS, HostPolicy: autocert.HostWhitelist(hosts...), Email: email, Cache: autocert.DirCache(dir)}
+}
+
 // config is the listener's. Client certificates are asked for and judged later, by what is registered.
 func (s *serverCertificates) config() *tls.Config {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.get, ClientAuth: tls.RequestClientCert, NextProtos: []string{"h2", "http/1.1"}}
