@@ -28,7 +28,7 @@ func (s *Server) coverage(c *gin.Context) error {
 	}
 	channel := c.Query("channel")
 	if channel != "" {
-		if _, err := n.channel(channel); err != nil {
+		if err := n.known(channel); err != nil {
 			return err
 		}
 	}

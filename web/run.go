@@ -101,7 +101,7 @@ func (s *Server) shown(ctx context.Context, n *names, p *testplans.Plan, q runRe
 		r.j, err = s.deps.Runs.JudgeRun(ctx, q.run)
 		return r, err
 	}
-	if _, err := n.channel(q.channel); err != nil {
+	if err := n.known(q.channel); err != nil {
 		return nil, err
 	}
 	var err error

@@ -12,7 +12,6 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"fhirwire/proxy"
 	"fhirwire/testplans"
 	"fhirwire/web/api"
 	"fhirwire/web/views"
@@ -251,11 +250,12 @@ func planOf(plans []testplans.Plan, id string) (*testplans.Plan, error) {
 // errNoChannel is a run page for a channel that is not registered.
 var errNoChannel = &pageError{http.StatusNotFound, "No channel has this name", "It may have been deleted. What was recorded through it stays under Live."}
 
-func (n *names) channel(name string) (*proxy.Channel, error) {
-	if ch := n.byName[name]; ch != nil {
-		return ch, nil
+// known says that a channel is registered.
+func (n *names) known(channel string) error {
+	if n.byName[channel] == nil {
+		return errNoChannel
 	}
-	return nil, errNoChannel
+	return nil
 }
 
 // isPart reports whether only the live part of a page is asked for.

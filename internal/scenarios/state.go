@@ -47,7 +47,6 @@ type channel struct {
 type running struct {
 	plan    *testplans.Plan
 	run     testplans.Run
-	key     string
 	judging *judge.Judging // nil while it is dropped
 	count   int            // exchanges in its window
 	last    time.Time
