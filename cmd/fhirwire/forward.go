@@ -9,9 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"fhirwire/proxy/forward"
@@ -58,10 +61,22 @@ func (a *app) forwardHowTo() web.Forward {
 		return web.Forward{}
 	}
 	f := web.Forward{URL: a.forward.url(), RootHref: "/ca/root.pem"}
+	if at := a.forward.addrPort(); !at.Addr().IsLoopback() {
+		f.URL = reachedFromElsewhere(f.URL, a.cfg.ProxyURL, at.Port())
+	}
 	if a.forwardNeedsCredentials() {
 		f.Token = a.forwardToken
 	}
 	return f
+}
+
+// reachedFromElsewhere is the forward proxy's URL by the name under which people reach the proxy, if one is set.
+func reachedFromElsewhere(own, proxyURL string, port uint16) string {
+	u, err := url.Parse(proxyURL)
+	if err != nil || u.Hostname() == "" {
+		return own
+	}
+	return "http://" + net.JoinHostPort(u.Hostname(), strconv.Itoa(int(port)))
 }
 
 // newForward makes the forward proxy. Without its listener it still passes on what comes to the TLS listener for others.

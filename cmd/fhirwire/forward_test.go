@@ -215,3 +215,13 @@ func TestForwardWithCurl(t *testing.T) {
 		}
 	}
 }
+
+func TestForwardURLFromElsewhere(t *testing.T) {
+	for proxyURL, want := range map[string]string{
+		"": "http://127.0.0.1:8082", "https://proxy.event.example": "http://proxy.event.example:8082", "http://[fd00::1]:8081": "http://[fd00::1]:8082",
+	} {
+		if got := reachedFromElsewhere("http://127.0.0.1:8082", proxyURL, 8082); got != want {
+			t.Errorf("%q: %s, want %s", proxyURL, got, want)
+		}
+	}
+}
