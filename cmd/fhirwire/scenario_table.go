@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -182,7 +183,7 @@ func negativeCase(plan *testplans.Plan, s *testplans.Step, examples []planfile.E
 			out = append(out, fmt.Sprintf("`%s` (%s fails)", w.edge, check))
 		}
 	}
-	shown := ""
+	shown, noted := "", ""
 	for i := range examples {
 		e := &examples[i]
 		missing := true
@@ -191,6 +192,8 @@ func negativeCase(plan *testplans.Plan, s *testplans.Step, examples []planfile.E
 			switch v := e.WantOf(s.ID + "/" + c.ID); {
 			case v == testplans.Fail && s.StrengthOf(c) == validators.Shall:
 				return strings.Join(append(out, fmt.Sprintf("`%s` (%s fails)", e.Name, c.ID)), ", ")
+			case v == testplans.Fail && noted == "": // what ought to be is noted, and lowers nothing
+				noted, missing = fmt.Sprintf("`%s` (%s fails, a %s)", e.Name, c.ID, s.StrengthOf(c)), false
 			case v != testplans.NotShown && v != testplans.NotChecked:
 				missing = false
 			}
@@ -199,7 +202,7 @@ func negativeCase(plan *testplans.Plan, s *testplans.Step, examples []planfile.E
 			shown = fmt.Sprintf("`%s` (not shown)", e.Name)
 		}
 	}
-	if shown != "" {
+	if shown = cmp.Or(shown, noted); shown != "" {
 		out = append(out, shown)
 	}
 	if len(out) == 0 {
