@@ -169,7 +169,7 @@ func run(t *testing.T, s *server, p *testplans.Play, inputs map[string]string) (
 	t.Helper()
 	sink, c := &proxytest.Sink{}, &clock{now: now}
 	rec := record.New(sink, testKey, record.Options{SpoolDir: t.TempDir()})
-	player := play.New(rec, play.Transport(&http.Transport{}), members{}, play.Options{Clock: c.Now, Wait: c.Wait, Unique: func() string { return "u1" }, Timeout: 5 * time.Second})
+	player := play.New(rec, &http.Transport{DisableCompression: true}, members{}, play.Options{Clock: c.Now, Wait: c.Wait, Unique: func() string { return "u1" }, Timeout: 5 * time.Second})
 	out, err := player.Run(t.Context(), &testplans.Plan{ID: "p", Play: p}, play.Target{Base: s.http.URL + "/fhir/", Channel: "a~b", Inputs: inputs}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -304,7 +304,7 @@ func TestStopped(t *testing.T) {
 	s := start(t)
 	sink := &proxytest.Sink{}
 	rec := record.New(sink, testKey, record.Options{SpoolDir: t.TempDir()})
-	player := play.New(rec, play.Transport(&http.Transport{}), members{}, play.Options{})
+	player := play.New(rec, &http.Transport{DisableCompression: true}, members{}, play.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	plan := &testplans.Plan{ID: "p", Play: &testplans.Play{Acts: []testplans.Act{get("first", "/Patient"), get("second", "/hang"), get("third", "/Patient")}}}
 	outcomes, err := player.Run(ctx, plan, play.Target{Base: s.http.URL + "/fhir"}, func(e play.Event) {
@@ -323,7 +323,7 @@ func TestStopped(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	s := start(t)
 	rec := record.New(&proxytest.Sink{}, testKey, record.Options{SpoolDir: t.TempDir()})
-	player := play.New(rec, play.Transport(&http.Transport{}), members{}, play.Options{})
+	player := play.New(rec, &http.Transport{DisableCompression: true}, members{}, play.Options{})
 	for _, tt := range []struct {
 		name string
 		plan testplans.Plan

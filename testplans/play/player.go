@@ -53,7 +53,8 @@ type Player struct {
 	o         Options
 }
 
-// New makes a player. transport must not add headers or follow redirects; see Transport.
+// New makes a player. transport must not add headers, ask for compression by itself or follow redirects; those of package
+// upstream do none of it.
 func New(rec *record.Recorder, transport http.RoundTripper, values Values, o Options) *Player {
 	return &Player{rec: rec, transport: rec.Transport(transport), values: values, o: o.withDefaults()}
 }

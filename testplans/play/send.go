@@ -30,14 +30,6 @@ const (
 	step = 1 << 20
 )
 
-// Transport is what plays are sent through when nothing else is asked for: it adds no headers and follows nothing.
-func Transport(base *http.Transport) *http.Transport {
-	t := base.Clone()
-	t.DisableCompression = true
-	t.Proxy = nil
-	return t
-}
-
 // answer is a response that was read to its end.
 type answer struct {
 	url    string
