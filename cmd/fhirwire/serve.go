@@ -332,7 +332,7 @@ func (a *app) show(context.Context) error {
 	}
 	terms, termsName := a.terms(set.Terms())
 	deps := web.Deps{
-		Systems: a.store, Channels: a.store, Exchanges: a.store, Reports: a.store, Bodies: a.store, Live: a.hub, Judge: a.pipeline,
+		Systems: told{a.store, a.hub}, Channels: told{a.store, a.hub}, Exchanges: a.store, Reports: a.store, Bodies: a.store, Live: a.hub, Judge: a.pipeline,
 		Scenarios: a.scenarios, Runs: a.scenarios, Support: a.mustSupport(set), Exporter: harExporter{a.store}, Checker: a.checker(),
 		Validator: resourceValidator{instance.New(set, terms, instance.Options{Now: a.p.now, TerminologyName: termsName})},
 	}

@@ -236,6 +236,41 @@ func TestTLSListener(t *testing.T) {
 	}
 }
 
+// TestHostsFollowSystems: the local CA may issue for what is registered, as long as it is.
+func TestHostsFollowSystems(t *testing.T) {
+	s := startServe(t, t.TempDir())
+	has := func(host string, want bool) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			ca, err := localca.Load(caDir(s.data), localca.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if slices.Contains(ca.Hosts(), host) == want {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: permitted hosts are %v", host, ca.Hosts())
+			}
+		}
+	}
+	has("localhost", true)
+	status, body, _ := s.do(http.DefaultClient, http.MethodPost, s.dashboard+"/api/v1/systems", "application/json",
+		`{"slug":"payer","name":"Payer","roles":["server"],"base_url":"https://Payer.example:9443/fhir","options":{"auxiliary":[{"name":"auth","url":"https://auth.example/oauth2"},{"name":"files","url":"http://clear.example"}]}}`)
+	var made struct{ ID string }
+	if err := json.Unmarshal([]byte(body), &made); err != nil || status != http.StatusCreated {
+		t.Fatalf("%d %s", status, body)
+	}
+	has("payer.example", true)
+	has("auth.example", true)
+	has("clear.example", false)
+	if status, body, _ := s.do(http.DefaultClient, http.MethodDelete, s.dashboard+"/api/v1/systems/"+made.ID, "", ""); status >= 300 {
+		t.Fatalf("%d %s", status, body)
+	}
+	has("payer.example", false)
+	has("auth.example", false)
+}
+
 func TestLoopOverTLS(t *testing.T) {
 	s := startServe(t, t.TempDir())
 	_, port, _ := net.SplitHostPort(strings.TrimPrefix(s.at, "https://"))
