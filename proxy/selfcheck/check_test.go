@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -180,11 +181,13 @@ func TestServerCertificate(t *testing.T) {
 		"stranger": {x509.Certificate{IPAddresses: here}, proxy.SystemOptions{}, proxy.ProbeProblem, "its issuer CN=Test CA is not known"},
 		"expired": {
 			x509.Certificate{IPAddresses: here, NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(-time.Hour)},
-			proxy.SystemOptions{CA: ca.pem()}, proxy.ProbeProblem, "not valid now",
+			proxy.SystemOptions{CA: ca.pem()},
+			proxy.ProbeProblem, "not valid now",
 		},
 		"ends soon": {
 			x509.Certificate{IPAddresses: here, NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(73 * time.Hour)},
-			proxy.SystemOptions{CA: ca.pem()}, proxy.ProbeWarning, "in 3 days",
+			proxy.SystemOptions{CA: ca.pem()},
+			proxy.ProbeWarning, "in 3 days",
 		},
 		"wrong name": {x509.Certificate{DNSNames: []string{"other.example"}}, proxy.SystemOptions{CA: ca.pem()}, proxy.ProbeProblem, "for other.example, not for 127.0.0.1"},
 		"switched off": {
@@ -296,9 +299,7 @@ func TestMetadataAndDiscovery(t *testing.T) {
 			t.Parallel()
 			mux := http.NewServeMux()
 			mux.HandleFunc("/fhir/metadata", func(w http.ResponseWriter, _ *http.Request) {
-				for k, v := range tc.header {
-					w.Header()[k] = v
-				}
+				maps.Copy(w.Header(), tc.header)
 				w.Header().Set("Content-Type", tc.kind)
 				w.WriteHeader(tc.status)
 				_, _ = io.WriteString(w, tc.body)

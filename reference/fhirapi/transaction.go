@@ -25,7 +25,6 @@ type step struct {
 	method string
 	url    string // relative to the base
 	node   *fhirjson.Node
-	body   []byte
 	change resources.Change
 	// found stands for the answer where nothing is changed: If-None-Exist met a resource, or nothing is there to delete.
 	found *resources.Resource
