@@ -37,7 +37,7 @@ func (s *Server) coverage(c *gin.Context) error {
 		v.Empty = &noPlans
 		return render(c, http.StatusOK, views.CoveragePage(v))
 	}
-	p := &plans[0]
+	p := s.firstTried(ctx, n, plans)
 	if id := c.Query("plan"); id != "" {
 		if p, err = planOf(plans, id); err != nil {
 			return err
@@ -58,7 +58,7 @@ func (s *Server) coverage(c *gin.Context) error {
 		v.Scopes = append(v.Scopes, views.Link{Text: n.label(ch.Name), Href: href(p.ID, ch.Name, ""), Current: ch.Name == channel})
 	}
 	for i := range plans {
-		v.Tabs = append(v.Tabs, views.Link{Text: plans[i].Title, Href: href(plans[i].ID, channel, ""), Current: plans[i].ID == p.ID})
+		v.Tabs = append(v.Tabs, views.Link{Text: planName(&plans[i]), Href: href(plans[i].ID, channel, ""), Current: plans[i].ID == p.ID})
 	}
 	got, err := api.Covered(ctx, &s.deps, p, plans, channel)
 	if err != nil {

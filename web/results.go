@@ -15,7 +15,7 @@ import (
 	"fhirwire/web/views"
 )
 
-// results is the matrix of clients and servers for one plan, the first where none is asked for.
+// results is the matrix of clients and servers for one plan.
 func (s *Server) results(c *gin.Context) error {
 	ctx := c.Request.Context()
 	n, err := s.names(ctx)
@@ -31,14 +31,14 @@ func (s *Server) results(c *gin.Context) error {
 		v.Empty = &noPlans
 		return render(c, http.StatusOK, views.ResultsPage(v))
 	}
-	p := &plans[0]
+	p := s.firstTried(ctx, n, plans)
 	if id := c.Query("plan"); id != "" {
 		if p, err = planOf(plans, id); err != nil {
 			return err
 		}
 	}
 	for _, o := range plans {
-		v.Tabs = append(v.Tabs, views.Link{Text: o.Title, Href: resultsHref(o.ID), Current: o.ID == p.ID})
+		v.Tabs = append(v.Tabs, views.Link{Text: planName(&o), Href: resultsHref(o.ID), Current: o.ID == p.ID})
 	}
 	m, err := s.matrix(ctx, n, p, plans)
 	if err != nil {
@@ -56,6 +56,24 @@ func (s *Server) results(c *gin.Context) error {
 	}
 	v.Live = m
 	return render(c, http.StatusOK, views.ResultsPage(v))
+}
+
+// planName is a plan among others.
+func planName(p *testplans.Plan) string { return p.Track + ": " + p.Title }
+
+// firstTried is the plan to show when none is asked for: the first that some pair has tried, or the first of all.
+func (s *Server) firstTried(ctx context.Context, n *names, plans []testplans.Plan) *testplans.Plan {
+	for i := range plans {
+		for _, ch := range n.channels {
+			if !api.PlaysTrack(ch, plans[i].Track, plans) {
+				continue
+			}
+			if j, err := s.judgement(ctx, &plans[i], ch.Name); err == nil && j.State != testplans.NotTried {
+				return &plans[i]
+			}
+		}
+	}
+	return &plans[0]
 }
 
 // result is a pair's standing: the channel that was tried last, or none.
