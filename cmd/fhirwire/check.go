@@ -166,7 +166,9 @@ func checkText(w io.Writer, c *proxy.ConnectionCheck) error {
 // checker looks at channels for the dashboard, through the dialer that exchanges use.
 func (a *app) checker() *selfcheck.Checker {
 	o := reverse.Options{DialTimeout: checkTimeout, Own: []netip.AddrPort{a.dashboard.addrPort(), a.proxy.addrPort()}}
+	roots := x509.NewCertPool()
+	roots.AddCert(a.ca.Root())
 	return selfcheck.New(reverse.NewTransport(o).DialContext, selfcheck.Options{
-		Exchanges: a.store, ProxyURL: a.proxyURL, Clock: a.p.now, Logger: a.logger,
+		Roots: roots, Certificates: a.ca, Exchanges: a.store, ProxyURL: a.proxyURL, Clock: a.p.now, Logger: a.logger,
 	})
 }

@@ -145,7 +145,11 @@ func TestForwardCapturesTheSame(t *testing.T) {
 		var out []string
 		answer := judged(t, exitFine, []string{"judge", "payer-to-payer-stu2", "--channel", channel, "--attest", "mtls/connected=Track lead", "--format", "json", "--data", s.data})
 		for _, r := range answer {
-			out = append(out, fmt.Sprintf("%s/%s %s %d", r.Step, r.Check, r.Verdict, len(r.Evidence)))
+			evidence := len(r.Evidence)
+			if r.Step == "poll" || r.Step == "manifest" { // how often a client polls is a matter of time
+				evidence = min(evidence, 1)
+			}
+			out = append(out, fmt.Sprintf("%s/%s %s %d", r.Step, r.Check, r.Verdict, evidence))
 		}
 		return out
 	}
