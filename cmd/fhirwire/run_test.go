@@ -50,6 +50,9 @@ func builtinGuides(t testing.TB) (*guides.Library, *profile.Set) {
 
 // TestPlansPass plays every plan that can be played against the reference payer: each act is played, and nothing that a SHALL asks fails.
 func TestPlansPass(t *testing.T) {
+	if raceDetector {
+		t.Skip("plays with the race detector take minutes; testplans/play is under it, and one run of the scripts")
+	}
 	lib, set := builtinGuides(t)
 	all, err := builtinPlans(set)
 	if err != nil {
@@ -93,6 +96,9 @@ func TestPlansPass(t *testing.T) {
 
 // TestWrongServers: each mistake is found by exactly one check, and that check names the requirement.
 func TestWrongServers(t *testing.T) {
+	if raceDetector {
+		t.Skip("plays with the race detector take minutes; testplans/play is under it, and one run of the scripts")
+	}
 	lib, set := builtinGuides(t)
 	if len(wrongServers) != len(edgecases.Mutations()) {
 		t.Errorf("%d mutations are listed, and there are %d", len(wrongServers), len(edgecases.Mutations()))
