@@ -36,11 +36,28 @@ func browser(t *testing.T) context.Context {
 
 func run(t *testing.T, ctx context.Context, what string, actions ...chromedp.Action) {
 	t.Helper()
-	if err := chromedp.Run(ctx, actions...); err != nil {
+	patient := make([]chromedp.Action, len(actions))
+	for i, a := range actions {
+		patient[i] = onLivePage{a}
+	}
+	if err := chromedp.Run(ctx, patient...); err != nil {
 		if dir := os.Getenv("FHIRWIRE_SCREENSHOTS"); dir != "" {
 			screenshot(t, ctx, filepath.Join(dir, "failed.png"))
 		}
 		t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// onLivePage tries an action again whose element was replaced by an update between being found and being used.
+type onLivePage struct{ chromedp.Action }
+
+// Do implements chromedp.Action.
+func (a onLivePage) Do(ctx context.Context) error {
+	for tries := 5; ; tries-- {
+		err := a.Action.Do(ctx)
+		if err == nil || tries == 0 || !strings.Contains(err.Error(), "Could not find node with given id") {
+			return err
+		}
 	}
 }
 

@@ -118,7 +118,7 @@ assert client.resources("Coverage").search(patient="pt-90417").fetch_all()
 	if err != nil {
 		t.Fatal(err)
 	}
-	through(t, channel, forward)
+	through(t, channel+":", forward) // requests takes a name for credentials only with a colon behind it
 	t.Setenv("REQUESTS_CA_BUNDLE", filepath.Join(data, "ca", "root.pem"))
 	if out, err := exec.Command(python, script, base).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
