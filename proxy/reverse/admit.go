@@ -1,8 +1,6 @@
 package reverse
 
 import (
-	"context"
-	"crypto/x509"
 	"net/http"
 
 	"fhirwire/proxy"
@@ -10,38 +8,22 @@ import (
 	"fhirwire/proxy/record"
 )
 
-// Peers judges client certificates; *peers.Judge does. client may be nil: it is looked up by the channel then.
-type Peers interface {
-	Of(ctx context.Context, chain []*x509.Certificate, ch *proxy.Channel, client *proxy.System) peers.Finding
-}
+// Peers judges client certificates; *peers.Judge does.
+type Peers = peers.Judging
 
 // admit notes what the client's certificate is worth, and says why the request is not forwarded where the channel requires one
-// that is accepted. Without the requirement every request passes, and a certificate that is not accepted shows in the record.
+// that is accepted.
 func (h *handler) admit(p *record.Pending, r *http.Request, ch *proxy.Channel) *refusal {
-	var chain []*x509.Certificate
-	if r.TLS != nil {
-		chain = r.TLS.PeerCertificates
+	a := peers.Admit(r.Context(), h.opt.Peers, r.TLS, ch)
+	if a.Noted {
+		p.TrustClient(a.Trust, a.Detail)
 	}
-	f := peers.Finding{Trust: proxy.TrustNone, Detail: "no client certificate was presented"}
-	switch {
-	case h.opt.Peers != nil && (len(chain) > 0 || ch.Options.RequireClientCert):
-		f = h.opt.Peers.Of(r.Context(), chain, ch, nil)
-	case len(chain) > 0:
-		f = peers.Finding{Trust: proxy.TrustRefused, Detail: "not judged: no client certificates are accepted here"}
-	}
-	if len(chain) > 0 || ch.Options.RequireClientCert {
-		p.TrustClient(f.Trust, f.Detail)
-	}
-	if !ch.Options.RequireClientCert || f.Accepted {
+	if a.Refused == "" {
 		return nil
-	}
-	detail := f.Detail
-	if r.TLS == nil {
-		detail = "the channel requires a client certificate, and the connection is in clear"
 	}
 	return &refusal{
 		status: http.StatusForbidden, code: "forbidden",
-		text:    "The channel requires a client certificate that is accepted: " + detail + ".",
-		failure: proxy.Failure{Reason: proxy.ReasonClientTLS, Side: "client", Detail: detail},
+		text:    "The channel requires a client certificate that is accepted: " + a.Refused + ".",
+		failure: proxy.Failure{Reason: proxy.ReasonClientTLS, Side: "client", Detail: a.Refused},
 	}
 }
