@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"fhirwire/proxy"
+	"fhirwire/reference/edgecases"
 	"fhirwire/validators"
 )
 
@@ -39,6 +40,24 @@ func (s *served) forwardURL(user string) *url.URL {
 	}
 	u.User = url.User(user)
 	return u
+}
+
+// slowExports has the reference server take its time for an export, so that a first poll is never the last one.
+func (s *served) slowExports() {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPut, s.reference+edgecases.AdminPath+"/"+edgecases.Everybody, strings.NewReader(`{"edges":["slow-job"],"seconds":1}`))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		s.t.Fatal(res.Status)
+	}
 }
 
 // play plays the client's side of payer to payer against base.
@@ -122,6 +141,7 @@ func TestForwardCapturesTheSame(t *testing.T) {
 	}
 	s.channel("one", "byurl", s.at+"/fhir")
 	s.channel("two", "direct", s.at+"/fhir")
+	s.slowExports()
 	s.play(s.at+"/one~byurl/fhir", nil)
 	s.play(s.at+"/fhir", s.forwardURL("two~direct"))
 
