@@ -471,7 +471,9 @@ func TestCertificateFile(t *testing.T) {
 func TestACMECertificate(t *testing.T) {
 	dir, ca := t.TempDir(), newAuthority(t)
 	// Far from its end: nothing is renewed, and nobody asked, while the test runs.
-	cert := ca.issue("public", func(c *x509.Certificate) { c.NotBefore, c.NotAfter = time.Now().Add(-time.Hour), time.Now().AddDate(0, 0, 89) })
+	cert := ca.issue("public", func(c *x509.Certificate) {
+		c.NotBefore, c.NotAfter = time.Now().Add(-time.Hour), time.Now().AddDate(0, 0, 89)
+	})
 	key, ok := cert.PrivateKey.(*ecdsa.PrivateKey)
 	if !ok {
 		t.Fatalf("a key of type %T", cert.PrivateKey)
