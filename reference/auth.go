@@ -38,7 +38,8 @@ func (s *Server) routes(o Options) http.Handler {
 	if o.Auth == "" {
 		o.Auth = smartauth.Optional
 	}
-	api := s.auth.Protect(s.edges.Wrap(fhirapi.Prefix, s.api.Handler()), smartauth.ProtectOptions{
+	open := s.edges.Wrap(fhirapi.Prefix, s.api.Handler())
+	api := s.auth.Protect(open, smartauth.ProtectOptions{
 		Mode: o.Auth, ForeignTokens: true, Owner: owner{s.store, s.reg}.patients, Exports: true, Open: openTypes, IdentifierLookup: true,
 		Searches: func(typ, parameter string) bool { _, ok := s.reg.Param(typ, parameter); return ok },
 	})
@@ -47,8 +48,14 @@ func (s *Server) routes(o Options) http.Handler {
 	mux.Handle(edgecases.AdminPath, admin)
 	mux.Handle(edgecases.AdminPath+"/", admin)
 	mux.Handle(smartauth.Prefix+"/", auth)
-	mux.Handle(smartauth.WellKnown, auth)
-	mux.Handle(fhirapi.Prefix+smartauth.WellKnown, auth)
+	discovery := []string{smartauth.WellKnown}
+	if o.OAuth.UDAP != nil {
+		discovery = append(discovery, smartauth.UDAPWellKnown)
+	}
+	for _, at := range discovery {
+		mux.Handle(at, auth)
+		mux.Handle(fhirapi.Prefix+at, auth)
+	}
 	if o.Directory != nil {
 		mux.Handle(directory.Prefix+"/", directory.New(o.Directory, directory.Options{Logger: o.Logger}).Handler())
 	}
@@ -56,6 +63,10 @@ func (s *Server) routes(o Options) http.Handler {
 		// The mux cleans paths by redirecting; a FHIR server answers for the path it was asked.
 		if h, pattern := mux.Handler(r); pattern != "" && strings.HasPrefix(r.URL.Path, strings.TrimSuffix(pattern, "/")) {
 			h.ServeHTTP(w, r)
+			return
+		}
+		if s.edges.Opened(r) {
+			open.ServeHTTP(w, r)
 			return
 		}
 		api.ServeHTTP(w, r)

@@ -202,10 +202,7 @@ func (s *Server) byAssertion(r *http.Request, form url.Values) (*login, error) {
 		}
 		return nil, err
 	}
-	if form.Has("udap") && !t.hasB2B() { // P2P-DCR-147
-		return nil, invalidGrant("The client assertion has no hl7-b2b extension with version, organization_id and purpose_of_use.")
-	}
-	return in, nil
+	return in, t.udap(form)
 }
 
 // assertionError is the end of a sentence on an assertion.
@@ -291,6 +288,21 @@ func (s *Server) audienceOf(r *http.Request, auds audience) (url, kind string) {
 	return "", ""
 }
 
+// udap is what a token request by UDAP has besides (P2P-DCR-147); nil for others.
+func (t *signed) udap(form url.Values) error {
+	switch {
+	case !form.Has("udap"):
+		return nil
+	case form.Get("udap") != "1":
+		return invalidRequest("udap has to be 1, the version that is offered here.")
+	case t.Iat == nil:
+		return invalidClient("The client assertion has no iat.")
+	case !t.hasB2B():
+		return invalidGrant("The client assertion has no hl7-b2b extension with version, organization_id and purpose_of_use.")
+	}
+	return nil
+}
+
 // hasB2B checks the form of the B2B extension; what it says decides nothing here.
 func (t *signed) hasB2B() bool {
 	var c struct {
@@ -303,6 +315,6 @@ func (t *signed) hasB2B() bool {
 	if json.Unmarshal(t.payload, &c) != nil {
 		return false
 	}
-	b := c.Extensions["hl7-b2b"]
+	b := c.Extensions[b2bExtension]
 	return b.Version == "1" && strings.Contains(b.OrganizationID, ":") && len(b.PurposeOfUse) > 0
 }

@@ -2,6 +2,7 @@ package smartauth
 
 import (
 	"context"
+	"crypto/subtle"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -35,6 +36,9 @@ func (s *Server) serveRegister(w http.ResponseWriter, r *http.Request) error {
 	}
 	if mt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mt != "application/json" { // P2P-DCR-20
 		return invalidMetadata("The body has to be application/json.")
+	}
+	if e := s.initialToken(r); e != nil {
+		return e
 	}
 	identity, err := s.identify(r.Context(), chain)
 	if err != nil {
@@ -71,6 +75,32 @@ func (s *Server) serveRegister(w http.ResponseWriter, r *http.Request) error {
 	}
 	noStore(w)
 	writeJSON(w, status, answer)
+	return nil
+}
+
+// initialToken is RFC 7591 section 3 and P2P-DCR-123: a token that is presented has to be one of ours, and may be required.
+func (s *Server) initialToken(r *http.Request) *Error {
+	if len(s.o.InitialTokens) == 0 && !s.o.RequireInitialToken {
+		return nil
+	}
+	e := refuse(http.StatusUnauthorized, "invalid_token", "The initial access token is not known.")
+	e.Scheme = "Bearer"
+	headers := r.Header.Values("Authorization")
+	if len(headers) == 0 {
+		if !s.o.RequireInitialToken {
+			return nil
+		}
+		e.Code, e.Description = "", "Registration needs an initial access token." // RFC 6750 section 3.1: no code where nothing was presented
+		return e
+	}
+	scheme, token, _ := strings.Cut(headers[0], " ")
+	known := false
+	for _, t := range s.o.InitialTokens {
+		known = subtle.ConstantTimeCompare([]byte(digest(t)), []byte(digest(token))) == 1 || known
+	}
+	if len(headers) > 1 || !strings.EqualFold(scheme, "Bearer") || !known {
+		return e
+	}
 	return nil
 }
 

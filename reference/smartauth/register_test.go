@@ -308,7 +308,11 @@ func TestUDAPRegistration(t *testing.T) { // P2P-DCR-141 to 147
 	for _, tt := range []struct {
 		claims object
 		status int
-	}{{object{"extensions": b2b, "iat": w.now.Unix()}, 200}, {nil, 400}} {
+	}{
+		{object{"extensions": b2b, "iat": w.now.Unix()}, 200},
+		{object{"iat": w.now.Unix()}, 400},
+		{object{"extensions": b2b, "iat": nil}, 401},
+	} {
 		f := p.form("system/*.rs", map[string][]string{"udap": {"1"}, "client_assertion": {signWith(t, key, jose.ES384, header, p.claims(tt.claims))}})
 		if a := w.send(formRequest(t, TokenPath, f)); a.StatusCode != tt.status {
 			t.Errorf("token: %d %v, want %d", a.StatusCode, a.body, tt.status)

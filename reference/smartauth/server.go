@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
@@ -81,6 +82,14 @@ type Options struct {
 	// plain metadata may.
 	StatementRoots   *x509.CertPool
 	StatementIssuers map[string][]byte
+	// UDAP gives the certificate, with its key, that signs the UDAP configuration of a FHIR base, which is one of its URIs; nil for a
+	// base that has none. Without it UDAP is not announced; a client that registers by it is heard all the same.
+	UDAP func(base string) (*tls.Certificate, error)
+	// InitialTokens are the initial access tokens that admit a registration (RFC 7591 section 3): one that presents another bearer token
+	// is refused. While there are none, bearer tokens at registration are not looked at.
+	InitialTokens []string
+	// RequireInitialToken refuses registrations that present none.
+	RequireInitialToken bool
 	// RegistrationsPerMinute bounds registrations per certificate, or per address without one; 0 means 60, negative no bound.
 	RegistrationsPerMinute int
 	// RefuseMemberSubject turns form F2 of P2P-TOK-20 off: an assertion whose sub is not the client is then invalid_client.
@@ -188,13 +197,18 @@ func (s *Server) prepare(dataDir string) error {
 	s.route(JWKSPath, http.MethodGet, s.serveJWKS)
 	s.route(WellKnown, http.MethodGet, s.serveDiscovery)
 	s.route(s.o.FHIRPath+WellKnown, http.MethodGet, s.serveDiscovery)
+	if s.o.UDAP != nil {
+		s.route(UDAPWellKnown, http.MethodGet, s.serveUDAP)
+		s.route(s.o.FHIRPath+UDAPWellKnown, http.MethodGet, s.serveUDAP)
+	}
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		writeError(w, refuse(http.StatusNotFound, "invalid_request", "There is no such endpoint."))
 	})
 	return nil
 }
 
-// Handler serves the paths named above; mount it at Prefix+"/", WellKnown and FHIRPath+WellKnown.
+// Handler serves the paths named above; mount it at Prefix+"/", and WellKnown and UDAPWellKnown, each also
+// below FHIRPath.
 func (s *Server) Handler() http.Handler { return s.mux }
 
 // route serves a path by one method, and HEAD with GET. Errors that are no *Error are ours: 500 and a log line.
