@@ -41,6 +41,9 @@ type Act struct {
 	// Shows are the steps that the act is for.
 	Shows []string `yaml:"shows" json:"shows,omitempty"`
 	Each  *Each    `yaml:"each" json:"each,omitempty"`
+	// Edges are what the act asks the built-in reference payer to do for it, in EdgeHeader of each request. No other server is asked:
+	// against one the act is skipped.
+	Edges []string `yaml:"edges" json:"edges,omitempty"`
 
 	Request  *PlayRequest  `yaml:"request" json:"request,omitempty"`
 	Register *PlayRegister `yaml:"register" json:"register,omitempty"`
@@ -50,6 +53,9 @@ type Act struct {
 	// Capture takes variables from the last response: of an export, from its manifest. Parameter and From request are not for acts.
 	Capture []Capture `yaml:"capture" json:"capture,omitempty"`
 }
+
+// EdgeHeader is the header by which the reference payer is asked for an edge case, for one request.
+const EdgeHeader = "X-Fhirwire-Edge"
 
 // Each plays an act once for each value. A value that is one ${variable} stands for all its values.
 type Each struct {
@@ -114,6 +120,8 @@ type PlayExport struct {
 	Twice bool `yaml:"twice" json:"twice,omitempty"`
 	// Leave takes the manifest and no files.
 	Leave bool `yaml:"leave" json:"leave,omitempty"`
+	// Fails is for an export whose status is to be an error in the end, which ends the act as it should.
+	Fails bool `yaml:"fails" json:"fails,omitempty"`
 }
 
 // playVariables are those that every play has: the FHIR base, moments of the run, a text that no other run has, and what

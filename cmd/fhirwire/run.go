@@ -213,7 +213,7 @@ func (r *runner) dryRun() (int, error) {
 		return exitUsage, err
 	}
 	player := play.New(record.New(discard{}, passingKey(), record.Options{}), http.DefaultTransport, nil, o)
-	lines, err := player.Describe(&r.plan, play.Target{Base: cmp.Or(r.f.server, "${base}"), Inputs: r.inputs})
+	lines, err := player.Describe(&r.plan, play.Target{Base: cmp.Or(r.f.server, "${base}"), Inputs: r.inputs, Edges: r.f.server == ""})
 	if err != nil {
 		return exitUsage, err
 	}
@@ -297,7 +297,7 @@ func (r *runner) play(ctx context.Context, ev *runEvidence, base, channel string
 	defer t.CloseIdleConnections()
 	rec := record.New(ev, ev.key, record.Options{SpoolDir: ev.spool, Clock: r.p.now})
 	show := newRunProgress(r.p)
-	r.outcomes, err = play.New(rec, t, bodyValues{r.model}, o).Run(ctx, &r.plan, play.Target{Base: base, Channel: channel, Inputs: r.inputs}, func(e play.Event) {
+	r.outcomes, err = play.New(rec, t, bodyValues{r.model}, o).Run(ctx, &r.plan, play.Target{Base: base, Channel: channel, Inputs: r.inputs, Edges: own != nil}, func(e play.Event) {
 		show.event(e)
 		if r.watch != nil {
 			r.watch(e)

@@ -137,7 +137,9 @@ func describeRun(w io.Writer, plan *testplans.Plan, lines []play.Line) error {
 		if l.Writes {
 			mark = "  (writes)"
 		}
-		fmt.Fprintf(&b, "%s %s%s\n", l.Method, l.URL, mark)
+		if l.Method != "" {
+			fmt.Fprintf(&b, "%s %s%s\n", l.Method, l.URL, mark)
+		}
 		names := make([]string, 0, len(l.Header))
 		for name := range l.Header {
 			names = append(names, name)

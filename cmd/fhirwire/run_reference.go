@@ -147,6 +147,9 @@ func startReference(ctx context.Context, r *runner, dir string) (own *ownServer,
 	if _, err := payer.Seed(ctx, gen.All(), resources.LoadOptions{}); err != nil {
 		return fail(errors.Join(err, l.ln.Close()))
 	}
+	if err := payer.SeedDeleted(ctx, synth.StoryMember); err != nil {
+		return fail(errors.Join(err, l.ln.Close()))
+	}
 	if len(r.f.edges) > 0 {
 		if err := payer.Edges().Set(edgecases.Switch{Client: edgecases.Everybody, Edges: edgesOf(r.f.edges)}); err != nil {
 			return fail(errors.Join(err, l.ln.Close()))

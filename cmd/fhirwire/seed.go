@@ -41,6 +41,9 @@ func (a *app) demo(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("demo data: %w", err)
 	}
+	if err := a.payer.SeedDeleted(ctx, synth.StoryMember); err != nil {
+		return fmt.Errorf("demo data: %w", err)
+	}
 	channels, err := a.registerDemo(ctx)
 	if err != nil {
 		return fmt.Errorf("demo systems: %w", err)

@@ -95,6 +95,13 @@ func TestEdges(t *testing.T) {
 		{edgecases.ExpiredToken, "GET", "/fhir/Patient/1", []string{"Authorization", "Bearer x"}, 401, "expired"},
 		{edgecases.ExpiredToken, "GET", "/fhir/Patient/1", nil, 200, ""},
 		{edgecases.Throttled, "OPTIONS", "/fhir/Patient/1", nil, 200, ""},
+		{edgecases.FailedJob, "GET", "/fhir/bulk/j/status", nil, 500, "exception"},
+		{edgecases.FailedJob, "DELETE", "/fhir/bulk/j/status", nil, 200, ""},
+		{edgecases.FailedJob, "GET", "/fhir/bulk/j/files/Patient-1.ndjson", nil, 200, ""},
+		{edgecases.StatusRequired, "GET", "/fhir/Immunization?patient=1", nil, 400, "required"},
+		{edgecases.StatusRequired, "GET", "/fhir/Immunization?patient=1&status=completed", nil, 200, ""},
+		{edgecases.StatusRequired, "GET", "/fhir/Condition?patient=1", nil, 200, ""},
+		{edgecases.StatusRequired, "GET", "/fhir/Immunization/1", nil, 200, ""},
 	} {
 		b := start(t)
 		b.on(edgecases.Everybody, 0, tt.edge)
@@ -246,7 +253,7 @@ func TestAdmin(t *testing.T) {
 	}
 	var listed struct{ Edges []edgecases.Description }
 	_, body := do("GET", "", "")
-	if err := json.Unmarshal([]byte(body), &listed); err != nil || len(listed.Edges) != 9 {
+	if err := json.Unmarshal([]byte(body), &listed); err != nil || len(listed.Edges) != len(edgecases.Edges()) {
 		t.Errorf("%v %s", err, body)
 	}
 	r := httptest.NewRequestWithContext(t.Context(), "GET", "http://localhost"+edgecases.AdminPath, nil) // from 192.0.2.1
@@ -286,7 +293,7 @@ func TestPage(t *testing.T) {
 		}
 		return res.StatusCode, string(b)
 	}
-	if status, body := do("GET", ""); status != 200 || !strings.Contains(body, "Nothing.") || strings.Count(body, `type="checkbox"`) != 9 {
+	if status, body := do("GET", ""); status != 200 || !strings.Contains(body, "Nothing.") || strings.Count(body, `type="checkbox"`) != len(edgecases.Edges()) {
 		t.Errorf("%d %s", status, body)
 	}
 	const on = "client=%3Cb%3Eapp&edge=throttled&edge=slow-job&times=2&seconds=9"
@@ -311,5 +318,24 @@ func TestPage(t *testing.T) {
 	}
 	if status, _ := do("POST", "client=%3Cb%3Eapp&off=1", "Origin", hs.URL); status != 303 || len(s.List()) != 0 {
 		t.Errorf("turning off: %d, on: %v", status, s.List())
+	}
+}
+
+// TestOpenFiles: an export is free once its manifest has said so, and no other is.
+func TestOpenFiles(t *testing.T) {
+	b := start(t)
+	b.on("app", 0, edgecases.OpenFiles)
+	file := func(path string) *http.Request { return httptest.NewRequestWithContext(t.Context(), "GET", path, nil) }
+	if b.s.Opened(file("/fhir/bulk/j/files/Patient-1.ndjson")) {
+		t.Error("free before the manifest says so")
+	}
+	w := b.do("GET", "/fhir/bulk/j/status", "X-Client", "app")
+	if w.Code != 200 || !strings.Contains(w.Body.String(), `"requiresAccessToken":false`) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	for path, want := range map[string]bool{"/fhir/bulk/j/files/Patient-1.ndjson": true, "/fhir/bulk/k/files/Patient-1.ndjson": false, "/fhir/bulk/j/status": false} {
+		if b.s.Opened(file(path)) != want {
+			t.Errorf("%s: free is %t", path, !want)
+		}
 	}
 }

@@ -44,12 +44,14 @@ func Mutations() []Description {
 	return out
 }
 
+// exportStatus is for the status of exports.
+func exportStatus(r *http.Request, path string) bool {
+	return r.Method == http.MethodGet && strings.HasPrefix(path, "/bulk/") && strings.HasSuffix(path, "/status")
+}
+
 func mutations() []mutation {
 	kickoff := func(_ *http.Request, path string) bool {
 		return strings.HasSuffix(path, "/$export") || strings.HasSuffix(path, "/$davinci-data-export")
-	}
-	status := func(r *http.Request, path string) bool {
-		return r.Method == http.MethodGet && strings.HasPrefix(path, "/bulk/") && strings.HasSuffix(path, "/status")
 	}
 	file := func(_ *http.Request, path string) bool {
 		return strings.HasPrefix(path, "/bulk/") && strings.Contains(path, "/files/")
@@ -71,14 +73,14 @@ func mutations() []mutation {
 		},
 		{
 			Description{MissingManifestKey, "the manifest of an export has no request"},
-			status, nil,
+			exportStatus, nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				return a.object(func(m map[string]any) bool { delete(m, "request"); return true })
 			},
 		},
 		{
 			Description{CountOffByOne, "the manifest of an export counts one line too many in each file"},
-			status, nil,
+			exportStatus, nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				return a.object(func(m map[string]any) bool {
 					return eachFile(m, func(f map[string]any) {
@@ -105,14 +107,14 @@ func mutations() []mutation {
 		},
 		{
 			Description{TransactionTimeLate, "transactionTime of an export is when it was complete, not when the data were looked at"},
-			status, nil,
+			exportStatus, nil,
 			func(_ *http.Request, a *held, now time.Time) bool {
 				return a.object(func(m map[string]any) bool { m["transactionTime"] = now.UTC().Format(time.RFC3339Nano); return true })
 			},
 		},
 		{
 			Description{TokenLeaked, "the URLs of an export's files have the access token in them"},
-			status, nil,
+			exportStatus, nil,
 			func(r *http.Request, a *held, _ time.Time) bool {
 				token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 				return a.object(func(m map[string]any) bool {
@@ -153,7 +155,7 @@ func mutations() []mutation {
 		},
 		{
 			Description{RelativeURL, "the URLs of an export's files are relative"},
-			status, nil,
+			exportStatus, nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				return a.object(func(m map[string]any) bool {
 					return eachFile(m, func(f map[string]any) {
@@ -203,7 +205,7 @@ func eachFile(manifest map[string]any, do func(map[string]any)) bool {
 // mutate plays the mutations that are on; it reports whether it answered.
 func (s *Switches) mutate(w http.ResponseWriter, r *http.Request, path string, a *active, next http.Handler) bool {
 	var on []mutation
-	for _, m := range mutations() {
+	for _, m := range append(mutations(), s.openFiles()) {
 		if a.has(m.Edge) && m.on(r, path) {
 			on = append(on, m)
 		}

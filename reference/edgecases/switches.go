@@ -30,6 +30,9 @@ const (
 	ExpiredToken     Edge = "expired-token"
 	BrokenResource   Edge = "broken-resource"
 	WrongContentType Edge = "wrong-content-type"
+	FailedJob        Edge = "failed-job"
+	OpenFiles        Edge = "open-files"
+	StatusRequired   Edge = "status-required"
 )
 
 // Description says what an edge does.
@@ -50,6 +53,9 @@ func Edges() []Description {
 		{ExpiredToken, "every FHIR request with an access token answers 401: it has expired"},
 		{BrokenResource, "the first resource of an answer or file has an element that FHIR does not know"},
 		{WrongContentType, "FHIR answers say that they are text/html"},
+		{FailedJob, "the status of an export answers 500: it has failed"},
+		{OpenFiles, "the files of an export need no token, and its manifest says so"},
+		{StatusRequired, "a search by patient without a status answers 400, where the type has one"},
 	}
 }
 
@@ -95,6 +101,7 @@ type Switches struct {
 	mu    sync.RWMutex         // guards what follows
 	on    map[string]*Switch   // by client
 	first map[string]time.Time // first poll of a held export, by path
+	open  map[string]bool      // exports whose files need no token, by the path of their status
 }
 
 // New makes switches that are all off.
@@ -102,7 +109,7 @@ func New(o Options) *Switches {
 	if o.Client == nil {
 		o.Client = func(*http.Request) string { return "" }
 	}
-	return &Switches{o: o, on: map[string]*Switch{}, first: map[string]time.Time{}}
+	return &Switches{o: o, on: map[string]*Switch{}, first: map[string]time.Time{}, open: map[string]bool{}}
 }
 
 // Set replaces what is on for a client.

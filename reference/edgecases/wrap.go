@@ -88,6 +88,11 @@ func (s *Switches) refused(w http.ResponseWriter, r *http.Request, path string, 
 		}
 	case a.has(FailingFile) && strings.Contains(job, "/files/"):
 		return outcome(FailingFile, http.StatusInternalServerError, "exception", "The file cannot be read.")
+	case a.has(FailedJob) && strings.HasSuffix(job, "/status") && r.Method == http.MethodGet:
+		return outcome(FailedJob, http.StatusInternalServerError, "exception", "The export has failed on request.")
+	}
+	if a.has(StatusRequired) && withoutStatus(r, path) {
+		return outcome(StatusRequired, http.StatusBadRequest, "required", "A search by patient needs the parameter status here.")
 	}
 	return false
 }

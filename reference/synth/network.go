@@ -18,6 +18,8 @@ const (
 	CollectionPayerNPI = "9876543210"
 	// CollectionMember is the member identifier that the same collection asks for.
 	CollectionMember = "99999"
+	// StoryMember is the Patient id of the member that demonstrations and test plans are about.
+	StoryMember = "pt-90417"
 	// UMBSystem is the naming system of the plan's one identifier per person.
 	UMBSystem = "https://www.cedarmesa.example/ids/umb"
 	// MemberSystem is the naming system of member numbers.

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"fhirwire/testplans"
 )
@@ -43,6 +44,10 @@ func (p *Player) Describe(plan *testplans.Plan, to Target) ([]Line, error) {
 	var out []Line
 	for i := range plan.Play.Acts {
 		a := &plan.Play.Acts[i]
+		if len(a.Edges) > 0 && !to.Edges {
+			out = append(out, Line{Act: a.Name, Then: "skipped: only the built-in reference payer is asked for " + strings.Join(a.Edges, ", ")})
+			continue
+		}
 		of := []string{""}
 		if a.Each != nil {
 			if of, err = v.list(a.Each.Of); err != nil {
@@ -57,6 +62,11 @@ func (p *Player) Describe(plan *testplans.Plan, to Target) ([]Line, error) {
 			lines, err := describe(a, mine, key, to.Inputs)
 			if err != nil {
 				return nil, err
+			}
+			for i := range lines {
+				if len(a.Edges) > 0 {
+					lines[i].Header.Set(testplans.EdgeHeader, strings.Join(a.Edges, ", "))
+				}
 			}
 			out = append(out, lines...)
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -48,6 +49,12 @@ func (r *run) export(ctx context.Context, x *testplans.PlayExport) (answer, erro
 		return gone, err
 	}
 	done, err := r.poll(ctx, at)
+	if x.Fails && done.status >= http.StatusBadRequest {
+		return done, nil
+	}
+	if x.Fails && err == nil {
+		return done, errors.New("the export was to fail, and is complete")
+	}
 	if err == nil && x.Twice {
 		_, err = r.send(ctx, r.plain(http.MethodGet, at))
 	}

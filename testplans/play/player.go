@@ -26,6 +26,8 @@ type Target struct {
 	Channel string
 	// Inputs are values for the plan's inputs and for the variables of testplans.PlayVariables; those of the plan are the default.
 	Inputs map[string]string
+	// Edges says that the server is the built-in reference payer, which does on request what acts ask for with their edges.
+	Edges bool
 }
 
 // Options tune New; each zero value means the default.
@@ -205,6 +207,9 @@ func lacks(name string) error { return &skipError{"there is no value for " + nam
 
 // each plays an act once, or once for each value. A value that goes wrong does not keep the others from being played.
 func (r *run) each(ctx context.Context, a *testplans.Act) error {
+	if len(a.Edges) > 0 && !r.to.Edges {
+		return &skipError{"the built-in reference payer is asked for " + strings.Join(a.Edges, ", ") + ", and this is another server"}
+	}
 	if a.Each == nil {
 		return r.once(ctx, a)
 	}

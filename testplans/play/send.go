@@ -215,6 +215,9 @@ func (r *run) exchange(ctx context.Context, out outgoing) (answer, error) {
 	}
 	req.Header = out.header.Clone()
 	req.Header.Set("User-Agent", r.p.o.UserAgent)
+	if len(r.act.Edges) > 0 {
+		req.Header.Set(testplans.EdgeHeader, strings.Join(r.act.Edges, ", "))
+	}
 	req.Host = req.URL.Host
 	if len(out.body) == 0 {
 		req.Body, req.ContentLength = http.NoBody, 0
