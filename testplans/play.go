@@ -34,7 +34,7 @@ type Unplayed struct {
 	Why  string `yaml:"why" json:"why"`
 }
 
-// Act is one thing that the runner does. Exactly one of Request, Register, Token and Export is set. An act that uses a variable without a
+// Act is one thing that the runner does. Exactly one of Request, Register, Token, Export and Directory is set. An act that uses a variable without a
 // value is skipped.
 type Act struct {
 	Name string `yaml:"act" json:"act"`
@@ -49,6 +49,8 @@ type Act struct {
 	Register *PlayRegister `yaml:"register" json:"register,omitempty"`
 	Token    *PlayToken    `yaml:"token" json:"token,omitempty"`
 	Export   *PlayExport   `yaml:"export" json:"export,omitempty"`
+
+	Directory *PlayDirectory `yaml:"directory" json:"directory,omitempty"`
 
 	// Capture takes variables from the last response: of an export, from its manifest. Parameter and From request are not for acts.
 	Capture []Capture `yaml:"capture" json:"capture,omitempty"`
@@ -86,15 +88,19 @@ type PlayRequest struct {
 	Auth PlayAuth          `yaml:"auth" json:"auth,omitempty"`
 	// Pages is how many pages of a Bundle are asked for at most, by its next links; 0 is one.
 	Pages int `yaml:"pages" json:"pages,omitempty"`
+	// Certificate "none" connects without the client's certificate, where there is one.
+	Certificate string `yaml:"certificate" json:"certificate,omitempty"`
 }
 
 // PlayRegister registers the runner as a client (RFC 7591) at ${registrationEndpoint}; clientId and clientSecret are set from the answer.
 // It is skipped where a clientId is given.
 type PlayRegister struct {
 	// Method is the way to authenticate at the token endpoint: client_secret_basic, client_secret_post, private_key_jwt or
-	// tls_client_auth.
+	// tls_client_auth; or "udap", which registers by a software statement that the client's certificate signs, and signs assertions by it.
 	Method string `yaml:"method" json:"method"`
 	Scope  string `yaml:"scope" json:"scope,omitempty"`
+	// Grants are the grant types; none: client_credentials.
+	Grants []string `yaml:"grants" json:"grants,omitempty"`
 	// With are further members of the registration, with text values.
 	With map[string]string `yaml:"with" json:"with,omitempty"`
 }
@@ -104,9 +110,17 @@ type PlayRegister struct {
 type PlayToken struct {
 	Scope string            `yaml:"scope" json:"scope,omitempty"`
 	Form  map[string]string `yaml:"form" json:"form,omitempty"`
-	// Wrong makes the request one to be refused, whose answer changes nothing: "secret" (or signature), "audience", "expired", or with
-	// "scope" only by what it asks for.
+	// Member names the member in an assertion of its own, by the grant urn:ietf:params:oauth:grant-type:jwt-bearer.
+	Member string `yaml:"member" json:"member,omitempty"`
+	// Wrong makes the request one to be refused, whose answer changes nothing: "secret" (or signature), "audience", "expired"; or by what
+	// it asks for alone: "scope", "grant" (the client is not registered for it), "member" (there is no match that it could rest on).
 	Wrong string `yaml:"wrong" json:"wrong,omitempty"`
+}
+
+// PlayDirectory looks the server up in an endpoint directory that is served over HTTP: at URL a Bundle, or an index whose Bundles are all
+// read. The act's response is the Bundle that leads to the server; without one the act breaks.
+type PlayDirectory struct {
+	URL string `yaml:"url" json:"url"`
 }
 
 // PlayExport starts an export, asks for its status as often as it is told to, and downloads the files.

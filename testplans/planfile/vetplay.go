@@ -53,13 +53,13 @@ func (v *vetter) step(at, step string) {
 
 func (v *vetter) act(at string, a *testplans.Act) {
 	kinds := 0
-	for _, set := range []bool{a.Request != nil, a.Register != nil, a.Token != nil, a.Export != nil} {
+	for _, set := range []bool{a.Request != nil, a.Register != nil, a.Token != nil, a.Export != nil, a.Directory != nil} {
 		if set {
 			kinds++
 		}
 	}
 	if kinds != 1 {
-		v.add(v.at(at, "an act has exactly one of request, register, token and export; found %d", kinds))
+		v.add(v.at(at, "an act has exactly one of request, register, token, export and directory; found %d", kinds))
 	}
 	known := v.vars
 	if a.Each != nil {
@@ -73,11 +73,14 @@ func (v *vetter) act(at string, a *testplans.Act) {
 		v.request(at+"/request", a.Request)
 	case a.Export != nil:
 		v.request(at+"/export/kickoff", &a.Export.Kickoff)
+	case a.Directory != nil:
+		v.text(at+"/directory/url", a.Directory.URL)
 	case a.Register != nil:
 		v.text(at+"/register/scope", a.Register.Scope)
 		v.texts(at+"/register/with", a.Register.With)
 	case a.Token != nil:
 		v.text(at+"/token/scope", a.Token.Scope)
+		v.text(at+"/token/member", a.Token.Member)
 		v.texts(at+"/token/form", a.Token.Form)
 	}
 	v.vars = known

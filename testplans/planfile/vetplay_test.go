@@ -44,7 +44,7 @@ func TestPlayFaults(t *testing.T) {
 		{"a variable of another act's values", `request: {url: "/Patient/${x}?a=${id}"}`, `request: {url: "/Patient/1"}` + "\n    - {act: z, request: {url: \"/${x}\"}}", "no earlier step captures x"},
 		{"a write that the plan does not announce", "url: /Patient/$member-match", "url: /Patient/$member-add", "demo.yaml:40:9: POST /Patient/$member-add may change data on the server; expected writes: true"},
 		{"a relative URL", "url: /Patient/$member-match", "url: Patient/$member-match", "demo.yaml:40:14: expected a path below the FHIR base"},
-		{"two kinds", "      each: {as: x", "      token: {}\n      each: {as: x", "an act has exactly one of request, register, token and export; found 2"},
+		{"two kinds", "      each: {as: x", "      token: {}\n      each: {as: x", "an act has exactly one of request, register, token, export and directory; found 2"},
 		{"an expression that does not parse", "fhirpath: parameter.value", "fhirpath: parameter.(", "FHIRPath: "},
 		{"a body for GET", "      request:\n        url", "      request:\n        method: GET\n        url", "GET goes without a body"},
 		{"a capture of nothing", ", fhirpath: parameter.value", "", "a capture of an act takes one of fhirpath, pointer and header; found 0"},

@@ -105,14 +105,24 @@ func describe(a *testplans.Act, v vars, key *Key, given map[string]string) ([]Li
 			return nil, err
 		}
 		at, _ := v.url("${registrationEndpoint}")
-		return []Line{{Act: a.Name, Method: http.MethodPost, URL: at, Header: http.Header{"Content-Type": {plainJSON}}, Body: string(body)}}, nil
+		l := Line{Act: a.Name, Method: http.MethodPost, URL: at, Header: http.Header{"Content-Type": {plainJSON}}, Body: string(body)}
+		if a.Register.Method == methodUDAP {
+			l.Then = "in a software statement that the client's certificate signs"
+		}
+		return []Line{l}, nil
+	case a.Directory != nil:
+		at, _ := v.url(a.Directory.URL)
+		return []Line{{Act: a.Name, Method: http.MethodGet, URL: at, Header: http.Header{"Accept": {fhirJSON + ", " + plainJSON}}, Then: "and each Bundle that an index there lists"}}, nil
 	default:
 		if given["accessToken"] != "" {
 			return nil, nil
 		}
 		at, _ := v.url("${tokenEndpoint}")
 		form, _ := withMarks(v, a.Token.Form, a.Token.Scope).form(a.Token.Form)
-		form.Set("grant_type", "client_credentials")
+		form.Set("grant_type", grantCredentials)
+		if a.Token.Member != "" {
+			form.Set("grant_type", grantBearer)
+		}
 		if a.Token.Scope != "" {
 			scope, _ := v.fill(a.Token.Scope, plain)
 			form.Set("scope", scope)
@@ -151,6 +161,9 @@ func (v vars) line(act string, q *testplans.PlayRequest) Line {
 		l.Then = "without a token"
 	case testplans.AuthInvalid:
 		l.Then = "with a token that nobody issued"
+	}
+	if q.Certificate == "none" {
+		l.Then = strings.TrimPrefix(l.Then+", without a client certificate", ", ")
 	}
 	return l
 }

@@ -30,6 +30,10 @@ const (
 	methodPost  = "client_secret_post"
 	methodJWT   = "private_key_jwt"
 	methodTLS   = "tls_client_auth"
+	methodUDAP  = "udap"
+
+	grantCredentials = "client_credentials"
+	grantBearer      = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 	assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 	// assertionLife is how long an assertion lasts; SMART allows five minutes.
@@ -115,17 +119,25 @@ func (k *Key) Public() (json.RawMessage, error) {
 	return json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{k.jwk.Public()}})
 }
 
-// assertion is a JWT by which a client authenticates (RFC 7523).
-func (k *Key) assertion(client, audience, id string, expires time.Time) (string, error) {
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(k.jwk.Algorithm), Key: k.jwk}, (&jose.SignerOptions{}).WithType("JWT"))
-	if err != nil {
-		return "", fmt.Errorf("client assertion: %w", err)
+// assertion is a JWT by which a client authenticates, or names the member that it asks for (RFC 7523).
+func (k *Key) assertion(client, subject, audience, id string, expires time.Time) (string, error) {
+	return k.sign(jwt.Claims{Issuer: client, Subject: subject, Audience: jwt.Audience{audience}, ID: id, Expiry: jwt.NewNumericDate(expires)}, nil)
+}
+
+// sign makes a JWT; x5c, if any, is the chain of the certificate whose key it is.
+func (k *Key) sign(claims any, x5c []string) (string, error) {
+	o := (&jose.SignerOptions{}).WithType("JWT")
+	key := k.jwk
+	if len(x5c) > 0 {
+		o, key.KeyID = o.WithHeader("x5c", x5c), "" // the certificate says which key
 	}
-	text, err := jwt.Signed(signer).Claims(jwt.Claims{
-		Issuer: client, Subject: client, Audience: jwt.Audience{audience}, ID: id, Expiry: jwt.NewNumericDate(expires),
-	}).Serialize()
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(k.jwk.Algorithm), Key: key}, o)
 	if err != nil {
-		return "", fmt.Errorf("client assertion: %w", err)
+		return "", fmt.Errorf("sign by the client's key: %w", err)
+	}
+	text, err := jwt.Signed(signer).Claims(claims).Serialize()
+	if err != nil {
+		return "", fmt.Errorf("sign by the client's key: %w", err)
 	}
 	return text, nil
 }
@@ -144,6 +156,9 @@ func (r *run) register(ctx context.Context, g *testplans.PlayRegister) (answer, 
 		return answer{}, lacks(missing)
 	}
 	body, missing, err := registration(g, r.vars, r.key)
+	if err == nil && missing == "" && g.Method == methodUDAP {
+		body, err = r.statement(body, at)
+	}
 	if missing != "" {
 		return answer{}, lacks(missing)
 	}
@@ -180,8 +195,12 @@ func registration(g *testplans.PlayRegister, v vars, key *Key) (body []byte, mis
 	if missing != "" {
 		return nil, missing, nil
 	}
-	members := map[string]any{
-		"client_name": "fhirwire", "grant_types": []string{"client_credentials"}, "token_endpoint_auth_method": g.Method,
+	members := map[string]any{"client_name": "fhirwire", "grant_types": g.Grants, "token_endpoint_auth_method": g.Method}
+	if len(g.Grants) == 0 {
+		members["grant_types"] = []string{grantCredentials}
+	}
+	if g.Method == methodUDAP {
+		members["token_endpoint_auth_method"], members["contacts"] = methodJWT, []string{contact}
 	}
 	if scope != "" {
 		members["scope"] = scope
@@ -216,13 +235,18 @@ func (r *run) token(ctx context.Context, t *testplans.PlayToken) (answer, error)
 	if missing != "" {
 		return answer{}, lacks(missing)
 	}
-	form.Set("grant_type", "client_credentials")
+	form.Set("grant_type", grantCredentials)
 	scope, missing := r.vars.fill(t.Scope, plain)
 	if missing != "" {
 		return answer{}, lacks(missing)
 	}
 	if scope != "" {
 		form.Set("scope", scope)
+	}
+	if t.Member != "" {
+		if err := r.nameMember(form, t.Member, at); err != nil {
+			return answer{}, err
+		}
 	}
 	ask := http.Request{Header: http.Header{"Accept": {plainJSON}, "Content-Type": {formType}}}
 	if err := r.authenticate(&ask, form, at, t.Wrong); err != nil {
@@ -245,6 +269,21 @@ func (r *run) token(ctx context.Context, t *testplans.PlayToken) (answer, error)
 	return got, nil
 }
 
+// nameMember asks by the grant of RFC 7523 for a token for one member.
+func (r *run) nameMember(form url.Values, member, endpoint string) error {
+	who, missing := r.vars.fill(member, plain)
+	if missing != "" {
+		return lacks(missing)
+	}
+	text, err := r.key.assertion(r.vars["clientId"][0], who, endpoint, r.p.o.Unique(), r.p.o.Clock().Add(assertionLife))
+	if err != nil {
+		return err
+	}
+	form.Set("grant_type", grantBearer)
+	form.Set("assertion", text)
+	return nil
+}
+
 // authenticate puts the client's credentials into a token request: its assertion, its secret, or its id alone where the connection
 // says who it is. wrong spoils them.
 func (r *run) authenticate(ask *http.Request, form url.Values, endpoint, wrong string) error {
@@ -256,6 +295,8 @@ func (r *run) authenticate(ask *http.Request, form url.Values, endpoint, wrong s
 		secret += "x"
 	}
 	switch {
+	case r.method == methodUDAP:
+		return r.authenticateUDAP(form, id, endpoint)
 	case r.method == methodJWT || r.method != methodTLS && secret == "":
 		key, audience, life := r.key, endpoint, assertionLife
 		var err error
@@ -270,7 +311,7 @@ func (r *run) authenticate(ask *http.Request, form url.Values, endpoint, wrong s
 		if err != nil {
 			return err
 		}
-		text, err := key.assertion(id, audience, r.p.o.Unique(), r.p.o.Clock().Add(life))
+		text, err := key.assertion(id, id, audience, r.p.o.Unique(), r.p.o.Clock().Add(life))
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package play
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -39,6 +40,10 @@ type Options struct {
 	Unique func() string
 	// Key signs assertions; nil: a new P-384 key for each run. See ReadKey.
 	Key *Key
+	// Certificate is the client's, by which it registers where UDAP is asked for; nil: such acts are skipped.
+	Certificate *tls.Certificate
+	// Bare makes a context for a request that connects without the client's certificate; nil: there is none to leave out.
+	Bare func(context.Context) context.Context
 	// UserAgent is sent with each request; default "fhirwire".
 	UserAgent string
 	// Patience bounds the wait for one export; default 30 minutes. MaxWait bounds one pause of it; default a minute.
@@ -246,6 +251,8 @@ func (r *run) once(ctx context.Context, a *testplans.Act) error {
 		last, err = r.token(ctx, a.Token)
 	case a.Export != nil:
 		last, err = r.export(ctx, a.Export)
+	case a.Directory != nil:
+		last, err = r.directory(ctx, a.Directory)
 	default:
 		err = fmt.Errorf("%w: act %s has no kind", ErrNotPlayable, a.Name)
 	}

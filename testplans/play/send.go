@@ -53,6 +53,9 @@ func (r *run) request(ctx context.Context, q *testplans.PlayRequest) (answer, er
 	if err != nil {
 		return answer{}, err
 	}
+	if q.Certificate == "none" && r.p.o.Bare != nil {
+		ctx = r.p.o.Bare(ctx)
+	}
 	last, err := r.send(ctx, out)
 	if err != nil {
 		return last, err
