@@ -38,6 +38,9 @@ type config struct {
 	// ACMEHosts are names for which certificates are got by ACME.
 	ACMEHosts string `yaml:"acme-hosts"`
 	ACMEEmail string `yaml:"acme-email"`
+	// ACMEDirectory is the authority's; empty is Let's Encrypt. ACMECA is a PEM file with the roots of its own server.
+	ACMEDirectory string `yaml:"acme-directory"`
+	ACMECA        string `yaml:"acme-ca"`
 	// ReferenceMTLS is whether the reference server asks for client certificates on the TLS listener: off, optional or required.
 	ReferenceMTLS string `yaml:"reference-mtls"`
 	// ClientCA is a PEM file with the event's CAs for client certificates.
@@ -80,6 +83,8 @@ func (c *config) settings() []setting {
 		{"tls-key", "PEM file with the key of tls-cert", &c.TLSKey},
 		{"acme-hosts", "comma-separated public names to get certificates for by ACME; their port 443 has to lead to the TLS listener", &c.ACMEHosts},
 		{"acme-email", "address that the ACME authority may write to", &c.ACMEEmail},
+		{"acme-directory", "directory `URL` of the ACME authority, for instance the event's own; default: Let's Encrypt", &c.ACMEDirectory},
+		{"acme-ca", "PEM file with the roots by which the ACME authority's own server is verified, instead of the machine's", &c.ACMECA},
 		{"reference-mtls", "whether the reference server looks at client certificates on the TLS listener: off, optional (those presented have to be good) or required (and listed in the directory)", &c.ReferenceMTLS},
 		{"client-ca", "PEM file with the CAs whose client certificates are accepted from everybody at the event", &c.ClientCA},
 		{"data", "folder that holds the database, bodies and keys", &c.Data},
@@ -244,6 +249,7 @@ func (c *config) check() []error {
 	if c.TLSListen == off && (c.TLSCert != "" || c.ACMEHosts != "") {
 		errs = append(errs, errors.New("tls-listen: certificates are given and the listener is off"))
 	}
+	errs = append(errs, c.checkACME()...)
 	if err := mutualTLS(c.ReferenceMTLS).check(); err != nil {
 		errs = append(errs, err)
 	}

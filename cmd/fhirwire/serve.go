@@ -295,6 +295,9 @@ func (a *app) run(ctx context.Context) error {
 		servers.Go(func() error { return a.forward.serve(serving, fwd, a.logger) })
 	}
 	if a.tls != nil {
+		if a.tls.certs.acme != nil {
+			servers.Go(func() error { a.tls.certs.acme.run(serving); return nil })
+		}
 		a.tls.ln = fwd.Listener(a.tls.ln)
 		a.tls.state = reverse.NewHandshakes(a.store, a.recorder, reverse.HandshakeOptions{Clock: a.p.now, Logger: a.logger}).State
 		servers.Go(func() error { return a.tls.serve(serving, a.tlsHandler(proxied(""), a.mutualReference()), a.logger) })

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,8 +45,8 @@ func (a *app) openTLS(ctx context.Context) error {
 			return fmt.Errorf("tls-cert: %w", err)
 		}
 	}
-	if hosts := commaList(strings.ToLower(a.cfg.ACMEHosts)); len(hosts) > 0 {
-		certs.useACME(hosts, a.cfg.ACMEEmail, filepath.Join(caDir(a.cfg.Data), "acme"))
+	if certs.acme, err = a.openACME(); err != nil {
+		return err
 	}
 	a.tls.certs, a.tls.tls = certs, certs.config()
 	return a.permit(ctx)
@@ -59,6 +58,7 @@ func (a *app) listenerNames() ([]string, error) {
 	names := []string{anyName, "127.0.0.1", "::1"}
 	names = append(names, a.cfg.hosts()...)
 	names = append(names, commaList(a.cfg.TLSHosts)...)
+	names = append(names, a.cfg.acmeHosts()...)
 	switch at := a.tls.addrPort().Addr(); {
 	case at.IsUnspecified():
 		addrs, err := net.InterfaceAddrs()
@@ -258,7 +258,11 @@ func (a *app) presents() func(string) []*x509.Certificate {
 }
 
 // certificateStore shows the local CA to the dashboard.
-type certificateStore struct{ *localca.Authority }
+type certificateStore struct {
+	*localca.Authority
+
+	acme *acmeCertificates // nil without
+}
 
 // Certificates implements web's api.Certificates.
 func (s certificateStore) Certificates() []api.StoredCertificate {
@@ -266,13 +270,17 @@ func (s certificateStore) Certificates() []api.StoredCertificate {
 	for _, e := range slices.Concat(s.Issuers(), s.Entries()) {
 		out = append(out, api.StoredCertificate{Name: e.Name, Kind: string(e.Kind), Chain: e.Chain, Expires: e.Expires, Warnings: e.Warnings, Replaced: e.Replaced})
 	}
+	if s.acme != nil {
+		out = append(out, s.acme.list()...)
+	}
 	return out
 }
 
 // withCertificates gives the dashboard the local CA and the TLS listener's URL.
 func (a *app) withCertificates(d *web.Deps, o *web.Options) {
-	d.Certificates = certificateStore{a.ca}
+	store := certificateStore{Authority: a.ca}
 	if a.tls != nil {
-		o.TLSURL = a.tlsURL()
+		store.acme, o.TLSURL = a.tls.certs.acme, a.tlsURL()
 	}
+	d.Certificates = store
 }

@@ -494,7 +494,7 @@ func TestACMECertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &serverCertificates{ca: own, names: []string{"localhost"}}
-	s.useACME([]string{"public.example"}, "", dir)
+	s.acme = newACME([]string{"public.example"}, acmeOptions{dir: dir, clock: time.Now, logger: slog.New(slog.DiscardHandler)})
 	if !slices.Contains(s.config().NextProtos, "acme-tls/1") {
 		t.Error("the challenge's protocol is not offered")
 	}
@@ -504,6 +504,10 @@ func TestACMECertificate(t *testing.T) {
 			SupportedCurves: []tls.CurveID{tls.CurveP256}, SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256},
 		}
 	}
+	if c, err := s.get(hello("public.example")); err != nil || c.Leaf.DNSNames[0] != "localhost" {
+		t.Errorf("before it is looked at: %v", err)
+	}
+	s.acme.get(t.Context(), "public.example")
 	got, err := s.get(hello("public.example"))
 	if err != nil || !got.Leaf.Equal(cert.Leaf) {
 		t.Fatalf("%v", err)

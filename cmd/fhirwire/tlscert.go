@@ -15,30 +15,22 @@ import (
 	"time"
 
 	"golang.org/x/crypto/acme"
-	"golang.org/x/crypto/acme/autocert"
 
 	"fhirwire/proxy/localca"
 )
 
 // serverCertificates chooses what the TLS listener presents: the certificate of --tls-cert for the names it has, one by ACME for
-// the names of --acme-hosts, one of the local CA for the listener's other names. Whoever asks for a name that is none of these
+// the names of --acme-hosts once there is one, one of the local CA for the listener's other names. Whoever asks for a name that is none of these
 // gets the certificate for localhost and can see for himself that it is another one.
 type serverCertificates struct {
 	ca    *localca.Authority
 	names []string // the listener's, in the form of localca.Host
 	addr  string   // the listener's only address, "" if it has several
 	file  *certificateFile
-	acme  *autocert.Manager
-	hosts []string // by ACME
+	acme  *acmeCertificates // nil without
 
 	mu     sync.Mutex
 	parsed map[*tls.Certificate][]*x509.Certificate
-}
-
-// useACME gets certificates for hosts by ACME and keeps them in dir.
-func (s *serverCertificates) useACME(hosts []string, email, dir string) {
-	s.hosts = hosts
-	s.acme = &autocert.Manager{Prompt: autocert.AcceptTOS, HostPolicy: autocert.HostWhitelist(hosts...), Email: email, Cache: autocert.DirCache(dir)}
 }
 
 // config is the listener's. Client certificates are asked for and judged later, by what is registered.
@@ -51,8 +43,13 @@ func (s *serverCertificates) config() *tls.Config {
 }
 
 func (s *serverCertificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if s.acme != nil && (slices.Contains(s.hosts, hello.ServerName) || slices.Equal(hello.SupportedProtos, []string{acme.ALPNProto})) {
-		return s.acme.GetCertificate(hello)
+	if s.acme != nil {
+		if isACMEChallenge(hello) {
+			return s.acme.challenge(hello)
+		}
+		if c := s.acme.current(hello.ServerName); c != nil {
+			return c, nil
+		}
 	}
 	name := hello.ServerName
 	if name == "" { // a client that calls an address sends none
@@ -84,7 +81,7 @@ func (s *serverCertificates) presents(name string) []*x509.Certificate {
 	if name == "" {
 		name = s.addr
 	}
-	if name == "" || slices.Contains(s.hosts, name) {
+	if name == "" || s.acme != nil && slices.Contains(s.acme.hosts, name) {
 		return nil
 	}
 	c, err := s.forName(name)
