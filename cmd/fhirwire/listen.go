@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"syscall"
 	"time"
 )
 
@@ -33,7 +34,10 @@ func ignoreClosed(err error) error {
 func listenOn(ctx context.Context, name, key, addr string) (*listener, error) {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", addr)
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s: %s is in use by another program, perhaps another fhirwire: give the %s another address with --%s (port 0 is any free one)", key, addr, name, key)
+	case err != nil:
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	return &listener{name: name, ln: ln}, nil
