@@ -88,9 +88,11 @@ func (a *API) wrap(h func(*gin.Context) error) gin.HandlerFunc {
 		if c.Request.Body != nil {
 			c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, a.o.MaxBody)
 		}
-		if err := acceptable(c.Request); err != nil {
-			a.fail(c, err)
-			return
+		if !readsBytes(c) {
+			if err := acceptable(c.Request); err != nil {
+				a.fail(c, err)
+				return
+			}
 		}
 		if err := h(c); err != nil {
 			a.fail(c, err)

@@ -84,6 +84,9 @@ func (a *API) sendResource(c *gin.Context, r resources.Resource) error {
 	if err := a.shown(c.Request.Context(), one); err != nil {
 		return err
 	}
+	if readsBytes(c) {
+		return sendBytes(c, one[0])
+	}
 	body, err := a.shape(c, one[0])
 	if err != nil {
 		return err
