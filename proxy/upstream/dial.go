@@ -55,10 +55,10 @@ func (g *guard) dial(ctx context.Context, network, address string) (*conn, error
 }
 
 func (g *guard) check(ctx context.Context, to netip.AddrPort) error {
-	ip := to.Addr()
+	if why := never(to.Addr()); why != "" {
+		return &record.RefusedError{Text: fmt.Sprintf("the server's address %s is %s, which the proxy never connects to", to.Addr(), why)}
+	}
 	switch {
-	case ip.IsLinkLocalUnicast(), ip.IsLinkLocalMulticast(), ip.IsMulticast(), ip.IsUnspecified() && to.Port() == 0:
-		return &record.RefusedError{Text: fmt.Sprintf("the server's address %s is link-local or multicast, which the proxy never connects to", ip)}
 	case g.isOwn(ctx, to):
 		return &record.RefusedError{Text: fmt.Sprintf("the server's address %s is a listener of this proxy", to)}
 	case g.deny == nil:
@@ -68,6 +68,49 @@ func (g *guard) check(ctx context.Context, to netip.AddrPort) error {
 		return &record.RefusedError{Text: err.Error()}
 	}
 	return nil
+}
+
+// metadata are the addresses of cloud metadata services that are not link-local.
+var metadata = []netip.Addr{
+	netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("fd20:ce::254"), netip.MustParseAddr("100.100.100.200"), netip.MustParseAddr("192.0.0.192"),
+	netip.MustParseAddr("168.63.129.16"),
+}
+
+// never says of an address what it is when no FHIR server can be there. An IPv4 address in an IPv6 one counts as itself.
+func never(ip netip.Addr) string {
+	ip = ip.WithZone("")
+	switch {
+	case ip.IsLinkLocalUnicast(), ip.IsMulticast(), ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return "link-local or multicast"
+	case slices.Contains(metadata, ip):
+		return "a cloud's metadata service"
+	}
+	if inner, ok := embedded(ip); ok {
+		if why := never(inner); why != "" {
+			return why + " (" + inner.String() + ")"
+		}
+	}
+	return ""
+}
+
+// embedded is the IPv4 address that a gateway would make of an IPv6 address.
+func embedded(ip netip.Addr) (netip.Addr, bool) {
+	b := ip.As16()
+	four := func(at int) netip.Addr { return netip.AddrFrom4([4]byte(b[at : at+4])) }
+	zeros := func(from, to int) bool { return !slices.ContainsFunc(b[from:to], func(x byte) bool { return x != 0 }) }
+	switch {
+	case ip.Is4():
+		return netip.Addr{}, false
+	case ip.Is4In6():
+		return ip.Unmap(), true
+	case b[0] == 0x20 && b[1] == 0x02: // 6to4, RFC 3056
+		return four(2), true
+	case b[0] == 0x00 && b[1] == 0x64 && b[2] == 0xff && b[3] == 0x9b && zeros(4, 12): // NAT64, RFC 6052
+		return four(12), true
+	case zeros(0, 12) && !zeros(12, 14): // IPv4-compatible, RFC 4291 2.5.5.1; ::1 is none
+		return four(12), true
+	}
+	return netip.Addr{}, false
 }
 
 // isOwn reports whether to reaches a listener of this process: one that is listed, or the one this request came in on.
@@ -81,7 +124,8 @@ func (g *guard) isOwn(ctx context.Context, to netip.AddrPort) bool {
 			continue
 		}
 		ip, listen := to.Addr(), o.Addr().Unmap()
-		if ip == listen || ip.IsUnspecified() || ip.IsLoopback() && (listen.IsLoopback() || listen.IsUnspecified()) || listen.IsUnspecified() && isLocal(ip) {
+		if ip == listen || ip.IsUnspecified() || // which dials loopback
+			ip.IsLoopback() && (listen.IsLoopback() || listen.IsUnspecified()) || listen.IsUnspecified() && isLocal(ip) {
 			return true
 		}
 	}
