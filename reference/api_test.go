@@ -435,7 +435,7 @@ func TestCapabilityStatementSaysWhatIsThere(t *testing.T) {
 	}
 	for _, res := range cs.Rest[0].Resource {
 		for _, p := range res.SearchParam {
-			value := map[string]string{"date": "2020", "quantity": "1", "number": "1"}[p.Type]
+			value := map[string]string{"date": "2020", "quantity": "1", "number": "1", "composite": "a$b"}[p.Type]
 			if value == "" {
 				value = "abc"
 			}

@@ -189,6 +189,9 @@ func (d definitions) SearchDefinitions(base string) []search.Definition {
 	out := make([]search.Definition, len(params), len(params)+1)
 	for i, p := range params {
 		out[i] = search.Definition{URL: p.URL, Code: p.Code, Kind: search.Kind(p.Type), Expression: p.Expression, Targets: p.Target}
+		for _, c := range p.Components {
+			out[i].Parts = append(out[i].Parts, c.Expression)
+		}
 	}
 	// ATR-43: PDex defines this one from 2.1 on; who looks for a list by its provider needs it with any version.
 	if base == "Group" && !slices.ContainsFunc(out, func(p search.Definition) bool { return p.Code == groupProvider.Code }) {

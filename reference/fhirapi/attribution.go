@@ -167,12 +167,20 @@ func (a *API) shown(ctx context.Context, found []resources.Resource) error {
 	return nil
 }
 
-// withoutHidden takes from a search for Groups those that the client may not see (ATR-45).
+// hiddenGroups are those that the client may not see (ATR-45).
+func (a *API) hiddenGroups(ctx context.Context) ([]string, error) {
+	if a.o.Owners == nil {
+		return nil, nil
+	}
+	return a.o.Owners.Hidden(ctx, a.client(ctx))
+}
+
+// withoutHidden takes from a search the Groups that the client may not see, also where it asks only whether there is one.
 func (a *API) withoutHidden(ctx context.Context, q *search.Query) error {
-	if a.o.Owners == nil || q.Type != "Group" {
+	if q.Type != "Group" && !slices.ContainsFunc(q.Clauses, asksGroups) {
 		return nil
 	}
-	ids, err := a.o.Owners.Hidden(ctx, a.client(ctx))
+	ids, err := a.hiddenGroups(ctx)
 	if err != nil || len(ids) == 0 {
 		return err
 	}
@@ -180,8 +188,26 @@ func (a *API) withoutHidden(ctx context.Context, q *search.Query) error {
 	if err != nil {
 		return err
 	}
-	q.Clauses = append(q.Clauses, not.Clauses...)
+	if q.Type == "Group" {
+		q.Clauses = append(q.Clauses, not.Clauses...)
+	}
+	for _, c := range q.Clauses {
+		for h := c.Has; h != nil; h = h.Clauses[0].Has {
+			if h.Type == "Group" {
+				h.Clauses = append(h.Clauses, not.Clauses...)
+			}
+		}
+	}
 	return nil
+}
+
+func asksGroups(c search.Clause) bool {
+	for h := c.Has; h != nil; h = h.Clauses[0].Has {
+		if h.Type == "Group" {
+			return true
+		}
+	}
+	return false
 }
 
 // groupOperations are the operations of Group in the capability statement.

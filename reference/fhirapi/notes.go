@@ -1,13 +1,18 @@
 package fhirapi
 
-// notes adds what the client should know of the search to its results.
-func (b *bundle) notes(texts []string) {
-	if len(texts) == 0 {
-		return
+import "fhirwire/reference/search"
+
+// notes tells what a search was done otherwise than asked: an entry that is no match.
+func (b *bundle) notes(q search.Query) {
+	var issues []issue
+	for _, i := range q.Ignored {
+		issues = append(issues, issue{Severity: "warning", Code: "not-supported", Diagnostics: "Parameter " + i.Name + " was ignored: " + i.Reason + "."})
 	}
-	issues := make([]issue, len(texts))
-	for i, t := range texts {
-		issues[i] = issue{Severity: "information", Code: "informational", Diagnostics: t}
+	for _, t := range q.Notes {
+		issues = append(issues, issue{Severity: "information", Code: "informational", Diagnostics: t})
+	}
+	if len(issues) == 0 {
+		return
 	}
 	b.open()
 	b.entries = append(b.entries, `{"resource":`...)

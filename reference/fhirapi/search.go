@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,7 +13,6 @@ import (
 
 	"fhirwire/reference/resources"
 	"fhirwire/reference/search"
-	"fhirwire/validators/fhirjson"
 )
 
 // cursorParam carries the place of a page in next links. It is opaque to clients.
@@ -155,10 +153,14 @@ func (a *API) search(c *gin.Context, pairs []search.Pair) error {
 		}
 		b.entry(base, &res.Resources[i], body, "match")
 	}
-	if err := a.includes(c, q, res.Resources, b); err != nil {
+	included, err := a.includes(ctx, q, res.Resources)
+	if err != nil {
 		return err
 	}
-	b.notes(q.Notes)
+	for i := range included {
+		b.entry(base, &included[i], included[i].Body, "include")
+	}
+	b.notes(q)
 	send(c, http.StatusOK, fhirJSON, b.bytes())
 	return nil
 }
@@ -182,83 +184,6 @@ func (a *API) total(c *gin.Context, q search.Query, at place, res resources.Resu
 		return -1, err
 	}
 	return n, err
-}
-
-type resourceKey struct{ typ, id string }
-
-// includes adds what _include and _revinclude ask for, each resource once.
-func (a *API) includes(c *gin.Context, q search.Query, matches []resources.Resource, b *bundle) error {
-	if len(q.Includes)+len(q.RevIncludes) == 0 || len(matches) == 0 {
-		return nil
-	}
-	ctx, base := c.Request.Context(), a.base(c.Request)
-	seen := map[resourceKey]bool{}
-	ids := make([]string, len(matches))
-	for i := range matches {
-		seen[resourceKey{matches[i].Type, matches[i].ID}] = true
-		ids[i] = matches[i].ID
-	}
-	add := func(rs []resources.Resource) error {
-		rs, err := a.covered(ctx, rs)
-		if err != nil {
-			return err
-		}
-		for i := range rs {
-			k := resourceKey{rs[i].Type, rs[i].ID}
-			if seen[k] {
-				continue
-			}
-			seen[k] = true
-			b.entry(base, &rs[i], rs[i].Body, "include")
-		}
-		return nil
-	}
-	wanted := map[string][]string{}
-	for i := range matches {
-		if len(q.Includes) == 0 {
-			break
-		}
-		doc := fhirjson.Parse(matches[i].Body)
-		for _, inc := range q.Includes {
-			refs, err := a.reg.References(ctx, doc.Root(), inc.Params)
-			if err != nil {
-				return err
-			}
-			for _, ref := range refs {
-				if (inc.Target == "" || inc.Target == ref.Qualifier) && !slices.Contains(wanted[ref.Qualifier], ref.Key) {
-					typ := strings.Clone(ref.Qualifier)
-					wanted[typ] = append(wanted[typ], strings.Clone(ref.Key))
-				}
-			}
-		}
-		doc.Release()
-	}
-	for _, typ := range slices.Sorted(maps.Keys(wanted)) {
-		for part := range slices.Chunk(wanted[typ], 200) {
-			rs, err := a.store.Fetch(ctx, typ, part)
-			if err != nil {
-				return err
-			}
-			if err := add(rs); err != nil {
-				return err
-			}
-		}
-	}
-	for _, inc := range q.RevIncludes {
-		if inc.Target != "" && inc.Target != q.Type {
-			continue
-		}
-		for part := range slices.Chunk(ids, 200) {
-			rs, err := a.store.Referring(ctx, inc.Params, q.Type, part)
-			if err != nil {
-				return err
-			}
-			if err := add(rs); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // subset applies _elements and _summary to one match.

@@ -114,7 +114,7 @@ func newPlan(q search.Query, patient []string) (*plan, error) {
 
 // small reports a clause whose matches are few enough to be gathered first: the start of a name, a day.
 func small(c *search.Clause) bool {
-	if c.Modifier != search.Plain || len(c.Chain) > 0 || len(c.Alts) != 1 || c.Param.Column() {
+	if c.Modifier != search.Plain || len(c.Chain) > 0 || c.Has != nil || len(c.Alts) != 1 || c.Param.Column() {
 		return false
 	}
 	return c.Param.Kind == search.String || c.Param.Kind == search.Date && c.Alts[0].Prefix == search.Eq
@@ -131,7 +131,7 @@ func setMatch(c *search.Clause) (match cond, table string, err error) {
 
 // narrows reports a clause that leaves few rows by a column of the resource.
 func narrows(c *search.Clause) bool {
-	if c.Modifier != search.Plain || len(c.Chain) > 0 {
+	if c.Modifier != search.Plain || len(c.Chain) > 0 || c.Has != nil {
 		return false
 	}
 	return c.Param.Code == search.CodeID || c.Param.Compartment
@@ -139,7 +139,7 @@ func narrows(c *search.Clause) bool {
 
 // drives weighs a clause as the driver: 0 cannot, more is more telling.
 func drives(c *search.Clause) int {
-	if len(c.Alts) != 1 || len(c.Chain) > 0 || c.Alts[0].AnyKey || c.Param.Column() || c.Param.Compartment {
+	if len(c.Alts) != 1 || len(c.Chain) > 0 || c.Has != nil || c.Alts[0].AnyKey || c.Param.Column() || c.Param.Compartment {
 		return 0
 	}
 	if c.Modifier == search.Identifier || c.Modifier == search.OfType {
@@ -173,6 +173,9 @@ func indexID(c *search.Clause) int64 {
 
 // clause is the condition on the resource whose alias is r.
 func clause(c *search.Clause, narrow bool, r string) (cond, error) {
+	if c.Has != nil {
+		return reverse(c.Has, r)
+	}
 	if len(c.Chain) > 0 {
 		return chain(c, r)
 	}

@@ -30,7 +30,11 @@ func (r *Registry) Index(ctx context.Context, root *fhirjson.Node, into *Entries
 				return fmt.Errorf("search parameter %s.%s: %w", p.Type, p.Code, err)
 			}
 			for _, item := range items {
-				into.add(p, item)
+				if p.Kind != Composite {
+					into.add(p, item)
+				} else if err := into.composite(ctx, p, item, env); err != nil {
+					return fmt.Errorf("search parameter %s.%s: %w", p.Type, p.Code, err)
+				}
 			}
 		}
 	}

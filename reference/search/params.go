@@ -13,7 +13,7 @@ import (
 // Kind is a search parameter's type.
 type Kind string
 
-// The kinds this server indexes. Composite and special parameters are not served.
+// The kinds this server indexes. Special parameters are not served.
 const (
 	Token     Kind = "token"
 	String    Kind = "string"
@@ -22,6 +22,8 @@ const (
 	Number    Kind = "number"
 	Quantity  Kind = "quantity"
 	URI       Kind = "uri"
+	// Composite is of parts that are all tokens.
+	Composite Kind = "composite"
 )
 
 // Definition is what a SearchParameter says about one base type.
@@ -31,6 +33,8 @@ type Definition struct {
 	Kind       Kind
 	Expression string
 	Targets    []string
+	// Parts are the expressions of a composite's components, on what Expression gives.
+	Parts []string
 }
 
 // Definitions gives the SearchParameters of a type, those of its base types included.
@@ -53,6 +57,7 @@ type Param struct {
 	Compartment bool
 
 	exprs []*fhirpath.Expr
+	parts []*fhirpath.Expr
 }
 
 // The parameters of every type; they are no index rows but columns of the store.
@@ -159,13 +164,14 @@ func (r *Registry) define(typ, code string, known []Definition) (*Param, error) 
 		p.Kind, p.URL = Date, "http://hl7.org/fhir/SearchParameter/Resource-lastUpdated"
 		return p, nil
 	}
-	var sources []string
+	var sources, parts []string
 	for _, d := range known {
 		if d.Code != code {
 			continue
 		}
 		if p.Kind == "" {
 			p.Kind, p.URL, p.Targets = d.Kind, d.URL, slices.Clone(d.Targets)
+			parts = d.Parts
 		}
 		if d.Kind != p.Kind {
 			continue // a guide that retypes a base parameter; the first definition decides
@@ -183,6 +189,10 @@ func (r *Registry) define(typ, code string, known []Definition) (*Param, error) 
 	}
 	switch p.Kind {
 	case Token, String, Reference, Date, Number, Quantity, URI:
+	case Composite:
+		if len(parts) < 2 {
+			return nil, errors.New("a composite without parts")
+		}
 	case "":
 		return nil, errUndefined
 	default:
@@ -191,14 +201,22 @@ func (r *Registry) define(typ, code string, known []Definition) (*Param, error) 
 	if len(sources) == 0 {
 		return nil, errors.New("no expression for this type")
 	}
-	for _, src := range sources {
-		e, err := fhirpath.Compile(src, r.model)
-		if err != nil {
+	var err error
+	if p.exprs, err = r.compile(sources); err == nil {
+		p.parts, err = r.compile(parts)
+	}
+	return p, err
+}
+
+func (r *Registry) compile(sources []string) ([]*fhirpath.Expr, error) {
+	out := make([]*fhirpath.Expr, len(sources))
+	for i, src := range sources {
+		var err error
+		if out[i], err = fhirpath.Compile(src, r.model); err != nil {
 			return nil, fmt.Errorf("expression %q: %w", src, err)
 		}
-		p.exprs = append(p.exprs, e)
 	}
-	return p, nil
+	return out, nil
 }
 
 // alternatives cuts a definition's expression at its top-level unions and keeps what concerns typ: definitions that serve
@@ -294,7 +312,7 @@ func (r *Registry) Fingerprint() string {
 	for _, name := range r.names {
 		for _, p := range r.types[name].params {
 			fmt.Fprintf(&b, "%s.%s:%s:%t", p.Type, p.Code, p.Kind, p.Compartment)
-			for _, e := range p.exprs {
+			for _, e := range slices.Concat(p.exprs, p.parts) {
 				b.WriteString("|" + e.String())
 			}
 			b.WriteByte('\n')

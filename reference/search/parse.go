@@ -127,13 +127,15 @@ func (p *parser) result(pair Pair) (used bool, err error) {
 		}
 	case "_sort":
 		return p.sort(v)
-	case "_include", "_revinclude":
-		return p.include(name, v)
 	default:
-		if strings.HasPrefix(name, "_include:") || strings.HasPrefix(name, "_revinclude:") {
-			return false, p.ignore(name, "modifiers of includes are not supported")
+		switch base, mod, _ := strings.Cut(name, ":"); {
+		case base != "_include" && base != "_revinclude":
+			return false, nil
+		case mod != "" && mod != "iterate" && mod != "recurse": // R4 renamed recurse; clients still send it
+			return false, &Error{Name: name, Code: "not-supported", Message: fmt.Sprintf("modifier %q is not supported on %s", mod, base)}
+		default:
+			return p.include(name, base == "_include", mod != "", v)
 		}
-		return false, nil
 	}
 	return true, nil
 }
@@ -152,7 +154,8 @@ func (p *parser) sort(v string) (bool, error) {
 	return true, nil
 }
 
-func (p *parser) include(name, v string) (bool, error) {
+// include reads one _include (forward) or _revinclude.
+func (p *parser) include(name string, forward, iterate bool, v string) (bool, error) {
 	source, rest, _ := strings.Cut(v, ":")
 	code, target, _ := strings.Cut(rest, ":")
 	if v == "*" {
@@ -161,10 +164,10 @@ func (p *parser) include(name, v string) (bool, error) {
 	if !p.reg.Serves(source) {
 		return false, p.ignore(name, fmt.Sprintf("resource type %q is not served", source))
 	}
-	if name == "_include" && source != p.q.Type {
+	if forward && !iterate && source != p.q.Type {
 		return false, p.ignore(name, fmt.Sprintf("%s does not come with a search of %s", source, p.q.Type))
 	}
-	inc := Include{Source: source, Target: target}
+	inc := Include{Source: source, Target: target, Iterate: iterate}
 	if code == "*" {
 		for _, param := range p.reg.Params(source) {
 			if param.Kind == Reference {
@@ -178,7 +181,7 @@ func (p *parser) include(name, v string) (bool, error) {
 		}
 		inc.Params = []*Param{param}
 	}
-	if name == "_include" {
+	if forward {
 		p.q.Includes = append(p.q.Includes, inc)
 	} else {
 		p.q.RevIncludes = append(p.q.RevIncludes, inc)
@@ -188,6 +191,9 @@ func (p *parser) include(name, v string) (bool, error) {
 
 // clause reads one restriction. used is false when the parameter was ignored.
 func (p *parser) clause(typ, name, v string) (c Clause, used bool, err error) {
+	if rest, ok := strings.CutPrefix(name, "_has:"); ok {
+		return p.has(typ, name, rest, v)
+	}
 	head, rest, chained := strings.Cut(name, ".")
 	code, mod, _ := strings.Cut(head, ":")
 	param, ok := p.reg.Param(typ, code)
@@ -249,6 +255,9 @@ func (p *parser) chain(c Clause, name, mod, rest, v string) (Clause, bool, error
 	if c.Param.Kind != Reference {
 		return c, false, invalid(name, "%s is not a reference, so nothing can follow it", c.Param.Code)
 	}
+	if strings.HasPrefix(rest, "_has:") {
+		return c, false, &Error{Name: name, Code: "not-supported", Message: "_has does not follow a chain here"}
+	}
 	targets := c.Param.Targets
 	if mod != "" {
 		targets = []string{mod}
@@ -283,6 +292,8 @@ func (p *parser) value(param *Param, mod Modifier, name, v, refType string) (Alt
 		return Alternative{Key: cut(unescape(parts[2])), Qualifier: cut(unescape(parts[0]) + "|" + unescape(parts[1])), Qualified: true}, nil
 	case param.Kind == Token || mod == Identifier:
 		return token(v), nil
+	case param.Kind == Composite:
+		return compositeValue(param, name, v)
 	case param.Kind == String:
 		v = unescape(v)
 		if mod == Exact {

@@ -51,6 +51,17 @@ type Clause struct {
 	Alts   []Alternative
 	// Chain replaces Alts for a chained parameter: the target must be one of these.
 	Chain []Chained
+	// Has replaces everything else: a resource that refers to the match must fulfil it.
+	Has *Reverse
+}
+
+// Reverse is what a resource has to be like that refers to the match: "_has".
+type Reverse struct {
+	Type string
+	// Param of Type is the reference to the match.
+	Param *Param
+	// Clauses must hold of one such resource.
+	Clauses []Clause
 }
 
 // Chained is what a reference's target of a type must fulfil.
@@ -106,6 +117,8 @@ type Include struct {
 	Params []*Param
 	// Target narrows to references to this type, "" for any.
 	Target string
+	// Iterate follows the references of included resources too.
+	Iterate bool
 }
 
 // Total says how a total is wanted.

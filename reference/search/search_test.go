@@ -19,7 +19,11 @@ type definitions struct{ set *profile.Set }
 func (d definitions) SearchDefinitions(base string) []search.Definition {
 	var out []search.Definition
 	for _, p := range d.set.SearchParams(base) {
-		out = append(out, search.Definition{URL: p.URL, Code: p.Code, Kind: search.Kind(p.Type), Expression: p.Expression, Targets: p.Target})
+		d := search.Definition{URL: p.URL, Code: p.Code, Kind: search.Kind(p.Type), Expression: p.Expression, Targets: p.Target}
+		for _, c := range p.Components {
+			d.Parts = append(d.Parts, c.Expression)
+		}
+		out = append(out, d)
 	}
 	return out
 }
@@ -51,7 +55,7 @@ func TestEveryServedParameterIsDefined(t *testing.T) {
 	if m := r.Missing(); len(m) > 0 {
 		t.Errorf("served without a definition: %v", m)
 	}
-	for _, need := range []string{"Patient.identifier", "Observation.date", "ExplanationOfBenefit.service-date", "Goal.target-date", "Provenance.target", "Basic.formulary", "Group.characteristic-value-reference"} {
+	for _, need := range []string{"Patient.identifier", "Observation.date", "ExplanationOfBenefit.service-date", "Goal.target-date", "Provenance.target", "Basic.formulary", "Group.characteristic-value-reference", "Group.characteristic-value"} {
 		typ, code, _ := strings.Cut(need, ".")
 		if p, ok := r.Param(typ, code); !ok || p.URL == "" {
 			t.Errorf("%s: not there", need)

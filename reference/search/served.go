@@ -25,7 +25,7 @@ var served = []row{
 	{"Endpoint", "connection-type identifier name organization status", ""},
 	{"ExplanationOfBenefit", "patient identifier type service-date use status created care-team coverage insurer provider claim facility", "patient"},
 	{"Goal", "patient subject lifecycle-status target-date description category start-date identifier", "patient"},
-	{"Group", "identifier code type actual member managing-entity characteristic characteristic-value-reference value", ""},
+	{"Group", "identifier code type actual member managing-entity characteristic characteristic-value characteristic-value-reference value", ""},
 	{"HealthcareService", "name organization location service-category service-type specialty endpoint identifier", ""},
 	{"Immunization", "patient date status vaccine-code identifier performer location", "patient"},
 	{"InsurancePlan", "identifier name status type period coverage-area coverage-type formulary-coverage administered-by owned-by plan-type", ""},
