@@ -20,6 +20,9 @@ type ConnectionCheck struct {
 	Names string `yaml:"names" json:"names,omitempty"`
 	// Host says that one of the certificate's names covers the host that was asked for.
 	Host bool `yaml:"host" json:"host,omitempty"`
+	// Listed is the step in which directory entries were read: the certificate is in one of them, that of a server in one that leads to the
+	// host that was asked for.
+	Listed string `yaml:"listed" json:"listed,omitempty"`
 	// Trust are alternatives of what the peer's certificate was accepted on.
 	Trust []proxy.Trust `yaml:"trust" json:"trust,omitempty"`
 }

@@ -60,6 +60,8 @@ type Select struct {
 	Status []string `yaml:"status" json:"status,omitempty"`
 	// Parameters are of the query or a form body: "*" any value, "-" absent, else the value (a reference's id is enough).
 	Parameters map[string]string `yaml:"parameters" json:"parameters,omitempty"`
+	// Certificate is whether the client presented one, where TLS was spoken and answered: "*" it did, "-" it did not.
+	Certificate string `yaml:"certificate" json:"certificate,omitempty"`
 	// Request and Response are FHIRPath expressions that hold on the body.
 	Request  string `yaml:"request" json:"request,omitempty"`
 	Response string `yaml:"response" json:"response,omitempty"`
@@ -239,6 +241,9 @@ type ControlCheck struct {
 // Attest asks a person; nothing else decides the check.
 type Attest struct {
 	Question string `yaml:"question" json:"question"`
+	// Otherwise asks only where traffic does not decide: once all other checks of the step are decided, the question is not applicable;
+	// once a person has answered, those that are not decided are.
+	Otherwise bool `yaml:"otherwise" json:"otherwise,omitempty"`
 }
 
 // CannotFail reports a check of a kind that says at worst not shown or a note: what has not been seen yet is nobody's fault, and more

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"fhirwire/proxy"
-	"fhirwire/testplans"
 )
 
 // tlsVersions are the names that recording gives, lowest first.
@@ -18,14 +17,11 @@ var tlsVersions = []string{"TLS 1.0", "TLS 1.1", "TLS 1.2", "TLS 1.3"}
 
 // connection: the handshake that was recorded beside the exchange is as asked for. It speaks about the leg that the proxy took part in, and
 // never about what lies behind it.
-func connection(_ context.Context, c *Case) (Outcome, error) {
+func connection(ctx context.Context, c *Case) (Outcome, error) {
 	want, ex := c.Check.Connection, c.Attempt.Exchange
 	leg, asked := ex.ServerLeg, ex.Request.Target
 	if want.Leg == "client" {
-		leg, asked = ex.ClientLeg, ex.Request.URL
-		if leg == nil && ex.Mode == proxy.ModePlayed {
-			leg = played(ex.ServerLeg)
-		}
+		leg, asked = clientLeg(ex), ex.Request.URL
 	}
 	switch {
 	case leg == nil:
@@ -58,7 +54,7 @@ func connection(_ context.Context, c *Case) (Outcome, error) {
 		}
 		return failed(message), nil
 	}
-	return certificate(c, want, t, asked)
+	return certificate(ctx, c, t, asked)
 }
 
 // played is the client's leg of an exchange that the runner played: it is the client, and its one connection is both legs. On what the
@@ -72,7 +68,8 @@ func played(server *proxy.Leg) *proxy.Leg {
 	return &proxy.Leg{TLS: &t}
 }
 
-func certificate(c *Case, want *testplans.ConnectionCheck, t *proxy.TLS, asked string) (Outcome, error) {
+func certificate(ctx context.Context, c *Case, t *proxy.TLS, asked string) (Outcome, error) {
+	want := c.Check.Connection
 	side := want.Presented
 	if side == "" {
 		side = want.Leg // the peer
@@ -81,7 +78,7 @@ func certificate(c *Case, want *testplans.ConnectionCheck, t *proxy.TLS, asked s
 	if side == "client" {
 		chain = t.Client
 	}
-	needs := want.Presented != "" || want.Issued || want.Dated || want.Host || want.Names != ""
+	needs := want.Presented != "" || want.Issued || want.Dated || want.Host || want.Names != "" || want.Listed != ""
 	switch {
 	case !needs:
 		return passed, nil
@@ -105,6 +102,9 @@ func certificate(c *Case, want *testplans.ConnectionCheck, t *proxy.TLS, asked s
 		return failed(fmt.Sprintf("no name of the certificate matches %s: %s", want.Names, strings.Join(leaf.Names, ", "))), nil
 	case want.Host && !namesHost(leaf.Names, asked):
 		return failed(fmt.Sprintf("no name of the certificate is the host of %s: %s", asked, strings.Join(leaf.Names, ", "))), nil
+	}
+	if want.Listed != "" {
+		return isListed(ctx, c, leaf, asked)
 	}
 	return passed, nil
 }

@@ -55,6 +55,19 @@ func (d *depends) state(j *Judging) []int {
 	return out
 }
 
+// onlyGrew reports whether between two states nothing happened but that steps got more attempts. It is for one with attempts set.
+func (d *depends) onlyGrew(now, before []int) bool {
+	if len(now) != len(before) || !slices.Equal(now[:len(d.vars)], before[:len(d.vars)]) {
+		return false
+	}
+	for i := len(d.vars) + 1; i < len(now); i += 2 { // where they changed otherwise
+		if now[i] != before[i] {
+			return false
+		}
+	}
+	return true
+}
+
 func hasWord(text, word string) bool {
 	for rest := text; ; {
 		before, after, found := strings.Cut(rest, word)

@@ -57,6 +57,7 @@ type Judging struct {
 	// attempts and verdicts are of the steps before the one that is judged.
 	attempts map[string][]checks.Item
 	verdicts map[string]testplans.Verdict
+	said     map[said]*checks.Outcome
 
 	results []testplans.Result // nil when something changed since
 }
@@ -71,7 +72,7 @@ type entry struct {
 func New(plan testplans.Plan, run testplans.Run, table checks.Table) *Judging {
 	j := &Judging{
 		plan: &plan, run: run, table: table, desk: checks.NewDesk(table.Model), known: map[string]*entry{}, stamp: map[string]int{},
-		attempts: map[string][]checks.Item{}, verdicts: map[string]testplans.Verdict{},
+		attempts: map[string][]checks.Item{}, verdicts: map[string]testplans.Verdict{}, said: map[said]*checks.Outcome{},
 	}
 	for i := range plan.Steps {
 		for _, c := range plan.Steps[i].Capture {

@@ -11,10 +11,6 @@ import (
 	"fhirwire/validators"
 )
 
-func byTime(a, b checks.Item) int {
-	return cmp.Or(a.Exchange.Timing.Start.Compare(b.Exchange.Timing.Start), strings.Compare(a.Exchange.ID, b.Exchange.ID))
-}
-
 // answer is a check's outcome.
 type answer struct {
 	check *testplans.Check
@@ -74,6 +70,9 @@ func rollUp(s *testplans.Step, answers []answer) testplans.Verdict {
 func (j *Judging) resultsOf(s *testplans.Step, answers []answer, others []checks.Item) []testplans.Result {
 	whole := j.ofStep(s)
 	whole.Verdict = rollUp(s, answers)
+	if onlySaid(answers) {
+		whole.Kind = testplans.Attested
+	}
 	results := []testplans.Result{whole}
 	var deciding []checks.Item
 	message := ""
@@ -86,7 +85,7 @@ func (j *Judging) resultsOf(s *testplans.Step, answers []answer, others []checks
 				whole.Side = join(whole.Side, r.Side)
 			}
 		}
-		if a.check.Attestation != nil && a.Verdict != testplans.NotShown {
+		if attested(a) {
 			r.Kind = testplans.Attested
 		}
 		j.cite(&r, a.Items)
@@ -112,14 +111,40 @@ func (j *Judging) resultsOf(s *testplans.Step, answers []answer, others []checks
 	return results
 }
 
+// attested reports a person's word that decides a check.
+func attested(a answer) bool {
+	return a.check.Attestation != nil && a.Verdict != testplans.NotShown && a.Verdict != testplans.NotApplicable
+}
+
+// onlySaid reports that nothing but people's words decides.
+func onlySaid(answers []answer) bool {
+	said := false
+	for _, a := range answers {
+		switch {
+		case attested(a):
+			said = true
+		case a.Verdict != testplans.NotApplicable:
+			return false
+		}
+	}
+	return said
+}
+
 // cite sets a result's evidence: each exchange once, in order of time, up to MaxEvidence.
 func (j *Judging) cite(r *testplans.Result, items []checks.Item) {
-	items = slices.Clone(items)
-	slices.SortFunc(items, byTime)
-	items = slices.CompactFunc(items, func(a, b checks.Item) bool { return a.Exchange.ID == b.Exchange.ID })
-	r.Evidence, r.EvidenceCut = nil, max(0, len(items)-testplans.MaxEvidence)
-	for _, it := range items[:len(items)-r.EvidenceCut] {
-		r.Evidence = append(r.Evidence, testplans.Evidence{Exchange: it.Exchange.ID, Number: it.Exchange.Number})
+	if !slices.IsSortedFunc(items, checks.ByTime) {
+		items = slices.Clone(items)
+		slices.SortFunc(items, checks.ByTime)
+	}
+	r.Evidence, r.EvidenceCut = nil, 0
+	for i, it := range items {
+		switch {
+		case i > 0 && items[i-1].Exchange.ID == it.Exchange.ID:
+		case len(r.Evidence) == testplans.MaxEvidence:
+			r.EvidenceCut++
+		default:
+			r.Evidence = append(r.Evidence, testplans.Evidence{Exchange: it.Exchange.ID, Number: it.Exchange.Number})
+		}
 	}
 }
 

@@ -22,6 +22,11 @@ func plainly(s *testplans.Select, ex *proxy.Exchange) bool {
 	if len(s.Status) > 0 && !checks.MatchStatus(ex.Status(), s.Status) {
 		return false
 	}
+	if s.Certificate != "" {
+		if presented, known := checks.ClientCertificate(ex); !known || presented != (s.Certificate == "*") {
+			return false
+		}
+	}
 	switch s.Level {
 	case "system":
 		return i.ResourceType == ""
@@ -34,7 +39,8 @@ func plainly(s *testplans.Select, ex *proxy.Exchange) bool {
 	}
 }
 
-func (j *Judging) isAttempt(ctx context.Context, s *testplans.Select, it checks.Item) (ok bool, why string, err error) {
+// isWanted reports whether an exchange is an attempt by what it says itself.
+func (j *Judging) isWanted(ctx context.Context, s *testplans.Select, it checks.Item) (ok bool, why string, err error) {
 	if len(s.Parameters) > 0 {
 		if ok, why, err := j.hasParameters(ctx, s.Parameters, it); !ok {
 			return false, why, err
@@ -50,50 +56,40 @@ func (j *Judging) isAttempt(ctx context.Context, s *testplans.Select, it checks.
 			return false, why, err
 		}
 	}
-	if len(s.Unless) > 0 {
-		ruledOut, why, err := j.isRelated(ctx, s.Unless, it)
+	return true, "", nil
+}
+
+// isPlaced reports whether an exchange is an attempt by what it is related to.
+func (j *Judging) isPlaced(ctx context.Context, s *step, it checks.Item) (ok bool, why string, err error) {
+	if len(s.unless) > 0 {
+		ruledOut, why, err := j.isRelated(ctx, s.unless, it)
 		if ruledOut || err != nil || why != "" {
 			return false, why, err
 		}
 	}
-	return j.isRelated(ctx, s.Follows, it)
+	return j.isRelated(ctx, s.follows, it)
+}
+
+// byStep are the relations to each step together.
+func byStep(follows []testplans.Follows) [][]testplans.Follows {
+	var out [][]testplans.Follows
+	for _, f := range follows {
+		at := slices.IndexFunc(out, func(list []testplans.Follows) bool { return list[0].Step == f.Step })
+		if at < 0 {
+			out = append(out, []testplans.Follows{f})
+			continue
+		}
+		out[at] = append(out[at], f)
+	}
+	return out
 }
 
 // isRelated reports whether for each step that follows names one of its attempts has all the relations asked for.
-func (j *Judging) isRelated(ctx context.Context, follows []testplans.Follows, it checks.Item) (ok bool, why string, err error) {
-	for i := range follows {
-		step := follows[i].Step
-		if slices.ContainsFunc(follows[:i], func(f testplans.Follows) bool { return f.Step == step }) {
-			continue // asked with the first
-		}
-		related, doubt := false, ""
-		for _, earlier := range j.attempts[step] {
-			if earlier.Exchange.ID == it.Exchange.ID {
-				continue
-			}
-			all := true
-			for k := range follows[i:] {
-				f := &follows[i+k]
-				if f.Step != step {
-					continue
-				}
-				ok, why, err := j.desk.Related(ctx, f, it, earlier)
-				if err != nil {
-					return false, "", err
-				}
-				if all = ok; !ok {
-					if why != "" {
-						doubt = why
-					}
-					break
-				}
-			}
-			if related = all; related {
-				break
-			}
-		}
-		if !related {
-			return false, doubt, nil
+func (j *Judging) isRelated(ctx context.Context, follows [][]testplans.Follows, it checks.Item) (ok bool, why string, err error) {
+	for _, list := range follows {
+		_, ok, why, err := j.desk.RelatedTo(ctx, it, list, j.attempts[list[0].Step])
+		if !ok {
+			return false, why, err
 		}
 	}
 	return true, "", nil

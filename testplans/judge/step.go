@@ -22,10 +22,11 @@ type step struct {
 	doubt      string        // what kept us from deciding about a candidate
 	fresh      bool          // a candidate was not asked yet
 
-	// Selection rests on grow, whose growth only adds attempts, and on fix.
-	grow, fix     depends
-	growAt, fixAt []int
-	asks          []ask
+	// Selection rests on own for what exchanges say themselves, on grow, whose growth only adds attempts, and on fix.
+	own, grow, fix       depends
+	ownAt, growAt, fixAt []int
+	unless, follows      [][]testplans.Follows // by step
+	asks                 []ask
 	// whole are the checks over the whole step, with what captures rest on too.
 	whole   depends
 	wholeAt []int
@@ -47,24 +48,41 @@ type ask struct {
 	depends depends
 	at      []int
 	report  bool // it looks at the report
+	based   bool // its answer stays while its basis does
 }
 
 // candidate is an exchange that a step may select.
 type candidate struct {
-	entry    *entry
-	step     *step
-	asked    bool
-	selected bool
-	doubt    string
-	outcomes []checks.Outcome // by ask; a zero one is open
+	entry *entry
+	step  *step
+	// told says that own, with doubt, is what the exchange itself says of whether it is an attempt.
+	told, own, asked, selected bool
+	ownDoubt, doubt            string
+	outcomes                   []*checks.Outcome // by ask; nil is open
+	bases                      []int             // by ask, nil where none has a basis
+	// verdict is of the checks that the best attempt decides, short how many of them did not pass.
+	verdict testplans.Verdict
+	short   int
 }
 
 // forgetReport forgets what the report answered.
 func (c *candidate) forgetReport() {
 	for i := range c.step.asks {
 		if c.step.asks[i].report && c.outcomes != nil {
-			c.outcomes[i], c.step.dirty = checks.Outcome{}, true
+			c.outcomes[i], c.step.dirty = nil, true
 		}
+	}
+}
+
+// hopeless reports that the exchange will never be an attempt, whatever comes.
+func (c *candidate) hopeless() bool {
+	switch s := c.step; {
+	case !c.asked || c.selected || c.doubt != "":
+		return false
+	case c.told && !c.own:
+		return s.own.none()
+	default:
+		return s.own.none() && s.fix.none() && s.grow.none()
 	}
 }
 
@@ -73,8 +91,12 @@ func (j *Judging) addStep(s *testplans.Step) {
 	st.applies = testplans.Applies(j.plan.Guides, j.run.Context.Guides) && testplans.Applies(s.Guides, j.run.Context.Guides)
 	rest := s.Select
 	rest.Follows = nil
+	alone := rest
+	alone.Unless = nil
 	j.steps = append(j.steps, st)
-	st.fix, st.grow = j.dependsOn(rest), j.dependsOn(s.Select.Follows)
+	st.unless, st.follows = byStep(s.Select.Unless), byStep(s.Select.Follows)
+	st.own, st.fix, st.grow = j.dependsOn(alone), j.dependsOn(rest), j.dependsOn(s.Select.Follows)
+	st.own.steps = nil
 	st.fix.attempts, st.grow.attempts = true, true
 	for _, name := range st.grow.vars { // a variable that follows compare with may have another value: nothing stays
 		if !slices.Contains(st.fix.vars, name) {
@@ -89,10 +111,11 @@ func (j *Judging) addStep(s *testplans.Step) {
 			whole = append(whole, c)
 			continue
 		}
-		a := ask{check: c, report: checks.NeedsReport(c)}
+		a := ask{check: c, report: checks.NeedsReport(c), based: checks.HasBasis(c)}
 		plain := *c
 		plain.ID, plain.Claim, plain.Requirements = "", "", nil // words for people
 		a.depends = j.dependsOn(plain)
+		a.depends.attempts = a.based
 		st.asks = append(st.asks, a)
 	}
 	st.whole = j.dependsOn(whole...)
@@ -100,7 +123,7 @@ func (j *Judging) addStep(s *testplans.Step) {
 }
 
 func (s *step) add(c *candidate) {
-	if n := len(s.candidates); n > 0 && byTime(s.candidates[n-1].entry.item, c.entry.item) > 0 {
+	if n := len(s.candidates); n > 0 && checks.ByTime(s.candidates[n-1].entry.item, c.entry.item) > 0 {
 		s.unsorted = true
 	}
 	s.candidates = append(s.candidates, c)
@@ -154,33 +177,44 @@ func (s *step) selectAttempts(ctx context.Context) error {
 		return nil
 	}
 	if s.unsorted {
-		slices.SortFunc(s.candidates, func(a, b *candidate) int { return byTime(a.entry.item, b.entry.item) })
+		slices.SortFunc(s.candidates, func(a, b *candidate) int { return checks.ByTime(a.entry.item, b.entry.item) })
 		s.unsorted = false
 	}
-	s.fixAt, s.growAt, s.fresh = nil, nil, true // should we fail, all is asked again
+	ownAt := s.own.state(j)
+	anew := !slices.Equal(ownAt, s.ownAt)
+	s.fixAt, s.growAt, s.ownAt, s.fresh = nil, nil, nil, true // should we fail, all is asked again
 	for _, c := range s.candidates {
 		if moved || more && !c.selected {
 			c.asked = false
 		}
+		if anew {
+			c.told = false
+		}
 	}
 	attempts := make([]*candidate, 0, len(s.attempts)+1)
 	doubt := ""
-	for _, c := range s.candidates {
+	kept := s.candidates[:0]
+	for i, c := range s.candidates {
 		if !c.asked {
-			ok, why, err := j.isAttempt(ctx, &s.Select, c.entry.item)
-			if err != nil {
+			if err := s.place(ctx, c); err != nil {
+				s.candidates = append(kept, s.candidates[i:]...)
 				return err
 			}
-			c.asked, c.selected, c.doubt = true, ok, why
-			c.entry.releaseReport()
 		}
 		switch {
 		case c.selected:
 			attempts = append(attempts, c)
 		case c.doubt != "":
 			doubt = c.doubt
+		case c.hopeless():
+			j.leave(c)
+			continue
 		}
+		kept = append(kept, c)
 	}
+	clear(s.candidates[len(kept):])
+	s.candidates = kept
+	s.ownAt = ownAt
 	s.fixAt, s.growAt, s.fresh = fixAt, growAt, false
 	if doubt != s.doubt {
 		s.doubt, s.dirty = doubt, true
@@ -219,49 +253,165 @@ func isWithin(a, b []*candidate) bool {
 	return i == len(a)
 }
 
+// place decides whether a candidate is an attempt.
+func (s *step) place(ctx context.Context, c *candidate) (err error) {
+	it := c.entry.item
+	if !c.told {
+		if c.own, c.ownDoubt, err = s.j.isWanted(ctx, &s.Select, it); err != nil {
+			return err
+		}
+		c.told = true
+	}
+	c.selected, c.doubt = c.own, c.ownDoubt
+	if c.own {
+		if c.selected, c.doubt, err = s.j.isPlaced(ctx, s, it); err != nil {
+			return err
+		}
+	}
+	c.asked = true
+	c.entry.releaseReport()
+	return nil
+}
+
+// leave lets go of a candidate that will never be an attempt.
+func (j *Judging) leave(c *candidate) {
+	e := c.entry
+	if e.in = slices.DeleteFunc(e.in, func(o *candidate) bool { return o == c }); len(e.in) == 0 {
+		delete(j.known, e.item.Exchange.ID)
+	}
+}
+
 // askAttempts asks the checks of single attempts what is open.
 func (s *step) askAttempts(ctx context.Context) error {
 	for i := range s.asks {
 		a := &s.asks[i]
-		if at := a.depends.state(s.j); !slices.Equal(at, a.at) {
-			for _, c := range s.candidates {
-				if c.outcomes != nil {
-					c.outcomes[i] = checks.Outcome{}
-				}
-			}
-			a.at, s.dirty = at, true
+		at := a.depends.state(s.j)
+		if slices.Equal(at, a.at) {
+			continue
 		}
+		if a.based && a.at != nil && a.depends.onlyGrew(at, a.at) {
+			if err := s.reopen(ctx, i); err != nil {
+				a.at, s.dirty = nil, true
+				return err
+			}
+			a.at = at
+			continue
+		}
+		for _, c := range s.candidates {
+			if c.outcomes != nil {
+				c.outcomes[i] = nil
+			}
+		}
+		a.at, s.dirty = at, true
 	}
 	if !s.dirty {
 		return nil
 	}
 	for _, c := range s.attempts {
-		if c.outcomes == nil {
-			c.outcomes = make([]checks.Outcome, len(s.asks))
+		if err := s.answer(ctx, c); err != nil {
+			return err
 		}
-		for i := range s.asks {
-			if c.outcomes[i].Verdict != "" {
-				continue
-			}
-			out, err := s.j.table.Ask(ctx, s.newCase(s.asks[i].check, c.entry.item))
-			if err != nil {
-				return err
-			}
-			c.outcomes[i] = out
-		}
-		c.entry.releaseReport()
 	}
 	return nil
 }
 
+// reopen forgets the answers to a check whose basis is another now.
+func (s *step) reopen(ctx context.Context, i int) error {
+	for _, c := range s.attempts {
+		if c.outcomes == nil || c.outcomes[i] == nil {
+			continue
+		}
+		basis, err := s.j.table.Basis(ctx, s.newCase(s.asks[i].check, c.entry.item))
+		if err != nil {
+			return err
+		}
+		if basis != c.bases[i] {
+			c.outcomes[i], s.dirty = nil, true
+		}
+	}
+	return nil
+}
+
+// answer asks what is open about one attempt.
+func (s *step) answer(ctx context.Context, c *candidate) error {
+	if c.outcomes == nil {
+		c.outcomes = make([]*checks.Outcome, len(s.asks))
+		if slices.ContainsFunc(s.asks, func(a ask) bool { return a.based }) {
+			c.bases = make([]int, len(s.asks))
+		}
+	} else if !slices.Contains(c.outcomes, nil) {
+		return nil
+	}
+	for i := range s.asks {
+		a := &s.asks[i]
+		if c.outcomes[i] != nil {
+			continue
+		}
+		it := c.entry.item
+		if !a.report {
+			it.Report = nil // so that no answer keeps it
+		}
+		k := s.newCase(a.check, it)
+		if a.based {
+			basis, err := s.j.table.Basis(ctx, k)
+			if err != nil {
+				return err
+			}
+			c.bases[i] = basis
+		}
+		out, err := s.j.table.Ask(ctx, k)
+		if err != nil {
+			return err
+		}
+		c.outcomes[i] = s.j.intern(out)
+	}
+	var mine []answer
+	c.short = 0
+	for i := range s.asks {
+		if a := &s.asks[i]; !a.check.Every {
+			mine = append(mine, answer{a.check, *c.outcomes[i]})
+			if c.outcomes[i].Verdict != testplans.Pass {
+				c.short++
+			}
+		}
+	}
+	c.verdict = rollUp(s.Step, mine)
+	c.entry.releaseReport()
+	return nil
+}
+
+// intern is one outcome for equal ones, of which there are many.
+func (j *Judging) intern(out checks.Outcome) *checks.Outcome {
+	if out.Items != nil {
+		return &out
+	}
+	key := said{out.Verdict, out.Message}
+	if o := j.said[key]; o != nil {
+		return o
+	}
+	if len(j.said) >= maxSaid {
+		clear(j.said)
+	}
+	j.said[key] = &out
+	return &out
+}
+
+// said is an outcome without items; maxSaid bounds those that are shared.
+type said struct {
+	verdict testplans.Verdict
+	message string
+}
+
+const maxSaid = 1000
+
 // releaseReport lets go of a report, which may be large, once all that look at it have; one that may be asked again keeps it.
 func (e *entry) releaseReport() {
 	for _, c := range e.in {
-		if c.asked && !c.selected && c.step.fix.none() && c.step.grow.none() {
+		if c.hopeless() {
 			continue // it never will be
 		}
 		for i := range c.step.asks {
-			if c.step.asks[i].report && (c.outcomes == nil || c.outcomes[i].Verdict == "" || !c.step.asks[i].depends.none()) {
+			if c.step.asks[i].report && (c.outcomes == nil || c.outcomes[i] == nil || !c.step.asks[i].depends.none()) {
 				return
 			}
 		}
@@ -273,12 +423,7 @@ func (e *entry) releaseReport() {
 func (s *step) compute(ctx context.Context) error {
 	j := s.j
 	if len(s.attempts) == 0 && !onlyAttests(s.Step) {
-		results := s.same(testplans.NotShown, "no such exchange was recorded")
-		if s.doubt != "" {
-			results = s.same(testplans.NotChecked, s.doubt)
-		}
-		s.capturedBy = nil
-		return s.conclude(results)
+		return s.unseen(ctx)
 	}
 	answers := make([]answer, len(s.Checks))
 	best, others := s.best(answers)
@@ -296,6 +441,7 @@ func (s *step) compute(ctx context.Context) error {
 		}
 		answers[i] = answer{c, out}
 	}
+	s.settle(answers)
 	results := j.resultsOf(s.Step, answers, others)
 	if best >= 0 {
 		if err := s.capture(ctx, s.attempts[best]); err != nil {
@@ -349,44 +495,40 @@ func (s *step) best(answers []answer) (best int, others []checks.Item) {
 	best = -1
 	var bestVerdict testplans.Verdict
 	bestShort := 0 // checks of it that did not pass, which decides between equals
-	mine := make([]answer, 0, len(s.Checks))
 	for n, at := range s.attempts {
-		mine = mine[:0]
-		item := s.items[n : n+1 : n+1]
-		for i := range s.asks {
-			c, out := s.asks[i].check, at.outcomes[i]
-			if out.Items == nil {
-				out.Items = item
-			}
-			if c.Every {
-				k := s.indexOf(c)
-				answers[k] = worse(answers[k], answer{c, out})
-				continue
-			}
-			mine = append(mine, answer{c, out})
-		}
-		v := rollUp(s.Step, mine)
-		if v == testplans.Fail {
+		if at.verdict == testplans.Fail {
 			others = append(others, s.items[n])
 		}
-		short := 0
-		for _, a := range mine {
-			if a.Verdict != testplans.Pass {
-				short++
-			}
+		if best < 0 || rank(at.verdict) < rank(bestVerdict) || at.verdict == bestVerdict && at.short < bestShort {
+			best, bestVerdict, bestShort = n, at.verdict, at.short
 		}
-		if best >= 0 && (rank(v) > rank(bestVerdict) || v == bestVerdict && short >= bestShort) {
+	}
+	for i := range s.asks {
+		c := s.asks[i].check
+		k := s.indexOf(c)
+		if !c.Every {
+			if best >= 0 {
+				answers[k] = s.answerOf(c, i, best)
+			}
 			continue
 		}
-		best, bestVerdict, bestShort = n, v, short
-		for _, a := range mine {
-			answers[s.indexOf(a.check)] = a
+		for n := range s.attempts {
+			answers[k] = worse(answers[k], s.answerOf(c, i, n))
 		}
 	}
 	if bestVerdict == testplans.Fail {
 		others = nil // the best one failed: its message says how
 	}
 	return best, others
+}
+
+// answerOf is what an attempt says to the i-th check of single attempts.
+func (s *step) answerOf(c *testplans.Check, i, attempt int) answer {
+	out := *s.attempts[attempt].outcomes[i]
+	if out.Items == nil {
+		out.Items = s.items[attempt : attempt+1 : attempt+1]
+	}
+	return answer{c, out}
 }
 
 func (s *step) indexOf(c *testplans.Check) int {

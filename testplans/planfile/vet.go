@@ -36,6 +36,7 @@ func (v *vetter) vet() {
 		v.guides(at+"/guides", s.Guides)
 		v.selection(at+"/select", &s.Select, len(s.Checks) > 0 && !slices.ContainsFunc(s.Checks, func(c testplans.Check) bool { return c.Attestation == nil }))
 		v.checks(at, s)
+		v.otherwise(at, s)
 		v.captures(at, s)
 		v.steps = append(v.steps, s.ID)
 	}
@@ -144,6 +145,27 @@ func (v *vetter) checks(at string, s *testplans.Step) {
 	}
 }
 
+// otherwise vets that a question for what traffic does not decide stands beside checks of traffic, once.
+func (v *vetter) otherwise(at string, s *testplans.Step) {
+	asked, others := 0, 0
+	for i := range s.Checks {
+		c := &s.Checks[i]
+		if c.Attestation == nil {
+			others++
+			continue
+		}
+		if !c.Attestation.Otherwise {
+			continue
+		}
+		if asked++; asked > 1 {
+			v.add(v.at(fmt.Sprintf("%s/checks/%d", at, i), "the step has a question for otherwise already"))
+		}
+	}
+	if asked > 0 && others == 0 {
+		v.add(v.at(at+"/checks", "otherwise needs checks of traffic beside the question"))
+	}
+}
+
 func kindNames(t checks.Table) string {
 	var names []string
 	for _, k := range t.Kinds {
@@ -172,6 +194,9 @@ func (v *vetter) check(at string, c *testplans.Check) {
 		v.earlier(at+"/control/step", c.Control.Step)
 	case c.Connection != nil:
 		v.values(at+"/connection", nil, c.Connection.Names)
+		if c.Connection.Listed != "" {
+			v.earlier(at+"/connection/listed", c.Connection.Listed)
+		}
 	case c.Covers != nil:
 		v.expr(at+"/covers/where", c.Covers.Where)
 	case c.Snapshot != nil:
