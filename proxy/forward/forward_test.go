@@ -475,7 +475,7 @@ func TestShutdownLetsRequestsFinish(t *testing.T) {
 	<-started
 	done := make(chan error, 1)
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		done <- r.fwd.Shutdown(ctx)
 	}()
@@ -518,22 +518,33 @@ func TestShutdownEnds(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
+	hasty := newRig(t, func(http.ResponseWriter, *http.Request) {}, func(o *forward.Options) { o.IdleTimeout = 100 * time.Millisecond })
+	if _, err := hasty.connect(hasty.addr()).Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("an idle tunnel ends with %v", err)
+	}
 	r := newRig(t, func(http.ResponseWriter, *http.Request) {}, func(o *forward.Options) {
-		o.MaxTunnels, o.IdleTimeout, o.MaxHeaderFields, o.MaxHeader = 1, 300*time.Millisecond, 50, 4<<10
+		o.MaxTunnels, o.MaxHeaderFields, o.MaxHeader = 1, 50, 4<<10
 	})
 	first := r.connect(r.addr())
 	if res, _ := exchange(t, r.dial(), "CONNECT "+r.addr()+" HTTP/1.1\r\nHost: x\r\n\r\n"); res.StatusCode != 503 {
 		t.Errorf("one tunnel too many: %s", res.Status)
 	}
-	if _, err := first.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-		t.Errorf("an idle tunnel ends with %v", err)
+	_ = first.Close()
+	var again net.Conn
+	for deadline := time.Now().Add(time.Minute); again == nil; time.Sleep(time.Millisecond) { // its place is free a moment later
+		conn := r.dial()
+		res, _ := exchange(t, conn, "CONNECT "+r.addr()+" HTTP/1.1\r\nHost: x\r\n\r\n")
+		if res.StatusCode == 200 {
+			again = conn
+		} else if time.Now().After(deadline) {
+			t.Fatalf("the place of a tunnel that ended: %s", res.Status)
+		}
 	}
-	time.Sleep(20 * time.Millisecond) // its place is free a moment later
 	many := strings.Repeat("X-A: 1\r\n", 60)
 	if res, _ := exchange(t, r.dial(), "GET http://"+r.clearAddr()+"/fhir HTTP/1.1\r\nHost: x\r\n"+many+"\r\n"); res.StatusCode != 431 {
 		t.Errorf("many header lines: %s", res.Status)
 	}
-	if res, _ := exchange(t, r.secure(r.addr()), "GET /fhir HTTP/1.1\r\nHost: "+r.addr()+"\r\nX-A: "+strings.Repeat("a", 10<<10)+"\r\n\r\n"); res.StatusCode != 431 {
+	if res, _ := exchange(t, r.secured(again, r.addr()), "GET /fhir HTTP/1.1\r\nHost: "+r.addr()+"\r\nX-A: "+strings.Repeat("a", 10<<10)+"\r\n\r\n"); res.StatusCode != 431 {
 		t.Errorf("a long header in a tunnel: %s", res.Status)
 	}
 }

@@ -227,7 +227,7 @@ func newRig(t testing.TB, server http.HandlerFunc, options ...func(*forward.Opti
 	t.Cleanup(r.clear.Close)
 	r.hosts.add("acme", "payer", "https://"+r.addr()+"/fhir")
 	r.hosts.add("acme", "clear", "http://"+r.clearAddr()+"/fhir")
-	o := forward.Options{}
+	o := forward.Options{HeaderTimeout: time.Minute} // tests may have to wait for their turn
 	for _, f := range options {
 		f(&o)
 	}
@@ -300,7 +300,7 @@ func (r *rig) dial() net.Conn {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		r.t.Fatal(err)
 	}
 	return conn
@@ -348,8 +348,14 @@ func (r *rig) connect(to string, header ...string) net.Conn {
 // secure opens a tunnel and the TLS connection in it.
 func (r *rig) secure(to string) *tls.Conn {
 	r.t.Helper()
+	return r.secured(r.connect(to), to)
+}
+
+// secured makes the TLS connection in a tunnel.
+func (r *rig) secured(tunnel net.Conn, to string) *tls.Conn {
+	r.t.Helper()
 	host, _, _ := net.SplitHostPort(to)
-	conn := tls.Client(r.connect(to), &tls.Config{RootCAs: pool(local()), ServerName: host})
+	conn := tls.Client(tunnel, &tls.Config{RootCAs: pool(local()), ServerName: host})
 	if err := conn.HandshakeContext(r.t.Context()); err != nil {
 		r.t.Fatal(err)
 	}

@@ -84,7 +84,7 @@ func (s *Sink) Exchanges() []*proxy.Exchange {
 // Wait returns the exchanges once there are n; it fails the test after ten seconds.
 func (s *Sink) Wait(t testing.TB, n int) []*proxy.Exchange {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		if e := s.Exchanges(); len(e) >= n {
 			return e
 		}

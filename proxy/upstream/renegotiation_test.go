@@ -38,7 +38,7 @@ func renegotiating(t *testing.T, ca *proxytest.CA) (url string) {
 		}
 		return path
 	}
-	server := exec.CommandContext(t.Context(), openssl, "s_server", "-accept", "127.0.0.1:0", "-tls1_2", "-legacy_renegotiation",
+	server := exec.CommandContext(t.Context(), openssl, "s_server", "-accept", "127.0.0.1:0", "-tls1_2", "-legacy_renegotiation", "-msg",
 		"-cert", file("c.pem", "CERTIFICATE", cert.Certificate[0]), "-key", file("k.pem", "PRIVATE KEY", key), "-CAfile", file("ca.pem", "CERTIFICATE", ca.Cert.Raw))
 	in, err := server.StdinPipe()
 	if err != nil {
@@ -58,6 +58,7 @@ func renegotiating(t *testing.T, ca *proxytest.CA) (url string) {
 	address := make(chan string, 1)
 	go func() {
 		lines := bufio.NewScanner(out)
+		handshakes := 0
 		for lines.Scan() {
 			line := lines.Text()
 			switch {
@@ -65,15 +66,17 @@ func renegotiating(t *testing.T, ca *proxytest.CA) (url string) {
 				address <- strings.TrimPrefix(line, "ACCEPT ")
 			case strings.HasPrefix(line, "GET "):
 				_, _ = io.WriteString(in, "R\n") // renegotiate, and ask for a certificate
-				time.Sleep(300 * time.Millisecond)
-				_, _ = io.WriteString(in, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}\n")
+			case strings.HasPrefix(line, "<<< ") && strings.HasSuffix(line, " Finished"):
+				if handshakes++; handshakes == 2 {
+					_, _ = io.WriteString(in, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}\n")
+				}
 			}
 		}
 	}()
 	select {
 	case a := <-address:
 		return "https://" + a
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Skip("this openssl does not say where it listens")
 		return ""
 	}
