@@ -66,7 +66,7 @@ func TestStatementIsTrue(t *testing.T) {
 			t.Errorf("%s: interactions %v", res.Type, codes)
 		}
 		for _, p := range res.SearchParam {
-			value := map[string]string{"date": "2020", "quantity": "1", "number": "1", "uri": "urn:x"}[p.Type]
+			value := map[string]string{"date": "2020", "quantity": "1", "number": "1", "uri": "urn:x", "composite": "a$b"}[p.Type]
 			if value == "" {
 				value = "x"
 			}

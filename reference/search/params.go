@@ -190,8 +190,8 @@ func (r *Registry) define(typ, code string, known []Definition) (*Param, error) 
 	switch p.Kind {
 	case Token, String, Reference, Date, Number, Quantity, URI:
 	case Composite:
-		if len(parts) < 2 {
-			return nil, errors.New("a composite without parts")
+		if len(parts) < 2 { // a source that tells no parts does not define it
+			return nil, errUndefined
 		}
 	case "":
 		return nil, errUndefined
