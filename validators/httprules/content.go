@@ -3,6 +3,7 @@ package httprules
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
 	"fhirwire/proxy"
 	"fhirwire/validators"
@@ -88,13 +89,23 @@ func bodyMissing(c *Case, report func(finding)) {
 }
 
 func notFHIR(c *Case, report func(finding)) {
-	if !FHIRKind(c.kind()) || c.status() < 200 || c.status() > 299 || c.Response.Size == 0 || !c.Response.Read || c.Response.Doc != nil || c.Exchange.Failure != nil {
+	if !FHIRKind(c.kind()) || c.status() < 200 || c.status() > 299 || c.Response.Size == 0 || !c.Response.Read || c.Response.Doc != nil || c.Exchange.Failure != nil || servesBytes(c) {
 		return
 	}
 	report(finding{
 		part: validators.PartResponseBody, message: fmt.Sprintf("The answer to %s is %s, not FHIR.", c.Exchange.Interaction.Label(), inWords(c.Response.MediaType)),
 		expected: "a FHIR resource in JSON", found: inWords(c.Response.MediaType), doNext: "Check that the base URL is the FHIR base: a login or landing page answers here.",
 	})
+}
+
+// servesBytes says that a Binary was read as what it holds, which may be anything (FHIR R4, RESTful API 2.21.0.7). A page that
+// nobody asked for is still no Binary.
+func servesBytes(c *Case) bool {
+	k := c.kind()
+	if k != proxy.KindRead && k != proxy.KindVRead || c.Exchange.Interaction.ResourceType != "Binary" {
+		return false
+	}
+	return c.Response.MediaType != "text/html" || strings.Contains(c.requestHeader("Accept"), "text/")
 }
 
 // answerTypes names the resource an interaction answers with; "" is the type in the URL.
