@@ -174,8 +174,8 @@ type oneCertificate struct{ pair *tls.Certificate }
 // TLS implements upstream.Certificates.
 func (c oneCertificate) TLS(string) (*tls.Certificate, error) { return c.pair, nil }
 
-// reach is how the server is reached: with the client's certificate, and the CAs given.
-func (r *runner) reach(ctx context.Context, channel string, own *ownServer) (context.Context, *upstream.Transports, error) {
+// reach is how the server is reached: with the client's certificate, and the CAs given. What the player needs of that goes into o.
+func (r *runner) reach(ctx context.Context, channel string, own *ownServer, o *play.Options) (context.Context, *upstream.Transports, error) {
 	ch := &proxy.Channel{Name: channel}
 	var cert oneCertificate
 	switch {
@@ -203,6 +203,12 @@ func (r *runner) reach(ctx context.Context, channel string, own *ownServer) (con
 		ch.Server.CA = string(text)
 	case own != nil:
 		ch.Server.CA = string(own.ca)
+	}
+	if cert.pair != nil {
+		bare := *ch
+		bare.Name, bare.Options.ClientCert = channel+" without certificate", "" // connections of its own
+		o.Certificate = cert.pair
+		o.Bare = func(ctx context.Context) context.Context { return upstream.WithChannel(ctx, &bare) }
 	}
 	return upstream.WithChannel(ctx, ch), upstream.New(upstream.Options{Certificates: cert, Clock: r.p.now}), nil
 }
@@ -253,6 +259,8 @@ func (r *runner) run(ctx context.Context) (j *judgement, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, ev.db.Close()) }()
+	ev.own = own
+	r.inputs = own.inputs(&r.plan, r.inputs)
 	channel, err := ev.channel(ctx, r, base, guideIDs)
 	if err != nil {
 		return nil, err
@@ -290,7 +298,7 @@ func (r *runner) play(ctx context.Context, ev *runEvidence, base, channel string
 	if err != nil {
 		return err
 	}
-	ctx, t, err := r.reach(ctx, channel, own)
+	ctx, t, err := r.reach(ctx, channel, own, &o)
 	if err != nil {
 		return err
 	}

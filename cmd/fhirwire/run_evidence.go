@@ -27,6 +27,7 @@ type runEvidence struct {
 	spool    string
 	classify *interaction.Classifier
 	answered atomic.Bool // there was a response
+	own      *ownServer  // the reference payer of the run; nil for another server
 }
 
 func (r *runner) openEvidence(ctx context.Context, dir string) (*runEvidence, error) {
@@ -57,6 +58,9 @@ func (r *runner) openEvidence(ctx context.Context, dir string) (*runEvidence, er
 func (ev *runEvidence) Put(ctx context.Context, ex *proxy.Exchange, bodies proxy.Bodies) error {
 	if ex.Response != nil {
 		ev.answered.Store(true)
+	}
+	if ev.own != nil && ex.ClientLeg == nil {
+		ex.ClientLeg = ev.own.accepted(ctx, ex.ServerLeg)
 	}
 	ex.Interaction = ev.classify.Classify(ctx, ex, bodies)
 	return ev.st.Put(ctx, ex, bodies)

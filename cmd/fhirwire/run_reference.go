@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
@@ -18,6 +21,7 @@ import (
 	"fhirwire/internal/sqldb"
 	"fhirwire/proxy/localca"
 	"fhirwire/reference"
+	entries "fhirwire/reference/directory"
 	"fhirwire/reference/edgecases"
 	"fhirwire/reference/membermatch"
 	"fhirwire/reference/resources"
@@ -28,15 +32,20 @@ import (
 
 // ownServer is the reference payer of one run.
 type ownServer struct {
-	base   string
-	guides []string
+	base, directory string
+	guides          []string
 	// ca and client are set where the server is reached by mutual TLS: its CA, and a certificate that it accepts.
 	ca     []byte
 	client *tls.Certificate
-	cancel context.CancelFunc
-	group  *errgroup.Group
-	db     *sqldb.DB
-	dir    string
+	// identity signs for the payer: its UDAP configuration and its directory entry. listed is the directory, roots what clients'
+	// certificates and software statements lead to.
+	identity *tls.Certificate
+	listed   *directoryPeers
+	roots    *x509.CertPool
+	cancel   context.CancelFunc
+	group    *errgroup.Group
+	db       *sqldb.DB
+	dir      string
 }
 
 // eraOf is the era of guides that a plan is for: the older one unless the plan rules it out.
@@ -76,31 +85,52 @@ func needsTLS(plan *testplans.Plan) bool {
 }
 
 // secure makes the listener one of mutual TLS, with certificates of a CA that lives as long as the run.
-func (s *ownServer) secure(l *listener, now func() time.Time) error {
+func (s *ownServer) secure(l *listener, now func() time.Time) (origin string, err error) {
 	ca, err := localca.Open(filepath.Join(s.dir, "ca"), localca.Options{Clock: now, Name: "fhirwire run"})
 	if err != nil {
-		return err
+		return "", err
 	}
 	host := l.addrPort().Addr().String()
-	if err := ca.Permit([]string{host}); err != nil {
-		return err
+	if err := ca.Permit([]string{host, runnerHost}); err != nil {
+		return "", err
 	}
 	server, err := ca.Leaf(host)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if _, err := ca.IssueClient(localca.ClientRequest{Name: runnerSlug, Organization: "fhirwire", URIs: []string{"https://harborlight.example/fhir"}}); err != nil {
-		return err
+	runner, err := ca.Leaf(runnerHost)
+	if err != nil {
+		return "", err
+	}
+	origin = "https" + strings.TrimPrefix(l.url(), "http")
+	for name, uri := range map[string]string{runnerSlug: runnerURI, "run-reference": origin + "/fhir"} {
+		if _, err := ca.IssueClient(localca.ClientRequest{Name: name, Organization: "fhirwire", URIs: []string{uri}}); err != nil {
+			return "", err
+		}
 	}
 	if s.client, err = ca.TLS(runnerSlug); err != nil {
-		return err
+		return "", err
 	}
-	s.ca = ca.RootPEM()
+	if s.identity, err = ca.TLS("run-reference"); err != nil {
+		return "", err
+	}
+	s.ca, s.roots = ca.RootPEM(), ca.ClientRoots()
 	l.ln = tls.NewListener(l.ln, &tls.Config{
-		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*server}, ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: ca.ClientRoots(),
+		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*server}, ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: s.roots,
 		NextProtos: []string{"http/1.1"},
 	})
-	return nil
+	return origin, s.publish(origin, server, runner, now())
+}
+
+// oauth are the settings of the authorization server. Over TLS it admits whom the directory lists, and software statements of the run's CA.
+func (s *ownServer) oauth(origin string) smartauth.Options {
+	// Nobody knows the initial access token, and nobody needs one: who presents another is refused.
+	o := smartauth.Options{BaseURL: origin, InitialTokens: []string{rand.Text()}}
+	if s.client != nil {
+		o.RequireTLS, o.Identify, o.StatementRoots = true, s.identify, s.roots
+		o.UDAP = func(string) (*tls.Certificate, error) { return s.identity, nil }
+	}
+	return o
 }
 
 // startReference starts the reference payer on a free port of this machine, with the members of the demo, in the era of the plan.
@@ -128,14 +158,17 @@ func startReference(ctx context.Context, r *runner, dir string) (own *ownServer,
 	}
 	origin := l.url()
 	if needsTLS(&r.plan) {
-		if err := own.secure(l, r.p.now); err != nil {
+		if origin, err = own.secure(l, r.p.now); err != nil {
 			return fail(errors.Join(err, l.ln.Close()))
 		}
-		origin = "https" + strings.TrimPrefix(origin, "http")
+	}
+	var directory fs.FS
+	if own.listed != nil {
+		directory = os.DirFS(own.listed.dir)
 	}
 	payer, err := reference.New(ctx, own.db, set, reference.Options{
 		DataDir: filepath.Join(dir, "files"), Logger: quiet, Clock: r.p.now, Version: version, Auth: authOf(&r.plan), Guides: own.guides,
-		OAuth: smartauth.Options{BaseURL: origin},
+		OAuth: own.oauth(origin), Directory: directory,
 		Match: membermatch.Options{
 			Plan: []string{synth.PayerNPI, synth.CollectionPayerNPI}, PlanName: synth.PayerName, UnsegmentedTag: synth.TagSystem + "|" + synth.TagUnsegmented,
 		},
@@ -157,7 +190,7 @@ func startReference(ctx context.Context, r *runner, dir string) (own *ownServer,
 	}
 	own.group.Go(func() error { return payer.Run(serving) })
 	own.group.Go(func() error { return l.serve(serving, payer.Handler(), quiet) })
-	own.base = origin + "/fhir"
+	own.base, own.directory = origin+"/fhir", origin+entries.Prefix+"/index.json"
 	return own, nil
 }
 

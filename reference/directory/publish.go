@@ -23,8 +23,8 @@ type Payer struct {
 	Support, Operator string
 	// Address is the mTLS URL. FHIRBase and Registration are servers behind it; each may be empty.
 	Address, FHIRBase, Registration string
-	// Certificate is the one that it connects with; only its leaf is published.
-	Certificate *tls.Certificate
+	// Certificates are those that it connects with, as server and as client (P2P-DIR-46); their leaves are published.
+	Certificates []*tls.Certificate
 	// Signer signs the Bundle; its chain goes into the signature.
 	Signer *tls.Certificate
 }
@@ -52,17 +52,20 @@ func extension(name string, parts ...any) object {
 // Publish makes a payer's Bundle of the mtls-bundle profile of PDex 2.0: an Endpoint, the plan's and the operator's Organization,
 // signed by a detached JWS over the canonical form (P2P-DIR-12).
 func Publish(p Payer, now time.Time) ([]byte, error) {
-	leaf, err := x509.ParseCertificate(p.Certificate.Certificate[0])
-	if err != nil {
-		return nil, fmt.Errorf("directory entry %s: %w", p.ID, err)
-	}
 	when := now.UTC().Format(time.RFC3339)
-	der := base64.StdEncoding.EncodeToString(leaf.Raw)
-	extensions := array{
-		extension("pdex-mtls-signedobject-extension", part("ObjectType", "valueCodeableConcept", coded("MtlsObjectCodeCS", "MTLS")), part("Object", "valueBase64Binary", der)),
-		extension("base-ext-secureExchangeArtifacts", part("secureExchangeArtifactsType", "valueCodeableConcept", coded("NdhSecureExchangeArtifactsCS", "x509-mtls-certificate")),
-			part("certificate", "valueBase64Binary", der), part("expirationDate", "valueDateTime", leaf.NotAfter.UTC().Format(time.RFC3339))),
+	var objects, artifacts array
+	for _, c := range p.Certificates {
+		leaf, err := x509.ParseCertificate(c.Certificate[0])
+		if err != nil {
+			return nil, fmt.Errorf("directory entry %s: %w", p.ID, err)
+		}
+		der := base64.StdEncoding.EncodeToString(leaf.Raw)
+		objects = append(objects, extension("pdex-mtls-signedobject-extension",
+			part("ObjectType", "valueCodeableConcept", coded("MtlsObjectCodeCS", "MTLS")), part("Object", "valueBase64Binary", der)))
+		artifacts = append(artifacts, extension("base-ext-secureExchangeArtifacts", part("secureExchangeArtifactsType", "valueCodeableConcept", coded("NdhSecureExchangeArtifactsCS", "x509-mtls-certificate")),
+			part("certificate", "valueBase64Binary", der), part("expirationDate", "valueDateTime", leaf.NotAfter.UTC().Format(time.RFC3339))))
 	}
+	extensions := append(objects, artifacts...)
 	if p.Registration != "" { // P2P-DIR-21
 		extensions = append(extensions, extension("base-ext-associatedServers",
 			part("associatedServersType", "valueCodeableConcept", coded("NdhAssociatedServersTypeCS", "authorization-registration-server")), part("serverURL", "valueString", p.Registration)))

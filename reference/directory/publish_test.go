@@ -52,7 +52,7 @@ func TestPublish(t *testing.T) { // P2P-DIR-12
 		signer := selfSigned(t, key)
 		src, err := Publish(Payer{
 			ID: "cedarmesa", NPI: "1000008429", Name: "Cedar Mesa & Mutual", Support: "https://www.cedarmesa.example", Operator: "Relay", Address: "https://p2p.cedarmesa.example",
-			FHIRBase: "https://p2p.cedarmesa.example/fhir", Registration: "https://p2p.cedarmesa.example/oauth/register", Certificate: leaf, Signer: signer,
+			FHIRBase: "https://p2p.cedarmesa.example/fhir", Registration: "https://p2p.cedarmesa.example/oauth/register", Certificates: []*tls.Certificate{leaf}, Signer: signer,
 		}, now)
 		if err != nil {
 			t.Fatal(err)
@@ -86,7 +86,7 @@ func TestPublish(t *testing.T) { // P2P-DIR-12
 			t.Errorf("%T: what was changed verifies", key)
 		}
 	}
-	if _, err := Publish(Payer{ID: "x", Certificate: leaf, Signer: &tls.Certificate{Certificate: leaf.Certificate, PrivateKey: "none"}}, now); err == nil {
+	if _, err := Publish(Payer{ID: "x", Certificates: []*tls.Certificate{leaf}, Signer: &tls.Certificate{Certificate: leaf.Certificate, PrivateKey: "none"}}, now); err == nil {
 		t.Error("a key of no kind signs")
 	}
 }
