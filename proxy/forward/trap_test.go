@@ -548,12 +548,21 @@ func TestManyTunnelsAtOnce(t *testing.T) {
 	r.hosts.add("beta", "payer", r.base())
 	const clients, requests = 100, 3
 	var all sync.WaitGroup
+	connecting := make(chan struct{}, 4) // an HTTP/2 server gives a client two seconds to begin, which a hundred at once may not have
 	for i := range clients {
 		all.Go(func() {
-			c := r.client(url.User([]string{"acme", "beta"}[i%2]), i%3 == 0)
+			h2 := i%3 == 0
+			c := r.client(url.User([]string{"acme", "beta"}[i%2]), h2)
 			for k := range requests {
 				want := fmt.Sprintf("%d-%d", i, k)
-				if _, body, err := r.get(c, r.base()+"?n="+want); err != nil || body != want {
+				if h2 && k == 0 {
+					connecting <- struct{}{}
+				}
+				_, body, err := r.get(c, r.base()+"?n="+want)
+				if h2 && k == 0 {
+					<-connecting
+				}
+				if err != nil || body != want {
 					t.Errorf("%s: %q %v", want, body, err)
 				}
 			}

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"fhirwire/proxy"
 	"fhirwire/proxy/proxytest"
@@ -46,7 +47,7 @@ func TestLegs(t *testing.T) {
 			defer back.Close()
 			sink := &proxytest.Sink{}
 			var own []*x509.Certificate
-			rec := New(sink, testKey, Options{SpoolDir: t.TempDir(), Presents: func(name string) []*x509.Certificate {
+			rec := New(sink, testKey, Options{SpoolDir: t.TempDir(), HoldFor: time.Hour, Presents: func(name string) []*x509.Certificate {
 				if name != "example.com" {
 					t.Errorf("asked for the chain of %q", name)
 				}
@@ -101,7 +102,7 @@ func TestLegs(t *testing.T) {
 // TestKnownFailure: a failure explained where it arose is told as it is, with what was seen of the connection.
 func TestKnownFailure(t *testing.T) {
 	sink := &proxytest.Sink{}
-	rec := New(sink, testKey, Options{SpoolDir: t.TempDir()})
+	rec := New(sink, testKey, Options{SpoolDir: t.TempDir(), HoldFor: time.Hour})
 	known := &FailedError{
 		Failure: proxy.Failure{Reason: proxy.ReasonUpstreamTLS, Side: sideServer, Detail: "the certificate ran out"},
 		Leg:     &proxy.Leg{Address: "192.0.2.1:443", TLS: &proxy.TLS{Trust: proxy.TrustRefused}}, Err: io.ErrUnexpectedEOF,
@@ -122,7 +123,7 @@ func TestKnownFailure(t *testing.T) {
 
 func TestTrustClient(t *testing.T) {
 	sink := &proxytest.Sink{}
-	rec := New(sink, testKey, Options{SpoolDir: t.TempDir()})
+	rec := New(sink, testKey, Options{SpoolDir: t.TempDir(), HoldFor: time.Hour})
 	for _, secure := range []bool{false, true} {
 		r := get()
 		if secure {

@@ -36,7 +36,7 @@ func TestHeldBack(t *testing.T) {
 		stored = true
 		return nil
 	}}
-	rec := New(sink, testKey, Options{SpoolDir: t.TempDir()})
+	rec := New(sink, testKey, Options{SpoolDir: t.TempDir(), HoldFor: time.Hour})
 	p := exchange(t, rec, get(), plainResponse(10)) //nolint:bodyclose // exchange closes it
 	if !stored || len(sink.Exchanges()) != 1 {
 		t.Error("the response ended before the exchange was stored")
@@ -164,7 +164,7 @@ func TestOrphans(t *testing.T) {
 // TestCaps: a body over its cap is counted and hashed in full.
 func TestCaps(t *testing.T) {
 	sink := &proxytest.Sink{}
-	rec := New(sink, testKey, Options{SpoolDir: t.TempDir(), MaxBody: 1000, MemoryBody: 100})
+	rec := New(sink, testKey, Options{SpoolDir: t.TempDir(), MaxBody: 1000, MemoryBody: 100, HoldFor: time.Hour})
 	whole := bytes.Repeat([]byte("abcdefghij"), 1000)
 	exchange(t, rec, get(), response(nil, whole)) //nolint:bodyclose // exchange closes it
 	b := sink.Wait(t, 1)[0].Response.Body
@@ -177,7 +177,7 @@ func TestCaps(t *testing.T) {
 // TestSealOnce: however the response ends, and however often, there is one exchange.
 func TestSealOnce(t *testing.T) {
 	sink := &proxytest.Sink{}
-	rec := New(sink, testKey, Options{SpoolDir: t.TempDir()})
+	rec := New(sink, testKey, Options{SpoolDir: t.TempDir(), HoldFor: time.Hour})
 	p := exchange(t, rec, get(), plainResponse(10)) //nolint:bodyclose // exchange closes it
 	var wg sync.WaitGroup
 	for range 8 {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -87,7 +86,7 @@ type Recorder struct {
 	spool   spool
 	memory  atomic.Int64
 	slots   chan struct{}
-	waiting sync.WaitGroup
+	waiting underway
 }
 
 // New returns a Recorder that fingerprints secrets with key and gives exchanges to sink.
@@ -168,15 +167,8 @@ func (rec *Recorder) Run(ctx context.Context) error {
 
 // Close waits until every sealed exchange is stored or journaled, or ctx ends. No Begin may follow.
 func (rec *Recorder) Close(ctx context.Context) error {
-	done := make(chan struct{})
-	go func() {
-		rec.waiting.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		return fmt.Errorf("recorder: exchanges still being stored: %w", ctx.Err())
+	if err := rec.waiting.wait(ctx); err != nil {
+		return fmt.Errorf("recorder: exchanges still being stored: %w", err)
 	}
 	return rec.spool.removeTemporary()
 }

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"fhirwire/proxy"
 	"fhirwire/proxy/proxytest"
@@ -149,7 +150,7 @@ func TestNoSecretReachesTheSink(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			sink := &proxytest.Sink{}
 			dir := t.TempDir()
-			rec := New(sink, testKey, Options{SpoolDir: dir, MemoryBody: 64 << 10})
+			rec := New(sink, testKey, Options{SpoolDir: dir, MemoryBody: 64 << 10, HoldFor: time.Hour})
 			req := httptest.NewRequest(c.method, "http://proxy.test/a", bytes.NewReader(c.body))
 			req.URL, _ = url.Parse(c.target)
 			if req.Header = c.header; req.Header == nil {
@@ -255,7 +256,7 @@ func TestEvidenceIsLeft(t *testing.T) {
 		`not JSON, about client_secret`,
 	} {
 		sink := &proxytest.Sink{}
-		rec := New(sink, testKey, Options{SpoolDir: t.TempDir()})
+		rec := New(sink, testKey, Options{SpoolDir: t.TempDir(), HoldFor: time.Hour})
 		exchange(t, rec, get(), response(http.Header{"Content-Type": {"application/fhir+json"}, "Access-Control-Allow-Credentials": {"true"}}, []byte(body))) //nolint:bodyclose // exchange closes it
 		ex := sink.Wait(t, 1)[0]
 		if b := ex.Response.Body; b.Redacted || b.Stored != int64(len(body)) || string(sink.Body(b)) != body {

@@ -24,7 +24,7 @@ func TestHandshakes(t *testing.T) {
 	front := func(t *testing.T, perMinute int) (string, *proxytest.Sink) {
 		t.Helper()
 		sink := &proxytest.Sink{}
-		rec := record.New(sink, proxy.NewFingerprintKey([]byte("k")), record.Options{SpoolDir: t.TempDir()})
+		rec := record.New(sink, proxy.NewFingerprintKey([]byte("k")), record.Options{SpoolDir: t.TempDir(), HoldFor: time.Hour})
 		t.Cleanup(func() {
 			if err := rec.Close(context.Background()); err != nil {
 				t.Error(err)

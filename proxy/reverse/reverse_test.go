@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"fhirwire/proxy"
 	"fhirwire/proxy/proxytest"
@@ -51,6 +52,9 @@ func newRigWith(t testing.TB, server http.Handler, ro record.Options, o reverse.
 	t.Cleanup(r.back.Close)
 	if ro.SpoolDir == "" {
 		ro.SpoolDir = t.TempDir()
+	}
+	if ro.HoldFor == 0 {
+		ro.HoldFor = time.Hour // what the client has read to its end is recorded then
 	}
 	r.rec = record.New(r.sink, proxy.NewFingerprintKey([]byte("0123456789abcdef0123456789abcdef")), ro)
 	t.Cleanup(func() {

@@ -57,7 +57,7 @@ func newSecured(t testing.TB, h2 bool, pins ...string) *secured {
 	s.back.StartTLS()
 	t.Cleanup(s.back.Close)
 
-	rec := record.New(s.sink, proxy.NewFingerprintKey([]byte("0123456789abcdef0123456789abcdef")), record.Options{SpoolDir: t.TempDir()})
+	rec := record.New(s.sink, proxy.NewFingerprintKey([]byte("0123456789abcdef0123456789abcdef")), record.Options{SpoolDir: t.TempDir(), HoldFor: time.Hour})
 	// On a busy machine exchanges are journaled, which Run brings to the sink.
 	ctx, stop := context.WithCancel(context.Background())
 	ran := make(chan error, 1)

@@ -82,7 +82,7 @@ func newServer(t testing.TB, h2 bool, cert tls.Certificate, conf *tls.Config) *s
 func call(t testing.TB, next http.RoundTripper, ch *proxy.Channel, url string) (string, *proxy.Exchange) {
 	t.Helper()
 	sink := &proxytest.Sink{}
-	rec := record.New(sink, proxy.NewFingerprintKey([]byte("k")), record.Options{SpoolDir: t.TempDir()})
+	rec := record.New(sink, proxy.NewFingerprintKey([]byte("k")), record.Options{SpoolDir: t.TempDir(), HoldFor: time.Hour})
 	in := httptest.NewRequest("GET", "/fhir/Patient", nil)
 	in, p := rec.Begin(in, record.Arrival{})
 	ctx := in.Context()

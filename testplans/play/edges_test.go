@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"fhirwire/proxy/proxytest"
 	"fhirwire/proxy/record"
@@ -38,7 +39,7 @@ func TestEdges(t *testing.T) {
 		return testplans.Act{Name: name, Edges: edges, Export: &testplans.PlayExport{Fails: true, Kickoff: testplans.PlayRequest{URL: "/Patient/$export"}}}
 	}
 	plan := &testplans.Plan{ID: "p", Play: &testplans.Play{Acts: []testplans.Act{export("fails", "failed-job", "other"), export("completes"), get("read", "/Patient")}}}
-	player := play.New(record.New(&proxytest.Sink{}, testKey, record.Options{SpoolDir: t.TempDir()}), &http.Transport{DisableCompression: true}, members{}, play.Options{})
+	player := play.New(record.New(&proxytest.Sink{}, testKey, record.Options{SpoolDir: t.TempDir(), HoldFor: time.Hour}), &http.Transport{DisableCompression: true}, members{}, play.Options{})
 	for _, tt := range []struct {
 		own   bool
 		state play.State

@@ -168,7 +168,7 @@ var testKey = proxy.NewFingerprintKey([]byte("0123456789abcdef0123456789abcdef")
 func run(t *testing.T, s *server, p *testplans.Play, inputs map[string]string) ([]play.Outcome, *proxytest.Sink, *clock) {
 	t.Helper()
 	sink, c := &proxytest.Sink{}, &clock{now: now}
-	rec := record.New(sink, testKey, record.Options{SpoolDir: t.TempDir()})
+	rec := record.New(sink, testKey, record.Options{SpoolDir: t.TempDir(), HoldFor: time.Hour})
 	player := play.New(rec, &http.Transport{DisableCompression: true}, members{}, play.Options{Clock: c.Now, Wait: c.Wait, Unique: func() string { return "u1" }, Timeout: 5 * time.Second})
 	out, err := player.Run(t.Context(), &testplans.Plan{ID: "p", Play: p}, play.Target{Base: s.http.URL + "/fhir/", Channel: "a~b", Inputs: inputs}, nil)
 	if err != nil {
@@ -303,7 +303,7 @@ func TestGivenCredentials(t *testing.T) {
 func TestStopped(t *testing.T) {
 	s := start(t)
 	sink := &proxytest.Sink{}
-	rec := record.New(sink, testKey, record.Options{SpoolDir: t.TempDir()})
+	rec := record.New(sink, testKey, record.Options{SpoolDir: t.TempDir(), HoldFor: time.Hour})
 	player := play.New(rec, &http.Transport{DisableCompression: true}, members{}, play.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	plan := &testplans.Plan{ID: "p", Play: &testplans.Play{Acts: []testplans.Act{get("first", "/Patient"), get("second", "/hang"), get("third", "/Patient")}}}
@@ -322,7 +322,7 @@ func TestStopped(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	s := start(t)
-	rec := record.New(&proxytest.Sink{}, testKey, record.Options{SpoolDir: t.TempDir()})
+	rec := record.New(&proxytest.Sink{}, testKey, record.Options{SpoolDir: t.TempDir(), HoldFor: time.Hour})
 	player := play.New(rec, &http.Transport{DisableCompression: true}, members{}, play.Options{})
 	for _, tt := range []struct {
 		name string
@@ -347,7 +347,7 @@ func TestRefusals(t *testing.T) {
 
 func TestDescribe(t *testing.T) {
 	s := start(t)
-	rec := record.New(&proxytest.Sink{}, testKey, record.Options{SpoolDir: t.TempDir()})
+	rec := record.New(&proxytest.Sink{}, testKey, record.Options{SpoolDir: t.TempDir(), HoldFor: time.Hour})
 	player := play.New(rec, http.DefaultTransport, nil, play.Options{Unique: func() string { return "u1" }})
 	lines, err := player.Describe(&testplans.Plan{Play: &testplans.Play{
 		Writes: true, Inputs: []testplans.Input{{Name: "pin", Secret: true, Default: "1234"}},
