@@ -50,7 +50,10 @@ func (w *walk) bind(e *fhirjson.Node, p *plan, before []*plan) {
 
 func (w *walk) bindTo(e *fhirjson.Node, p *plan, valueSet string, strength profile.Strength, r rule) {
 	if e.Kind() == fhirjson.Null || e.Kind() == fhirjson.Object && e.IsTwin() {
-		return // no value, and that is said elsewhere
+		if t := e.Properties(); p.prim == primCode && strength == profile.Required && r == ruleBindingRequired && t != nil && t.Member("extension") != nil {
+			w.noCode(e, p, valueSet, strength)
+		}
+		return // without an extension either, which is said elsewhere
 	}
 	if p.shape == primitive && (e.Kind() != fhirjson.String || e.Text() == "" || codeFault(e.Text()) != "") {
 		return // no code, and that is said of its format
@@ -161,15 +164,12 @@ func quote(c code) string {
 
 // noCode is for a coded element without any code: text alone, or nothing.
 func (w *walk) noCode(e *fhirjson.Node, p *plan, valueSet string, strength profile.Strength) {
-	if e.Kind() != fhirjson.Object || p.data != dataCodeableConcept && p.data != dataCoding || e.Member("extension") != nil && e.Member("text") == nil {
+	required := strength == profile.Required
+	switch {
+	case required && (p.prim == primCode || p.data == dataCodeableConcept && e.Kind() == fhirjson.Object):
+		// An extension, data-absent-reason included, is no code.
+	case e.Kind() != fhirjson.Object || p.data != dataCodeableConcept && p.data != dataCoding || explained(e):
 		return
-	}
-	if list := e.Member("coding"); list != nil {
-		for c := list.First(); c != nil; c = c.Next() {
-			if c.Member("extension") != nil || c.Member("_code") != nil {
-				return // data-absent-reason and its like
-			}
-		}
 	}
 	f := finding{
 		rule: ruleBindingNoCode, node: e, prof: p.prof, slice: p.el.SliceName, expected: "a code from " + valueSet,
@@ -182,6 +182,21 @@ func (w *walk) noCode(e *fhirjson.Node, p *plan, valueSet string, strength profi
 		f.severity = validators.SeverityWarning
 	}
 	w.add(f)
+}
+
+// explained reports that extensions stand where a code would.
+func explained(e *fhirjson.Node) bool {
+	if e.Member("extension") != nil && e.Member("text") == nil {
+		return true
+	}
+	if list := e.Member("coding"); list != nil {
+		for c := list.First(); c != nil; c = c.Next() {
+			if c.Member("extension") != nil || c.Member("_code") != nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // coding checks a Coding by itself: its system, that the code exists, its display.

@@ -2,6 +2,7 @@ package instance
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -187,8 +188,8 @@ func codeFault(s string) string {
 	if isBlank(s[0]) || isBlank(s[len(s)-1]) {
 		return "a code has no blank at its start or end"
 	}
-	for i := range len(s) {
-		if isBlank(s[i]) && (s[i] != ' ' || isBlank(s[i+1])) {
+	for i, r := range s {
+		if r < utf8.RuneSelf && isBlank(s[i]) && (s[i] != ' ' || isBlank(s[i+1])) || r >= utf8.RuneSelf && unicode.IsSpace(r) {
 			return "a code has only single blanks inside"
 		}
 	}
@@ -250,7 +251,11 @@ func uuidFault(s string) string {
 			}
 			continue
 		}
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
+		switch {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'f':
+		case c >= 'A' && c <= 'F':
+			return "a UUID is written in lower case"
+		default:
 			return form
 		}
 	}
@@ -302,7 +307,7 @@ func quoteRune(r rune) string { return "'" + string(r) + "'" }
 // wholeFault checks integers; min is the least value allowed.
 func wholeFault(s string, least int) string {
 	digitsPart := strings.TrimPrefix(s, "-")
-	if digitsPart == "" || len(digitsPart) > 1 && digitsPart[0] == '0' {
+	if digitsPart == "" || len(digitsPart) > 1 && digitsPart[0] == '0' || s == "-0" {
 		return "it is not a whole number"
 	}
 	v := 0

@@ -118,7 +118,7 @@ func (w *walk) member(n, c *fhirjson.Node, k *kids, acts []*plan, counts []int32
 		name, twin = name[1:], true
 	}
 	m := k.byName[name]
-	if m == nil || twin && w.v.shapeOfMember(m) != primitive {
+	if m == nil || twin && !w.v.mayTwin(m) {
 		if name == "resourceType" && !twin && acts[0].shape == resourceShape {
 			return
 		}
@@ -131,6 +131,9 @@ func (w *walk) member(n, c *fhirjson.Node, k *kids, acts []*plan, counts []int32
 	var value, other *fhirjson.Node
 	if twin {
 		if v := n.Member(name); v != nil && v.Kind() != fhirjson.Null {
+			if c.Kind() == fhirjson.Null {
+				w.null(c)
+			}
 			return // comes with the value
 		}
 		other = c
@@ -191,7 +194,11 @@ func childOf(p *plan, name string) *profile.Element {
 	return nil
 }
 
-func (v *Validator) shapeOfMember(m *member) shape { return m.plan(v).shape }
+// mayTwin reports whether m has a twin for id and extensions: all primitives do but xhtml, which allows neither.
+func (v *Validator) mayTwin(m *member) bool {
+	p := m.plan(v)
+	return p.shape == primitive && p.prim != primXHTML
+}
 
 func (w *walk) null(c *fhirjson.Node) {
 	w.add(finding{rule: ruleJSONNull, node: c, message: w.name(c) + " is null.", next: "Leave it out when there is no value."})
