@@ -143,13 +143,11 @@ func (a *API) routes() *gin.Engine {
 	e.HandleMethodNotAllowed = true
 	e.UseRawPath = true
 	e.UnescapePathValues = true
-	e.NoRoute(a.wrap(func(c *gin.Context) error {
-		return failf(http.StatusNotFound, "not-found", "There is nothing at %s.", c.Request.URL.Path)
-	}))
+	e.NoRoute(a.wrap(nothing))
 	e.NoMethod(a.wrap(func(c *gin.Context) error {
 		return failf(http.StatusMethodNotAllowed, "not-supported", "%s is not supported here; Allow says what is.", c.Request.Method)
 	}))
-	e.Use(a.recoverPanic, cors, a.ownGroups, a.ownJobs)
+	e.Use(a.recoverPanic, cors, a.reserved, a.ownGroups, a.ownJobs)
 
 	get := func(path string, h func(*gin.Context) error) {
 		e.GET(Prefix+path, a.wrap(h))
@@ -166,12 +164,14 @@ func (a *API) routes() *gin.Engine {
 	get("/bulk/:job/files/:name", a.exportFile)
 
 	// Operations go through the same routes as ids: gin does not fall back from a literal "Patient" to ":type".
-	get("/:type", a.searchGet)
+	get("/:type", a.searchType)
 	post("/:type", a.create)
-	post("/:type/_search", a.searchPost)
-	get("/:type/:id", a.orOperation(a.read))
+	post("/:type/_search", a.searchType)
+	get("/:type/:id", a.orOperation(a.readOrSearch))
 	post("/:type/:id", a.orOperation(nil))
 	e.PUT(Prefix+"/:type/:id", a.wrap(a.orOperation(a.update)))
+	e.PATCH(Prefix+"/:type/:id", a.wrap(a.orOperation(a.patch)))
+	e.PATCH(Prefix+"/:type", a.wrap(a.patchWhere))
 	e.DELETE(Prefix+"/:type/:id", a.wrap(a.orOperation(a.remove)))
 	e.PUT(Prefix+"/:type", a.wrap(a.updateWhere))
 	e.DELETE(Prefix+"/:type", a.wrap(a.removeWhere))
@@ -179,7 +179,23 @@ func (a *API) routes() *gin.Engine {
 	get("/:type/:id/_history/:vid", a.vread)
 	get("/:type/:id/:op", a.operation)
 	post("/:type/:id/:op", a.operation)
+	get("/:type/:id/:op/:verb", nothing)
+	post("/:type/:id/:op/:verb", a.compartmentPost)
 	return e
+}
+
+func nothing(c *gin.Context) error {
+	return failf(http.StatusNotFound, "not-found", "There is nothing at %s.", c.Request.URL.Path)
+}
+
+// reserved keeps methods from what looks like a type and is none.
+func (a *API) reserved(c *gin.Context) {
+	if c.Param("type") != "metadata" || c.Request.Method == http.MethodOptions {
+		return
+	}
+	c.Header("Allow", "GET, HEAD")
+	a.fail(c, failf(http.StatusMethodNotAllowed, "not-supported", "%s is not supported here; Allow says what is.", c.Request.Method))
+	c.Abort()
 }
 
 // operationKey names an operation on a type ("Patient/$export") or on its instances ("Patient/id/$everything").
@@ -215,7 +231,7 @@ func (a *API) orOperation(h func(*gin.Context) error) func(*gin.Context) error {
 			return a.dispatch(c, operationKey{c.Param("type"), id, false})
 		}
 		if h == nil {
-			c.Header("Allow", "GET, HEAD, PUT, DELETE")
+			c.Header("Allow", "GET, HEAD, PUT, PATCH, DELETE")
 			return failf(http.StatusMethodNotAllowed, "not-supported", "POST is not supported on a resource.")
 		}
 		return h(c)
@@ -223,6 +239,11 @@ func (a *API) orOperation(h func(*gin.Context) error) func(*gin.Context) error {
 }
 
 func (a *API) operation(c *gin.Context) error {
+	if c.Request.Method != http.MethodPost {
+		if served, err := a.compartment(c); served {
+			return err
+		}
+	}
 	return a.dispatch(c, operationKey{c.Param("type"), c.Param("op"), true})
 }
 
@@ -275,12 +296,13 @@ func (a *API) recoverPanic(c *gin.Context) {
 func cors(c *gin.Context) {
 	h := c.Writer.Header()
 	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "Content-Location, Location, ETag, Last-Modified, Retry-After, X-Progress, Expires, X-Fhirwire-Edge")
+	h.Set("Access-Control-Expose-Headers", "Content-Location, Location, ETag, Last-Modified, Retry-After, X-Progress, Expires, WWW-Authenticate, Accept-Patch, X-Fhirwire-Edge")
 	if c.Request.Method != http.MethodOptions {
 		return
 	}
-	h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE, OPTIONS")
-	h.Set("Access-Control-Allow-Headers", "Accept, Authorization, Content-Type, If-Match, If-None-Exist, If-None-Match, Prefer, X-Provenance")
+	h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+	h.Set("Access-Control-Allow-Headers", "Accept, Authorization, Cache-Control, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, Range, "+
+		"X-Fhirwire-Edge, X-Provenance, X-Requested-With")
 	h.Set("Access-Control-Max-Age", "600")
 	c.AbortWithStatus(http.StatusNoContent)
 }

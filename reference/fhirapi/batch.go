@@ -2,6 +2,7 @@ package fhirapi
 
 import (
 	"bytes"
+	"encoding/base64"
 	"net/http"
 	"strconv"
 	"strings"
@@ -91,11 +92,14 @@ func (a *API) one(c *gin.Context, base, method string, entry, resource *fhirjson
 		return out
 	}
 	switch method {
-	case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete:
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
 	default:
 		return refuse("request.method " + strconv.Quote(method) + " is not processed in a batch")
 	}
 	url := strings.TrimPrefix(strings.TrimPrefix(entry.MemberText("url"), base), "/")
+	if url == "" && method == http.MethodPost {
+		url = resource.ResourceType()
+	}
 	if url == "" {
 		return refuse("request.url is missing")
 	}
@@ -103,13 +107,23 @@ func (a *API) one(c *gin.Context, base, method string, entry, resource *fhirjson
 	if resource != nil {
 		body.Write(resource.Raw())
 	}
+	contentType := "application/fhir+json"
+	if method == http.MethodPatch && resource.ResourceType() == "Binary" {
+		data, err := base64.StdEncoding.DecodeString(resource.MemberText("data"))
+		if err != nil {
+			return refuse("the Binary's data is not base64")
+		}
+		contentType = resource.MemberText("contentType")
+		body.Reset()
+		body.Write(data)
+	}
 	r, err := http.NewRequestWithContext(c.Request.Context(), method, base+"/"+url, &body)
 	if err != nil {
 		return refuse("request.url " + strconv.Quote(url) + " is no URL")
 	}
 	r.URL.Path = Prefix + strings.TrimPrefix(r.URL.Path, pathOf(base))
 	r.RequestURI = ""
-	r.Header.Set("Content-Type", "application/fhir+json")
+	r.Header.Set("Content-Type", contentType)
 	for member, header := range map[string]string{"ifMatch": "If-Match", "ifNoneExist": "If-None-Exist", "ifNoneMatch": "If-None-Match"} {
 		if v := entry.MemberText(member); v != "" {
 			r.Header.Set(header, v)

@@ -49,6 +49,7 @@ type rest struct {
 	Resource      []restResource `json:"resource"`
 	Interaction   []coded        `json:"interaction"`
 	Operation     []operation    `json:"operation"`
+	Compartment   []string       `json:"compartment"`
 }
 
 type capabilityStatement struct {
@@ -62,6 +63,7 @@ type capabilityStatement struct {
 	Implementation      map[string]string `json:"implementation"`
 	FHIRVersion         string            `json:"fhirVersion"`
 	Format              []string          `json:"format"`
+	PatchFormat         []string          `json:"patchFormat"`
 	ImplementationGuide []string          `json:"implementationGuide,omitempty"`
 	Rest                []rest            `json:"rest"`
 }
@@ -80,12 +82,13 @@ func (a *API) statement(base string, sec Security) capabilityStatement {
 		Instantiates: a.o.Instantiates, ImplementationGuide: a.o.Guides,
 		Software:       map[string]string{"name": "fhirwire reference payer", "version": version},
 		Implementation: map[string]string{"description": "Synthetic payer data for testing", "url": base},
-		FHIRVersion:    "4.0.1", Format: []string{"json", "application/fhir+json"},
+		FHIRVersion:    "4.0.1", Format: []string{"json", "application/fhir+json"}, PatchFormat: []string{jsonPatch},
 	}
 	r := rest{
 		Mode: "server", Documentation: "Synthetic data.", Security: sec.rest(),
 		Interaction: []coded{{"batch"}, {"transaction"}},
 		Operation:   []operation{{"export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"}},
+		Compartment: []string{"http://hl7.org/fhir/CompartmentDefinition/patient"},
 	}
 	for _, typ := range a.reg.Types() {
 		r.Resource = append(r.Resource, a.restResource(typ))
@@ -97,7 +100,7 @@ func (a *API) statement(base string, sec Security) capabilityStatement {
 func (a *API) restResource(typ string) restResource {
 	out := restResource{
 		Type: typ, SupportedProfile: a.o.Profiles(typ),
-		Interaction: []coded{{"read"}, {"vread"}, {"history-instance"}, {"search-type"}, {"create"}, {"update"}, {"delete"}},
+		Interaction: []coded{{"read"}, {"vread"}, {"history-instance"}, {"search-type"}, {"create"}, {"update"}, {"patch"}, {"delete"}},
 		Versioning:  "versioned-update", ReadHistory: true, UpdateCreate: true, ConditionalCreate: true, ConditionalRead: "full-support",
 		ReferencePolicy: []string{"literal", "local", "resolves"},
 	}

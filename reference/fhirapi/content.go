@@ -38,6 +38,12 @@ var gzipPool = sync.Pool{New: func() any {
 
 // send writes a whole body, compressed where the client takes it.
 func send(c *gin.Context, status int, contentType string, body []byte) {
+	if contentType == fhirJSON && pretty(c.Request.URL.RawQuery) {
+		var b bytes.Buffer
+		if json.Indent(&b, body, "", "  ") == nil {
+			body = b.Bytes()
+		}
+	}
 	h := c.Writer.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -59,6 +65,15 @@ func send(c *gin.Context, status int, contentType string, body []byte) {
 	defer gzipPool.Put(w)
 	_, _ = w.Write(body)
 	_ = w.Close()
+}
+
+func pretty(query string) bool {
+	for part := range strings.SplitSeq(query, "&") {
+		if part == "_pretty=true" {
+			return true
+		}
+	}
+	return false
 }
 
 func newGzip(to io.Writer) *gzip.Writer {
@@ -107,6 +122,9 @@ func acceptable(r *http.Request) error {
 		t, params, _ := strings.Cut(strings.ToLower(strings.TrimSpace(part)), ";")
 		if strings.Contains(strings.ReplaceAll(params, " ", ""), "fhirversion=") && !strings.Contains(params, "4.0") {
 			continue
+		}
+		if q, ok := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q=0"); ok && strings.Trim(q, ".0") == "" {
+			continue // what the client does not want
 		}
 		t = strings.TrimSpace(t)
 		if t == "" || slices.Contains(jsonTypes, t) || strings.HasSuffix(t, "ndjson") && strings.Contains(r.URL.Path, "/bulk/") {

@@ -77,8 +77,11 @@ func (in *inclusion) add(ctx context.Context, rs []resources.Resource) error {
 	rs = slices.DeleteFunc(rs, func(r resources.Resource) bool {
 		return in.seen[resourceKey{r.Type, r.ID}] || r.Type == "Group" && slices.Contains(in.hidden, r.ID)
 	})
-	rs, err := in.a.covered(ctx, rs)
+	rs, err := in.a.ofMember(ctx, rs)
 	if err != nil {
+		return err
+	}
+	if rs, err = in.a.covered(ctx, rs); err != nil {
 		return err
 	}
 	if err := in.a.shown(ctx, rs); err != nil {
@@ -89,6 +92,36 @@ func (in *inclusion) add(ctx context.Context, rs []resources.Resource) error {
 	}
 	in.found = append(in.found, rs...)
 	return nil
+}
+
+// ofMember leaves out what belongs to somebody else than the one member that the request's token is for: references may lead to
+// other people (P2P-TOK-21).
+func (a *API) ofMember(ctx context.Context, rs []resources.Resource) ([]resources.Resource, error) {
+	member := a.o.Member(ctx)
+	if member == "" {
+		return rs, nil
+	}
+	var failed error
+	rs = slices.DeleteFunc(rs, func(r resources.Resource) bool {
+		if r.Type == "Patient" {
+			return r.ID != member
+		}
+		var owner []*search.Param
+		for _, p := range a.reg.Params(r.Type) {
+			if p.Compartment {
+				owner = append(owner, p)
+			}
+		}
+		if len(owner) == 0 || failed != nil {
+			return false
+		}
+		doc := fhirjson.Parse(r.Body)
+		defer doc.Release()
+		refs, err := a.reg.References(ctx, doc.Root(), owner)
+		failed = err
+		return slices.ContainsFunc(refs, func(t search.Term) bool { return t.Qualifier == "Patient" && t.Key != member })
+	})
+	return rs, failed
 }
 
 // forward follows references of from.

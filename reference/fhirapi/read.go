@@ -18,10 +18,24 @@ import (
 var ownParams = []string{"_format", "_pretty", cursorParam}
 
 func (a *API) served(typ string) error {
+	if strings.HasPrefix(typ, "_") {
+		return failf(http.StatusNotFound, "not-supported", "%s over all types is not served here.", typ)
+	}
 	if !a.reg.Serves(typ) {
 		return failf(http.StatusNotFound, "not-supported", "Resource type %q is not served here.", typ)
 	}
 	return nil
+}
+
+// readOrSearch: some clients search by GET [type]/_search, which later versions of FHIR allow.
+func (a *API) readOrSearch(c *gin.Context) error {
+	switch c.Param("id") {
+	case "_search":
+		return a.searchType(c)
+	case "_history":
+		return failf(http.StatusNotFound, "not-supported", "The history of a type is not served here; that of a resource is.")
+	}
+	return a.read(c)
 }
 
 func (a *API) read(c *gin.Context) error {
@@ -124,34 +138,4 @@ func notModified(r *http.Request, tag string, updated time.Time) bool {
 	}
 	since, err := http.ParseTime(r.Header.Get("If-Modified-Since"))
 	return err == nil && !updated.Truncate(time.Second).After(since)
-}
-
-func (a *API) history(c *gin.Context) error {
-	typ, id := c.Param("type"), c.Param("id")
-	if err := a.served(typ); err != nil {
-		return err
-	}
-	versions, err := a.store.History(c.Request.Context(), typ, id)
-	if err != nil {
-		return a.about(err, typ, id)
-	}
-	if all := len(versions); all > 0 {
-		if versions, err = a.covered(c.Request.Context(), versions); err != nil {
-			return err
-		}
-		if len(versions) < all { // a version that shows would tell of the others
-			return a.about(resources.ErrNotFound, typ, id)
-		}
-	}
-	b := newBundle("history", a.o.NewID())
-	b.total = len(versions)
-	base := a.base(c.Request)
-	self := base + "/" + typ + "/" + id + "/_history"
-	b.link("self", self)
-	for i, r := range versions {
-		first := i == len(versions)-1
-		b.historyEntry(base, r, first)
-	}
-	send(c, http.StatusOK, fhirJSON, b.bytes())
-	return nil
 }

@@ -50,28 +50,29 @@ func decodePlace(s string) (place, error) {
 	return p, nil
 }
 
-func (a *API) searchGet(c *gin.Context) error {
-	pairs, err := search.ParsePairs(c.Request.URL.RawQuery)
+func (a *API) searchType(c *gin.Context) error {
+	pairs, err := searchPairs(c)
 	if err != nil {
 		return err
 	}
-	return a.search(c, pairs)
+	return a.search(c, c.Param("type"), pairs)
 }
 
-func (a *API) searchPost(c *gin.Context) error {
-	t, _, _ := strings.Cut(c.Request.Header.Get("Content-Type"), ";")
-	if t = strings.ToLower(strings.TrimSpace(t)); t != "" && t != "application/x-www-form-urlencoded" {
-		return failf(http.StatusUnsupportedMediaType, "not-supported", "A search is posted as application/x-www-form-urlencoded, not %q.", t)
+// searchPairs reads the parameters of a search: the query and, where it is posted, the form.
+func searchPairs(c *gin.Context) ([]search.Pair, error) {
+	query := c.Request.URL.RawQuery
+	if c.Request.Method == http.MethodPost {
+		t, _, _ := strings.Cut(c.Request.Header.Get("Content-Type"), ";")
+		if t = strings.ToLower(strings.TrimSpace(t)); t != "" && t != "application/x-www-form-urlencoded" {
+			return nil, failf(http.StatusUnsupportedMediaType, "not-supported", "A search is posted as application/x-www-form-urlencoded, not %q.", t)
+		}
+		form, err := io.ReadAll(c.Request.Body)
+		if err != nil {
+			return nil, err
+		}
+		query += "&" + strings.TrimSpace(string(form))
 	}
-	form, err := io.ReadAll(c.Request.Body)
-	if err != nil {
-		return err
-	}
-	pairs, err := search.ParsePairs(c.Request.URL.RawQuery + "&" + strings.TrimSpace(string(form)))
-	if err != nil {
-		return err
-	}
-	return a.search(c, pairs)
+	return search.ParsePairs(query)
 }
 
 func (a *API) parse(c *gin.Context, typ string, pairs []search.Pair) (search.Query, error) {
@@ -82,11 +83,12 @@ func (a *API) parse(c *gin.Context, typ string, pairs []search.Pair) (search.Que
 		Strict: preferences(c.Request)["handling"] == "strict",
 		Base:   a.base(c.Request),
 		Skip:   ownParams,
+		Now:    a.o.Clock(),
 	})
 }
 
-func (a *API) search(c *gin.Context, pairs []search.Pair) error {
-	ctx, typ, base := c.Request.Context(), c.Param("type"), a.base(c.Request)
+func (a *API) search(c *gin.Context, typ string, pairs []search.Pair) error {
+	ctx, base := c.Request.Context(), a.base(c.Request)
 	q, err := a.parse(c, typ, pairs)
 	if err != nil {
 		return err

@@ -68,7 +68,10 @@ func (a *API) transaction(c *gin.Context, root *fhirjson.Node) error {
 		}
 		if !s.change.Delete {
 			var err error
-			if s.change.Body, err = a.linked(c, s.node.Member("resource"), ids); err == nil {
+			if s.method != http.MethodPatch {
+				s.change.Body, err = a.linked(c, s.node.Member("resource"), ids)
+			}
+			if err == nil {
 				err = a.checked(c, s.change.Type, s.change.ID, s.change.Body)
 			}
 			if err != nil {
@@ -77,7 +80,7 @@ func (a *API) transaction(c *gin.Context, root *fhirjson.Node) error {
 		}
 		writes = append(writes, s)
 	}
-	order := map[string]int{http.MethodDelete: 0, http.MethodPost: 1, http.MethodPut: 2}
+	order := map[string]int{http.MethodDelete: 0, http.MethodPost: 1, http.MethodPut: 2, http.MethodPatch: 2}
 	slices.SortStableFunc(writes, func(x, y *step) int { return cmp.Compare(order[x.method], order[y.method]) })
 	changes := make([]resources.Change, len(writes))
 	for i, s := range writes {
@@ -125,10 +128,13 @@ func (a *API) prepare(c *gin.Context, s *step, ids map[string]string) error {
 		}
 		return nil
 	}
+	if s.method == http.MethodPost && path == "" { // HAPI's client leaves the url of a create to the resource
+		typ = s.node.Member("resource").ResourceType()
+	}
 	if err := a.served(typ); err != nil {
 		return err
 	}
-	if (s.method == http.MethodPost || s.method == http.MethodPut) && s.node.Member("resource") == nil {
+	if s.method != http.MethodDelete && s.node.Member("resource") == nil {
 		return failf(http.StatusBadRequest, "required", "%s needs a resource.", s.method)
 	}
 	ch := resources.Change{Type: typ}
@@ -141,7 +147,7 @@ func (a *API) prepare(c *gin.Context, s *step, ids map[string]string) error {
 			return failf(http.StatusBadRequest, "not-supported", "POST %s is no create; operations do not run in a transaction.", s.url)
 		}
 		conditional = criteria != ""
-	case http.MethodPut, http.MethodDelete:
+	case http.MethodPut, http.MethodPatch, http.MethodDelete:
 		criteria = query
 		if id != "" == conditional {
 			return failf(http.StatusBadRequest, "value", "%s needs Type/id or Type?criteria.", s.method)
@@ -163,6 +169,8 @@ func (a *API) prepare(c *gin.Context, s *step, ids map[string]string) error {
 		if s.method == http.MethodPost {
 			s.found = &matches[0]
 		}
+	case s.method == http.MethodPatch && conditional:
+		return failf(http.StatusNotFound, "not-found", "%s matches no %s.", criteria, typ)
 	case s.method == http.MethodDelete && conditional:
 		s.found = &resources.Resource{Type: typ, Deleted: true}
 	case id != "":
@@ -179,6 +187,11 @@ func (a *API) prepare(c *gin.Context, s *step, ids map[string]string) error {
 		}
 	}
 	ch.Delete = s.method == http.MethodDelete
+	if s.method == http.MethodPatch {
+		if err := a.preparePatch(c, s, &ch); err != nil {
+			return err
+		}
+	}
 	if s.found == nil || s.method == http.MethodPost {
 		s.change = ch
 	}
@@ -186,6 +199,23 @@ func (a *API) prepare(c *gin.Context, s *step, ids map[string]string) error {
 		ids[fullURL] = typ + "/" + ch.ID
 	}
 	return nil
+}
+
+// preparePatch makes an update of a patch, of the version that is there now.
+func (a *API) preparePatch(c *gin.Context, s *step, ch *resources.Change) error {
+	p, err := binaryPatch(s.node.Member("resource"))
+	if err != nil {
+		return err
+	}
+	now, err := a.store.Get(c.Request.Context(), ch.Type, ch.ID)
+	if err != nil {
+		return a.about(err, ch.Type, ch.ID)
+	}
+	if ch.IfMatch == 0 {
+		ch.IfMatch = now.Version
+	}
+	ch.Body, err = patched(now, p)
+	return err
 }
 
 // version reads an ETag.

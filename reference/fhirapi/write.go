@@ -47,7 +47,10 @@ func (a *API) create(c *gin.Context) error {
 }
 
 func (a *API) conditional(c *gin.Context, typ, query string) ([]resources.Resource, error) {
-	pairs, err := search.ParsePairs(strings.TrimPrefix(query, "?"))
+	if _, after, ok := strings.Cut(query, "?"); ok { // some clients send the whole URL of the search
+		query = after
+	}
+	pairs, err := search.ParsePairs(query)
 	if err != nil {
 		return nil, err
 	}

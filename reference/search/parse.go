@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // ParseOptions tune Parse. The zero value is lenient.
@@ -16,6 +17,8 @@ type ParseOptions struct {
 	Base string
 	// Skip names parameters that belong to the caller and are no search: "_format".
 	Skip []string
+	// Now is what the prefix ap of a date measures from (R4 search 3.1.1.4.6); zero: it means overlap.
+	Now time.Time
 }
 
 // ParsePairs decodes a raw query in order. Go's url.Values would lose the order, which the self link keeps.
@@ -305,7 +308,7 @@ func (p *parser) value(param *Param, mod Modifier, name, v, refType string) (Alt
 	case param.Kind == Reference:
 		return p.reference(param, name, unescape(v), refType)
 	case param.Kind == Date:
-		return date(name, unescape(v))
+		return p.date(name, unescape(v))
 	case param.Kind == Number:
 		prefix, num := cutPrefix(v)
 		alt := Alternative{Prefix: prefix}
@@ -328,7 +331,7 @@ func token(v string) Alternative {
 	return Alternative{Key: cut(code), AnyKey: code == "", Qualifier: cut(system), Qualified: true}
 }
 
-func date(name, v string) (Alternative, error) {
+func (p *parser) date(name, v string) (Alternative, error) {
 	prefix, text := cutPrefix(v)
 	if i := strings.LastIndexByte(text, ' '); i > 10 {
 		text = text[:i] + "+" + text[i+1:] // an unescaped "+" of a zone arrives as a blank
@@ -336,6 +339,10 @@ func date(name, v string) (Alternative, error) {
 	lo, hi, err := dateRange(text)
 	if err != nil {
 		return Alternative{}, invalid(name, "%v", err)
+	}
+	if prefix == Ap && !p.o.Now.IsZero() { // within a tenth of the time between then and now
+		d := max(lo-p.o.Now.UnixMilli(), p.o.Now.UnixMilli()-hi, 0) / 10
+		lo, hi = lo-d, hi+d
 	}
 	return Alternative{Prefix: prefix, Lo: lo, Hi: hi}, nil
 }

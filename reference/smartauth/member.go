@@ -98,9 +98,14 @@ func (q *request) limitOperation(patient string, exports bool) error {
 }
 
 func (q *request) limitSearch(param, patient string) error {
+	if q.within != "" && q.within != patient {
+		return otherMember()
+	}
 	for name, values := range q.params {
 		base, modifier, _ := strings.Cut(name, ":")
 		switch base {
+		case "_has": // what refers to a shared resource is anybody's
+			return notForMembers("_has")
 		case "patient", "subject", "beneficiary":
 			if modifier == "" || modifier == "Patient" {
 				if !onlyPatient(values, patient) {

@@ -14,6 +14,7 @@ type request struct {
 	operation string   // "$export", "" for none
 	typ, id   string   // resource type and id in the path
 	search    bool     // a search on typ
+	within    string   // the patient in whose compartment it is, "" for all
 	params    url.Values
 }
 
@@ -41,8 +42,11 @@ func readRequest(method, path string, params url.Values) request {
 		}
 	}
 	get := method == http.MethodGet || method == http.MethodHead
-	q.search = q.operation == "" && q.typ != "" &&
-		(len(q.segments) == 1 && get || len(q.segments) == 2 && q.segments[1] == "_search")
+	rest := q.segments[min(1, len(q.segments)):]
+	if q.operation == "" && q.typ == "Patient" && len(rest) >= 2 && resourceType(rest[1]) && rest[1] != "*" { // Patient/id/Type
+		q.typ, q.id, q.within, rest = rest[1], "", rest[0], rest[2:]
+	}
+	q.search = q.operation == "" && q.typ != "" && (len(rest) == 0 && get || len(rest) == 1 && rest[0] == "_search")
 	return q
 }
 
@@ -82,7 +86,7 @@ func (q request) need() Need {
 	case q.typ == "":
 		return Need{{system("*", Read|Search)}}
 	case q.search:
-		return append(Need{anyContext(q.typ, Search)}, q.includes()...)
+		return append(append(Need{anyContext(q.typ, Search)}, q.includes()...), q.reverses()...)
 	}
 	switch q.method {
 	case http.MethodPost:
@@ -114,6 +118,25 @@ func (q request) includes() Need {
 				continue
 			}
 			out = append(out, anyContext(typ, Read))
+		}
+	}
+	return out
+}
+
+// reverses: who asks with _has whether there is a resource of a type searches that type.
+func (q request) reverses() Need {
+	var out Need
+	for name := range q.params {
+		for rest := name; strings.HasPrefix(rest, "_has:"); {
+			parts := strings.SplitN(strings.TrimPrefix(rest, "_has:"), ":", 3)
+			typ := "*"
+			if resourceType(parts[0]) {
+				typ = parts[0]
+			}
+			out = append(out, anyContext(typ, Search))
+			if rest = ""; len(parts) == 3 {
+				rest = parts[2]
+			}
 		}
 	}
 	return out
