@@ -174,22 +174,14 @@ func stable(ctx context.Context, c *Case) (Outcome, error) {
 		if it.Exchange.Response == nil {
 			continue
 		}
-		body, err := c.Desk.Body(ctx, it, testplans.OnResponse)
+		v, err := c.Desk.valueAt(ctx, it, c.Check.Stable.At)
 		if err != nil {
 			return Outcome{}, err
 		}
-		if doubt = cmp.Or(doubt, body.Why); body.Why != "" || body.Empty() {
+		if doubt = cmp.Or(doubt, v.why); v.text == "" {
 			continue
 		}
-		root, fault := body.JSON()
-		if fault != "" {
-			continue
-		}
-		n := root.At(c.Check.Stable.At)
-		if n == nil {
-			continue
-		}
-		text := string(n.Raw())
+		text := v.text
 		key := fmt.Sprint(it.Exchange.Status(), " ", c.Desk.requested(it.Exchange)[0])
 		before, again := first[key]
 		if !again {
@@ -208,4 +200,31 @@ func stable(ctx context.Context, c *Case) (Outcome, error) {
 	default:
 		return notShown("no URL was asked for twice"), nil
 	}
+}
+
+// valueKey is a place in an exchange's response.
+type valueKey struct{ exchange, at string }
+
+// valued is the JSON at a place, "" where there is none, with why where that is not plain.
+type valued struct{ text, why string }
+
+func (d *Desk) valueAt(ctx context.Context, it Item, at string) (valued, error) {
+	key := valueKey{it.Exchange.ID, at}
+	if v, ok := d.values[key]; ok {
+		return v, nil
+	}
+	body, err := d.Body(ctx, it, testplans.OnResponse)
+	if err != nil {
+		return valued{}, err
+	}
+	v := valued{why: body.Why}
+	if body.Why == "" && !body.Empty() {
+		if root, fault := body.JSON(); fault == "" {
+			if n := root.At(at); n != nil {
+				v.text = string(n.Raw())
+			}
+		}
+	}
+	d.values[key] = v
+	return v, nil
 }

@@ -33,19 +33,24 @@ type Desk struct {
 
 	bodies map[bodyKey]*Body
 	kept   int
-	// asked and gives are the keys of URLs by exchange id: each is compared with many others.
-	asked map[string][2]string
-	gives map[string]given
+	// What is known of exchanges, by their ids, since each is compared with many others: the keys of the URLs that they ask for and
+	// name, who made them, and the files that they list.
+	asked     map[string][2]string
+	names     map[string]given
+	clients   map[string]client
+	manifests map[string]files
+	indexes   map[string]*index // by step
 	// covered are the tallies of checks, questions what requests ask by exchange id, answers the values compared: all are asked again with
 	// each new exchange.
 	covered   map[*testplans.Check]*covering
 	questions map[string]question
 	answers   map[string]answered
+	values    map[valueKey]valued
 }
 
 // given are the keys of the URLs that a response names.
 type given struct {
-	keys map[string]bool
+	keys []string
 	why  string
 }
 
@@ -58,7 +63,11 @@ type bodyKey struct {
 
 // NewDesk returns an empty desk over the types of model, which may be nil.
 func NewDesk(model fhirpath.Model) *Desk {
-	return &Desk{model: model, vars: map[string][]string{}, exprs: map[string]compiled{}, bodies: map[bodyKey]*Body{}, asked: map[string][2]string{}, gives: map[string]given{}, covered: map[*testplans.Check]*covering{}, questions: map[string]question{}, answers: map[string]answered{}}
+	return &Desk{
+		model: model, vars: map[string][]string{}, exprs: map[string]compiled{}, bodies: map[bodyKey]*Body{}, asked: map[string][2]string{}, names: map[string]given{},
+		clients: map[string]client{}, manifests: map[string]files{}, indexes: map[string]*index{}, covered: map[*testplans.Check]*covering{},
+		questions: map[string]question{}, answers: map[string]answered{}, values: map[valueKey]valued{},
+	}
 }
 
 // Set gives a captured variable its values.

@@ -211,19 +211,13 @@ func follows(ctx context.Context, c *Case) (Outcome, error) {
 	if len(earlier) == 0 {
 		return notShown("step " + f.Step + " was not seen, so what it gave is not known"), nil
 	}
-	doubt := ""
-	for _, e := range earlier {
-		ok, why, err := c.Desk.Related(ctx, f, c.Attempt, e)
-		switch {
-		case err != nil:
-			return Outcome{}, err
-		case ok:
-			return Outcome{Verdict: testplans.Pass, Items: []Item{e, c.Attempt}}, nil
-		case why != "":
-			doubt = why
-		}
-	}
-	if doubt != "" {
+	to, ok, doubt, err := c.Desk.RelatedTo(ctx, c.Attempt, []testplans.Follows{*f}, earlier)
+	switch {
+	case err != nil:
+		return Outcome{}, err
+	case ok:
+		return Outcome{Verdict: testplans.Pass, Items: []Item{to, c.Attempt}}, nil
+	case doubt != "":
 		return notChecked(doubt), nil
 	}
 	return failed(fmt.Sprintf("%s (step %s)", notRelated[f.By], f.Step)), nil

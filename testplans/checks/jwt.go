@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -127,27 +128,46 @@ func (c *Case) isAudience(raw json.RawMessage) bool {
 func once(ctx context.Context, c *Case) (Outcome, error) {
 	in := c.Check.Once.In
 	seen := map[string]Item{}
-	doubt := Outcome{}
+	doubt := ""
 	for _, it := range c.Attempts {
-		got, out, ok, err := c.Desk.token(ctx, it, in)
+		v, err := c.Desk.jti(ctx, it, in)
 		if err != nil {
 			return Outcome{}, err
 		}
-		if !ok || len(got["jti"]) == 0 {
-			doubt = out
+		if doubt = cmp.Or(v.why, doubt); v.text == "" {
 			continue
 		}
-		key := string(got["iss"]) + " " + string(got["jti"])
-		if before, again := seen[key]; again {
+		if before, again := seen[v.text]; again {
 			return Outcome{Verdict: testplans.Fail, Message: "one jti was used twice", Items: []Item{before, it}}, nil
 		}
-		seen[key] = it
+		seen[v.text] = it
 	}
 	switch {
 	case len(seen) > 0:
 		return passed, nil
-	case doubt.Verdict == testplans.NotChecked:
-		return doubt, nil
+	case doubt != "":
+		return notChecked(doubt), nil
 	}
 	return notShown("no " + spoken[in] + " with a jti was seen"), nil
+}
+
+// jti is what must not come twice: the issuer and the id of a token.
+func (d *Desk) jti(ctx context.Context, it Item, in string) (valued, error) {
+	key := valueKey{it.Exchange.ID, "jti " + in}
+	if v, ok := d.values[key]; ok {
+		return v, nil
+	}
+	got, out, ok, err := d.token(ctx, it, in)
+	if err != nil {
+		return valued{}, err
+	}
+	var v valued
+	switch {
+	case ok && len(got["jti"]) > 0:
+		v.text = string(got["iss"]) + " " + string(got["jti"])
+	case out.Verdict == testplans.NotChecked:
+		v.why = out.Message
+	}
+	d.values[key] = v
+	return v, nil
 }

@@ -87,20 +87,17 @@ func (d *Desk) namedBy(ctx context.Context, it, earlier Item) (bool, string, err
 	if earlier.Exchange.Response == nil {
 		return false, "", nil
 	}
-	g, ok := d.gives[earlier.Exchange.ID]
+	g, ok := d.names[earlier.Exchange.ID]
 	if !ok {
 		keys, why, err := d.named(ctx, earlier)
 		if err != nil {
 			return false, "", err
 		}
-		g = given{keys: make(map[string]bool, len(keys)), why: why}
-		for _, key := range keys {
-			g.keys[key] = true
-		}
-		d.gives[earlier.Exchange.ID] = g
+		g = given{keys: keys, why: why}
+		d.names[earlier.Exchange.ID] = g
 	}
 	for _, key := range d.requested(it.Exchange) {
-		if g.keys[key] {
+		if slices.Contains(g.keys, key) {
 			return true, "", nil
 		}
 	}
@@ -175,26 +172,48 @@ func (d *Desk) member(ctx context.Context, it Item, name string) (text, why stri
 
 // sameClient reports whether it authenticates as the client that the earlier exchange registered or was made by.
 func (d *Desk) sameClient(ctx context.Context, it, earlier Item) (bool, string, error) {
-	mine, why, err := d.clients(ctx, it)
-	if err != nil || len(mine) == 0 {
-		return false, why, err
+	mine, err := d.clientOf(ctx, it)
+	if err != nil || len(mine.ids) == 0 {
+		return false, mine.why, err
 	}
-	theirs, _, err := d.clients(ctx, earlier)
+	theirs, err := d.clientOf(ctx, earlier)
 	if err != nil {
 		return false, "", err
 	}
-	registered, why, err := d.member(ctx, earlier, "client_id")
-	if err != nil {
-		return false, "", err
-	}
-	if registered != "" {
-		theirs = append(theirs, registered)
-	}
-	return slices.ContainsFunc(mine, func(id string) bool { return slices.Contains(theirs, id) }), why, nil
+	is := func(id string) bool { return id == theirs.registered || slices.Contains(theirs.ids, id) }
+	return slices.ContainsFunc(mine.ids, is), theirs.whyNot, nil
 }
 
-// clients are the client ids that a request names: in its form, in Basic credentials, in an assertion or a token that is a JWT.
-func (d *Desk) clients(ctx context.Context, it Item) (ids []string, why string, err error) {
+// client is who made a request, and whom its response registered; why and whyNot say what kept us from knowing the one and the other.
+type client struct {
+	ids        []string
+	registered string
+	why        string
+	whyNot     string
+}
+
+func (d *Desk) clientOf(ctx context.Context, it Item) (client, error) {
+	c, ok := d.clients[it.Exchange.ID]
+	if ok {
+		return c, nil
+	}
+	var err error
+	if c.ids, c.why, err = d.clientIDs(ctx, it); err != nil {
+		return c, err
+	}
+	if c.registered, c.whyNot, err = d.member(ctx, it, "client_id"); err != nil {
+		return c, err
+	}
+	for i, id := range c.ids {
+		c.ids[i] = strings.Clone(id) // it is a part of the body
+	}
+	c.registered = strings.Clone(c.registered)
+	d.clients[it.Exchange.ID] = c
+	return c, nil
+}
+
+// clientIDs are the client ids that a request names: in its form, in Basic credentials, in an assertion or a token that is a JWT.
+func (d *Desk) clientIDs(ctx context.Context, it Item) (ids []string, why string, err error) {
 	values, why, err := d.Parameters(ctx, it)
 	if err != nil {
 		return nil, "", err
@@ -214,7 +233,7 @@ func (d *Desk) clients(ctx context.Context, it Item) (ids []string, why string, 
 			names = append(names, "iss", "sub") // of a token they are the issuer and the user
 		}
 		for _, name := range names {
-			if id, ok := claims[name].(string); ok {
+			if id, ok := claims[name].(string); ok && !slices.Contains(ids, id) {
 				ids = append(ids, id)
 			}
 		}

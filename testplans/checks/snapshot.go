@@ -28,7 +28,10 @@ func snapshot(ctx context.Context, c *Case) (Outcome, error) {
 	if err != nil {
 		return notShown("there is no transactionTime to compare"), nil //nolint:nilerr // its form is another check's
 	}
-	last, said := c.lastRunning()
+	last, said, err := c.lastRunning(ctx)
+	if err != nil {
+		return Outcome{}, err
+	}
 	if said.IsZero() {
 		return notShown("no answer said before, with a Date, that the export was running"), nil
 	}
@@ -41,9 +44,13 @@ func snapshot(ctx context.Context, c *Case) (Outcome, error) {
 }
 
 // lastRunning is the last answer 202 at the attempt's URL before it, with its Date.
-func (c *Case) lastRunning() (last Item, said time.Time) {
+func (c *Case) lastRunning(ctx context.Context) (last Item, said time.Time, err error) {
 	url := c.Desk.requested(c.Attempt.Exchange)[0]
-	for _, p := range c.Steps[c.Check.Snapshot.Polls] {
+	near, _, err := c.Desk.near(ctx, c.Attempt, []testplans.Relation{testplans.BySame}, c.Check.Snapshot.Polls, c.Steps[c.Check.Snapshot.Polls])
+	if err != nil {
+		return last, said, err
+	}
+	for _, p := range near {
 		ex := p.Exchange
 		if ex.Status() != http.StatusAccepted || c.Desk.requested(ex)[0] != url || ex.Timing.Start.After(c.Attempt.Exchange.Timing.Start) {
 			continue
@@ -52,7 +59,7 @@ func (c *Case) lastRunning() (last Item, said time.Time) {
 			last, said = p, t
 		}
 	}
-	return last, said
+	return last, said, nil
 }
 
 func dateOf(ex *proxy.Exchange) time.Time {

@@ -62,31 +62,58 @@ type entry struct {
 	has             bool // a count
 }
 
-// manifest reads the files that a response has in some of its lists.
-func (d *Desk) manifest(ctx context.Context, it Item, lists ...string) (files []entry, why string, err error) {
+// files are what a manifest lists; output is how many of them are in its list of that name, which come first.
+type files struct {
+	list   []entry
+	output int
+	why    string
+}
+
+// manifest reads the files that a response lists.
+func (d *Desk) manifest(ctx context.Context, it Item) (list []entry, why string, err error) {
+	f, err := d.filesOf(ctx, it)
+	return f.list, f.why, err
+}
+
+func (d *Desk) filesOf(ctx context.Context, it Item) (files, error) {
+	f, ok := d.manifests[it.Exchange.ID]
+	if ok {
+		return f, nil
+	}
+	f, err := d.readManifest(ctx, it)
+	if err == nil {
+		d.manifests[it.Exchange.ID] = f
+	}
+	return f, err
+}
+
+func (d *Desk) readManifest(ctx context.Context, it Item) (f files, err error) {
 	if it.Exchange.Status() != http.StatusOK {
-		return nil, "", nil
+		return f, nil
 	}
 	body, err := d.Body(ctx, it, testplans.OnResponse)
 	if err != nil || body.Why != "" || body.Empty() {
-		return nil, body.why(), err
+		return files{why: body.why()}, err
 	}
 	root, fault := body.JSON()
 	if fault != "" {
-		return nil, "the manifest is not JSON: " + fault, nil
+		return files{why: "the manifest is not JSON: " + fault}, nil
 	}
 	base, _ := url.Parse(target(it.Exchange)) // nil for a faulty one: relative URLs then match nothing
-	for _, list := range lists {
+	for _, list := range []string{"output", "deleted", "error"} {
 		for e := range children(root.Member(list)) {
 			n := e.Member("count")
-			f := entry{typ: e.MemberText("type"), key: urlKey(e.MemberText("url"), base), has: n != nil}
+			file := entry{typ: strings.Clone(e.MemberText("type")), key: urlKey(e.MemberText("url"), base), has: n != nil}
 			if n != nil {
-				f.count = string(n.Raw())
+				file.count = string(n.Raw())
 			}
-			files = append(files, f)
+			f.list = append(f.list, file)
+		}
+		if list == "output" {
+			f.output = len(f.list)
 		}
 	}
-	return files, "", nil
+	return f, nil
 }
 
 // file: a downloaded file is what the manifest of an earlier step says of it.
@@ -157,13 +184,14 @@ func (c *Case) compareFile(listed *entry, body *Body, from Item) (Outcome, error
 // listed finds the attempt's file in the manifests of a step.
 func (c *Case) listed(ctx context.Context, step string) (found *entry, from Item, why string, err error) {
 	keys := c.Desk.requested(c.Attempt.Exchange)
-	for _, m := range c.Steps[step] {
-		files, doubt, err := c.Desk.manifest(ctx, m, "output", "deleted", "error")
+	near, doubtful, err := c.Desk.near(ctx, c.Attempt, []testplans.Relation{byFile}, step, c.Steps[step])
+	if err != nil {
+		return nil, Item{}, "", err
+	}
+	for _, m := range near {
+		files, _, err := c.Desk.manifest(ctx, m)
 		if err != nil {
 			return nil, Item{}, "", err
-		}
-		if doubt != "" {
-			why = doubt
 		}
 		for _, f := range files {
 			if f.key != "" && slices.Contains(keys[:], f.key) {
@@ -171,7 +199,10 @@ func (c *Case) listed(ctx context.Context, step string) (found *entry, from Item
 			}
 		}
 	}
-	return nil, Item{}, why, nil
+	if len(doubtful) > 0 {
+		_, why, err = c.Desk.manifest(ctx, doubtful[0])
+	}
+	return nil, Item{}, why, err
 }
 
 // fetched: each file that a manifest lists was downloaded. One job that was fetched whole is enough; others make notes.
@@ -188,24 +219,29 @@ func fetched(ctx context.Context, c *Case) (Outcome, error) {
 	var message, doubt string
 	jobs, whole := 0, 0
 	for _, m := range c.Steps[c.Check.Fetched.Manifest] {
-		files, why, err := c.Desk.manifest(ctx, m, "output")
+		files, err := c.Desk.filesOf(ctx, m)
 		if err != nil {
 			return Outcome{}, err
 		}
-		if why != "" {
-			doubt = why
+		if files.why != "" {
+			doubt = files.why
 		}
-		if files == nil {
+		if files.output == 0 {
 			continue
 		}
 		jobs++
-		missed := slices.DeleteFunc(files, func(f entry) bool { return have[f.key] })
-		if len(missed) == 0 {
+		missed, first := 0, ""
+		for _, f := range files.list[:files.output] {
+			if !have[f.key] {
+				missed, first = missed+1, cmp.Or(first, f.typ)
+			}
+		}
+		if missed == 0 {
 			whole++
 			continue
 		}
 		short = append(short, m)
-		message = fmt.Sprintf("%d files of a manifest were not fetched, first the one of type %s", len(missed), missed[0].typ)
+		message = fmt.Sprintf("%d files of a manifest were not fetched, first the one of type %s", missed, first)
 	}
 	switch {
 	case jobs == 0 && doubt != "":
