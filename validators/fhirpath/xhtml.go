@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -121,8 +122,12 @@ func (c *xhtmlCheck) token(at int, t xml.Token) {
 		}
 		c.open = c.open[:len(c.open)-1]
 	case xml.CharData:
-		if len(c.open) == 0 && strings.TrimSpace(string(t)) != "" {
+		switch {
+		case strings.TrimSpace(string(t)) == "":
+		case len(c.open) == 0:
 			c.fault(at, "there is text outside the div element")
+		case xhtmlContent[c.open[len(c.open)-1]] != nil:
+			c.fault(at, "the element %s holds no text of its own", c.open[len(c.open)-1])
 		}
 	case xml.ProcInst:
 		c.fault(at, "processing instructions are not allowed")
@@ -157,9 +162,7 @@ func (c *xhtmlCheck) start(at int, t xml.StartElement) {
 	case !xhtmlElements[name]:
 		c.fault(at, "the element %s is not allowed", name)
 	}
-	if n := len(c.open); n > 0 && c.open[n-1] == "p" && blockElements[name] {
-		c.fault(at, "the element %s cannot stand in a paragraph", name)
-	}
+	c.place(at, name)
 	c.attributes(at, name, t.Attr)
 	if len(c.open) >= maxXHTMLDepth {
 		c.fault(at, "elements are nested more than %d deep", maxXHTMLDepth)
@@ -167,6 +170,40 @@ func (c *xhtmlCheck) start(at int, t xml.StartElement) {
 	}
 	c.open = append(c.open, name)
 }
+
+// place checks that name may stand where it does. Where HTML and the reference validator differ, what either allows is let pass.
+func (c *xhtmlCheck) place(at int, name string) {
+	if len(c.open) == 0 {
+		return
+	}
+	parent := c.open[len(c.open)-1]
+	content, parents := xhtmlContent[parent], xhtmlParents[name]
+	switch {
+	case parent == "p" && blockElements[name]:
+		c.fault(at, "the element %s cannot stand in a paragraph", name)
+	case xhtmlInline[parent] && boxElements[name]:
+		c.fault(at, "the element %s cannot stand in the element %s", name, parent)
+	case parents != nil && !parents[parent], content != nil && xhtmlElements[name] && !content[name]:
+		c.fault(at, "the element %s cannot stand directly in the element %s", name, parent)
+	case name == "a" && slices.Contains(c.open, "a"):
+		c.fault(at, "a link cannot stand in a link")
+	}
+}
+
+var (
+	// xhtmlParents are the elements that stand in certain others only.
+	xhtmlParents = map[string]map[string]bool{
+		"li": words("ul ol"), "dt": words("dl"), "dd": words("dl"), "caption": words("table"), "colgroup": words("table"), "col": words("table colgroup"),
+		"thead": words("table"), "tbody": words("table"), "tfoot": words("table"), "tr": words("table thead tbody tfoot"), "td": words("tr"), "th": words("tr"),
+	}
+	// xhtmlContent are the elements that hold certain others only, and no text.
+	xhtmlContent = map[string]map[string]bool{
+		"ul": words("li"), "ol": words("li"), "table": words("caption colgroup col thead tbody tfoot tr"), "tr": words("td th"),
+		"thead": words("tr"), "tbody": words("tr"), "tfoot": words("tr"), "colgroup": words("col"),
+	}
+	xhtmlInline = words("a span b em i strong small big tt dfn q var abbr acronym cite code samp kbd sub sup u h1 h2 h3 h4 h5 h6 pre")
+	boxElements = words("div ul ol table pre")
+)
 
 var blockElements = words("p div h1 h2 h3 h4 h5 h6 ul ol dl table blockquote pre hr address")
 

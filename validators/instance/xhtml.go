@@ -29,7 +29,8 @@ func quickXHTML(s string) narrativeText {
 		out   narrativeText
 		open  [maxQuickDepth]string
 		depth int
-		ascii = true
+		// holder: the innermost element holds no text.
+		ascii, holder = true, false
 	)
 	const root = `<div xmlns="http://www.w3.org/1999/xhtml"`
 	if !strings.HasPrefix(s, root) || len(s) == len(root) || s[len(root)] != '>' && s[len(root)] != ' ' {
@@ -42,7 +43,7 @@ func quickXHTML(s string) narrativeText {
 				return out // text outside of the div
 			case c == '&':
 				n := entity(s[i:])
-				if n == 0 {
+				if n == 0 || holder {
 					return out
 				}
 				if s[i:i+n] != "&nbsp;" && s[i:i+n] != "&#160;" && s[i:i+n] != "&#9;" {
@@ -50,7 +51,7 @@ func quickXHTML(s string) narrativeText {
 				}
 				i += n
 				continue
-			case c < ' ' && !isBlank(c), c == ']' && strings.HasPrefix(s[i:], "]]>"):
+			case c < ' ' && !isBlank(c), c == ']' && strings.HasPrefix(s[i:], "]]>"), holder && !isBlank(c):
 				return out
 			case c >= utf8.RuneSelf:
 				ascii = false
@@ -74,6 +75,7 @@ func quickXHTML(s string) narrativeText {
 			if depth == 0 && i != len(s) {
 				return out
 			}
+			holder = depth > 0 && isHolder(open[depth-1])
 			continue
 		}
 		from := i
@@ -81,7 +83,7 @@ func quickXHTML(s string) narrativeText {
 			i++
 		}
 		tag := s[from:i]
-		if !isQuickTag(tag) || depth == maxQuickDepth || depth > 0 && open[depth-1] == "p" && hasWord(quickBlock, tag) {
+		if !isQuickTag(tag) || depth == maxQuickDepth || depth > 0 && !quickPlace(open[depth-1], tag) {
 			return out
 		}
 		next, closed, ok := quickAttributes(s, i, tag, depth == 0, &out)
@@ -93,12 +95,43 @@ func quickXHTML(s string) narrativeText {
 		if !closed {
 			open[depth] = tag
 			depth++
+			holder = isHolder(tag)
 		} else if depth == 0 {
 			return out
 		}
 	}
 	out.plain = depth == 0 && (ascii || utf8.ValidString(s) && !strings.Contains(s, "\ufffe") && !strings.Contains(s, "\uffff"))
 	return out
+}
+
+// isHolder reports an element that holds no text of its own.
+func isHolder(tag string) bool {
+	switch tag {
+	case "table", "tr", "tbody", "thead", "tfoot", "ul", "ol", "colgroup":
+		return true
+	}
+	return false
+}
+
+// quickPlace reports whether tag may certainly stand in parent.
+func quickPlace(parent, tag string) bool {
+	switch tag {
+	case "tr":
+		return parent == "table" || parent == "tbody" || parent == "thead" || parent == "tfoot"
+	case "td", "th":
+		return parent == "tr"
+	case "li":
+		return parent == "ul" || parent == "ol"
+	case "thead", "tbody", "tfoot", "caption":
+		return parent == "table"
+	case "dt", "dd", "col", "colgroup", "a":
+		return tag == "a" && (parent == "div" || parent == "p" || parent == "td" || parent == "li")
+	}
+	switch parent {
+	case "div", "td", "li":
+		return true
+	}
+	return !isHolder(parent) && !hasWord(quickBlock, tag)
 }
 
 func isQuickTag(tag string) bool {
