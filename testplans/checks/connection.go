@@ -84,6 +84,8 @@ func certificate(ctx context.Context, c *Case, t *proxy.TLS, asked string) (Outc
 		return passed, nil
 	case len(chain) == 0 && t.Resumed:
 		return notChecked("the session was resumed, so no certificate was shown in it"), nil
+	case len(chain) == 0 && want.Leg == "server" && side == "client" && t.Asked:
+		return notShown("the server asked for a client certificate, and there was none to present"), nil
 	case len(chain) == 0:
 		return failed("the " + side + " presented no certificate"), nil
 	}

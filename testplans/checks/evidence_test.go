@@ -28,6 +28,10 @@ GET /fhir/Patient/1
 GET /fhir/Patient/1
 -- 3.serverleg --
 {"tls":{"version":"SSL 3","cipher":"x","trust":"public","server":[{"subject":"CN=s","issuer":"CN=c","serial":"1","names":["other.example"],"notBefore":"2020-01-01T00:00:00Z","notAfter":"2031-01-01T00:00:00Z","fingerprint":"bb"}]}}
+-- 4.request --
+GET /fhir/Patient/1
+-- 4.serverleg --
+{"tls":{"version":"TLS 1.3","cipher":"x","asked":true}}
 `
 
 func TestConnection(t *testing.T) {
@@ -44,6 +48,7 @@ func TestConnection(t *testing.T) {
 		{"client certificate", 1, testplans.ConnectionCheck{Leg: "client", Presented: "client", Issued: true, Dated: true, Names: "^https://payer-a"}, testplans.Pass, ""},
 		{"another name", 1, testplans.ConnectionCheck{Leg: "client", Names: "^https://payer-b"}, testplans.Fail, "no name of the certificate matches"},
 		{"none at the other side", 1, testplans.ConnectionCheck{Leg: "server", Presented: "client"}, testplans.Fail, "the client presented no certificate"},
+		{"asked, and there was none to present", 4, testplans.ConnectionCheck{Leg: "server", Presented: "client"}, testplans.NotShown, "there was none to present"},
 		{"trusted", 1, testplans.ConnectionCheck{Leg: "client", Trust: []proxy.Trust{proxy.TrustEventCA, proxy.TrustDirectory}}, testplans.Pass, ""},
 		{"refused", 1, testplans.ConnectionCheck{Leg: "server", Trust: []proxy.Trust{proxy.TrustPublic}}, testplans.Fail, "not accepted: unknown authority"},
 		{"self-signed", 1, testplans.ConnectionCheck{Leg: "server", Issued: true}, testplans.Fail, "self-signed"},
