@@ -152,6 +152,8 @@ func (s *Server) vet(r *http.Request, ps *passage) (target, *refusal) {
 	}
 	a, err := parseAuthority(r.Host, defaultPort(ps.scheme))
 	switch {
+	case r.URL.User != nil: // RFC 9110 4.2.4
+		return target{}, refuse(http.StatusBadRequest, "invalid", "The URL has a user name or password in it, which does not belong there.")
 	case err != nil:
 		return target{}, refuse(http.StatusBadRequest, "invalid", "The request names no host.")
 	case ps.tunnel != nil && a != ps.tunnel.target.authority:

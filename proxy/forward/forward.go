@@ -141,7 +141,7 @@ func (s *Server) inside(w http.ResponseWriter, r *http.Request) {
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	r.Host = cmp.Or(r.Host, t.asked)
+	r.Host = cmp.Or(r.URL.Host, r.Host, t.asked) // HTTP/2 may have a URL where a path belongs
 	ps := &passage{tunnel: t, scheme: scheme, asked: scheme + "://" + r.Host, rest: requestTarget(r)}
 	if r.Method == http.MethodConnect {
 		r, p := s.rec.Begin(r, record.Arrival{Mode: proxy.ModeForward, URL: ps.asked, Channel: t.target.name(), Matched: t.target.matched})

@@ -518,33 +518,57 @@ func TestShutdownEnds(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	hasty := newRig(t, func(http.ResponseWriter, *http.Request) {}, func(o *forward.Options) { o.IdleTimeout = 100 * time.Millisecond })
-	if _, err := hasty.connect(hasty.addr()).Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-		t.Errorf("an idle tunnel ends with %v", err)
-	}
-	r := newRig(t, func(http.ResponseWriter, *http.Request) {}, func(o *forward.Options) {
-		o.MaxTunnels, o.MaxHeaderFields, o.MaxHeader = 1, 50, 4<<10
-	})
+	r := newRig(t, func(http.ResponseWriter, *http.Request) {}, func(o *forward.Options) { o.MaxTunnels, o.MaxHeaderFields, o.MaxHeader = 1, 50, 4<<10 })
+	tunnel := "CONNECT " + r.addr() + " HTTP/1.1\r\nHost: x\r\n\r\n"
 	first := r.connect(r.addr())
-	if res, _ := exchange(t, r.dial(), "CONNECT "+r.addr()+" HTTP/1.1\r\nHost: x\r\n\r\n"); res.StatusCode != 503 {
+	if res, _ := exchange(t, r.dial(), tunnel); res.StatusCode != 503 {
 		t.Errorf("one tunnel too many: %s", res.Status)
 	}
-	_ = first.Close()
-	var again net.Conn
-	for deadline := time.Now().Add(time.Minute); again == nil; time.Sleep(time.Millisecond) { // its place is free a moment later
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) { // its place is free a moment later
 		conn := r.dial()
-		res, _ := exchange(t, conn, "CONNECT "+r.addr()+" HTTP/1.1\r\nHost: x\r\n\r\n")
+		res, _ := exchange(t, conn, tunnel)
+		_ = conn.Close()
 		if res.StatusCode == 200 {
-			again = conn
-		} else if time.Now().After(deadline) {
-			t.Fatalf("the place of a tunnel that ended: %s", res.Status)
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the place of a tunnel that has ended stays taken")
 		}
 	}
 	many := strings.Repeat("X-A: 1\r\n", 60)
 	if res, _ := exchange(t, r.dial(), "GET http://"+r.clearAddr()+"/fhir HTTP/1.1\r\nHost: x\r\n"+many+"\r\n"); res.StatusCode != 431 {
 		t.Errorf("many header lines: %s", res.Status)
 	}
-	if res, _ := exchange(t, r.secured(again, r.addr()), "GET /fhir HTTP/1.1\r\nHost: "+r.addr()+"\r\nX-A: "+strings.Repeat("a", 10<<10)+"\r\n\r\n"); res.StatusCode != 431 {
+}
+
+func TestLongHeadersInATunnel(t *testing.T) {
+	r := newRig(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was forwarded") }, func(o *forward.Options) { o.MaxHeader = 4 << 10 })
+	if res, _ := exchange(t, r.secure(r.addr()), "GET /fhir HTTP/1.1\r\nHost: "+r.addr()+"\r\nX-A: "+strings.Repeat("a", 10<<10)+"\r\n\r\n"); res.StatusCode != 431 {
 		t.Errorf("a long header in a tunnel: %s", res.Status)
+	}
+}
+
+// TestSlowClients: who sends little or nothing does not keep a tunnel.
+func TestSlowClients(t *testing.T) {
+	r := newRig(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was forwarded") }, func(o *forward.Options) {
+		o.IdleTimeout, o.HeaderTimeout = 300*time.Millisecond, 300*time.Millisecond
+	})
+	for name, sent := range map[string]string{
+		"nothing": "", "a byte of a handshake": "\x16", "half a handshake": "\x16\x03\x01\x02\x00\x01\x00", "half a request": "GET /fhir HTTP/1.1\r\nHost: ",
+	} {
+		conn := r.connect(r.addr())
+		if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, sent); err != nil {
+			t.Fatal(err)
+		}
+		_, err := io.ReadAll(conn)
+		if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+			t.Errorf("%s: the tunnel is still open", name)
+		}
 	}
 }

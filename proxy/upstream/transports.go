@@ -165,8 +165,12 @@ func (t *Transports) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	res, err := next.transport.RoundTrip(forUpgrade(r))
-	if err != nil {
+	limited, hints := withInterim(forUpgrade(r))
+	res, err := next.transport.RoundTrip(limited)
+	switch {
+	case err != nil && hints.tooMany():
+		return nil, errInterim
+	case err != nil:
 		return nil, next.late(r, err)
 	}
 	return res, nil
