@@ -83,7 +83,7 @@ func quickXHTML(s string) narrativeText {
 			i++
 		}
 		tag := s[from:i]
-		if !isQuickTag(tag) || depth == maxQuickDepth || depth > 0 && !quickPlace(open[depth-1], tag) {
+		if !isQuickTag(tag) || depth == maxQuickDepth || depth > 0 && !quickPlace(open[:depth], tag) {
 			return out
 		}
 		next, closed, ok := quickAttributes(s, i, tag, depth == 0, &out)
@@ -113,8 +113,9 @@ func isHolder(tag string) bool {
 	return false
 }
 
-// quickPlace reports whether tag may certainly stand in parent.
-func quickPlace(parent, tag string) bool {
+// quickPlace reports whether tag may certainly stand in the innermost of the open elements.
+func quickPlace(open []string, tag string) bool {
+	parent := open[len(open)-1]
 	switch tag {
 	case "tr":
 		return parent == "table" || parent == "tbody" || parent == "thead" || parent == "tfoot"
@@ -124,11 +125,15 @@ func quickPlace(parent, tag string) bool {
 		return parent == "ul" || parent == "ol"
 	case "thead", "tbody", "tfoot", "caption":
 		return parent == "table"
-	case "dt", "dd", "col", "colgroup", "a":
-		return tag == "a" && (parent == "div" || parent == "p" || parent == "td" || parent == "li")
+	case "dt", "dd":
+		return parent == "dl"
+	case "col", "colgroup":
+		return false
+	case "a":
+		return !isHolder(parent) && !slices.Contains(open, "a")
 	}
 	switch parent {
-	case "div", "td", "li":
+	case "div", "td", "li", "blockquote":
 		return true
 	}
 	return !isHolder(parent) && !hasWord(quickBlock, tag)
