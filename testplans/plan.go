@@ -60,6 +60,8 @@ type Select struct {
 	Status []string `yaml:"status" json:"status,omitempty"`
 	// Parameters are of the query or a form body: "*" any value, "-" absent, else the value (a reference's id is enough).
 	Parameters map[string]string `yaml:"parameters" json:"parameters,omitempty"`
+	// Headers are of the request: "*" one that is there, "-" none.
+	Headers map[string]string `yaml:"headers" json:"headers,omitempty"`
 	// Certificate is whether the client presented one, where TLS was spoken and answered: "*" it did, "-" it did not.
 	Certificate string `yaml:"certificate" json:"certificate,omitempty"`
 	// Request and Response are FHIRPath expressions that hold on the body.
@@ -191,6 +193,8 @@ type ParameterCheck struct {
 type FindingsCheck struct {
 	// On narrows it to one half; empty is both.
 	On Half `yaml:"on" json:"on,omitempty"`
+	// Body leaves out what is not about a body: the headers and the status are other checks'.
+	Body bool `yaml:"body" json:"body,omitempty"`
 	// Below is the severity that none may reach: "error" (the default) or "warning".
 	Below validators.Severity `yaml:"below" json:"below,omitempty"`
 	// Rules narrows it to message ids, at least one of which a finding must have.

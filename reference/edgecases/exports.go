@@ -36,7 +36,7 @@ func (s *Switches) openFiles() mutation {
 				m["requiresAccessToken"] = false
 				return true
 			})
-		},
+		}, false,
 	}
 }
 

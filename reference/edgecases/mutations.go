@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,6 +34,9 @@ type mutation struct {
 	// ask, if set, changes the request before it is answered.
 	ask func(r *http.Request)
 	do  func(r *http.Request, a *held, now time.Time) bool
+	// running makes an export say that it runs for a second after its first poll, so that there is an answer that says so; now is then
+	// the same each time.
+	running bool
 }
 
 // Mutations lists the mistakes that there are for trying test plans; people are not offered them.
@@ -44,39 +48,50 @@ func Mutations() []Description {
 	return out
 }
 
+func mutations() []mutation {
+	return slices.Concat(firstMutations(), kickoffMutations(), statusMutations(), fileMutations(), matchMutations(), listMutations())
+}
+
+// exportKickoff is for the starts of exports.
+func exportKickoff(_ *http.Request, path string) bool {
+	return strings.HasSuffix(path, "/$export") || strings.HasSuffix(path, "/$davinci-data-export")
+}
+
 // exportStatus is for the status of exports.
 func exportStatus(r *http.Request, path string) bool {
 	return r.Method == http.MethodGet && strings.HasPrefix(path, "/bulk/") && strings.HasSuffix(path, "/status")
 }
 
-func mutations() []mutation {
-	kickoff := func(_ *http.Request, path string) bool {
-		return strings.HasSuffix(path, "/$export") || strings.HasSuffix(path, "/$davinci-data-export")
-	}
-	file := func(_ *http.Request, path string) bool {
-		return strings.HasPrefix(path, "/bulk/") && strings.Contains(path, "/files/")
-	}
-	match := func(r *http.Request, path string) bool {
-		return r.Method == http.MethodPost && path == "/Patient/$member-match"
-	}
+// exportFile is for the files of exports.
+func exportFile(_ *http.Request, path string) bool {
+	return strings.HasPrefix(path, "/bulk/") && strings.Contains(path, "/files/")
+}
+
+// memberMatch is for $member-match.
+func memberMatch(r *http.Request, path string) bool {
+	return r.Method == http.MethodPost && path == "/Patient/$member-match"
+}
+
+// firstMutations are the ten that the issue of test plans names.
+func firstMutations() []mutation {
 	return []mutation{
 		{
 			Description{WrongStatus, "an export is accepted with 200 instead of 202"},
-			kickoff, nil,
+			exportKickoff, nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				was := a.status
 				if was == http.StatusAccepted {
 					a.status = http.StatusOK
 				}
 				return was == http.StatusAccepted
-			},
+			}, false,
 		},
 		{
 			Description{MissingManifestKey, "the manifest of an export has no request"},
 			exportStatus, nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				return a.object(func(m map[string]any) bool { delete(m, "request"); return true })
-			},
+			}, false,
 		},
 		{
 			Description{CountOffByOne, "the manifest of an export counts one line too many in each file"},
@@ -91,7 +106,7 @@ func mutations() []mutation {
 						}
 					})
 				})
-			},
+			}, false,
 		},
 		{
 			Description{PatientFilter, "a search by patient also finds what belongs to others"},
@@ -103,14 +118,14 @@ func mutations() []mutation {
 				q.Del("patient")
 				r.URL.RawQuery = q.Encode()
 			},
-			func(*http.Request, *held, time.Time) bool { return true },
+			func(*http.Request, *held, time.Time) bool { return true }, false,
 		},
 		{
 			Description{TransactionTimeLate, "transactionTime of an export is when it was complete, not when the data were looked at"},
 			exportStatus, nil,
 			func(_ *http.Request, a *held, now time.Time) bool {
 				return a.object(func(m map[string]any) bool { m["transactionTime"] = now.UTC().Format(time.RFC3339Nano); return true })
-			},
+			}, true,
 		},
 		{
 			Description{TokenLeaked, "the URLs of an export's files have the access token in them"},
@@ -124,11 +139,11 @@ func mutations() []mutation {
 						}
 					})
 				})
-			},
+			}, false,
 		},
 		{
 			Description{MemberCodeMissing, "the identifier that $member-match returns has no type code"},
-			match, nil,
+			memberMatch, nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				return a.status == http.StatusOK && a.object(func(m map[string]any) bool {
 					list, _ := m["parameter"].([]any)
@@ -139,11 +154,11 @@ func mutations() []mutation {
 					}
 					return false
 				})
-			},
+			}, false,
 		},
 		{
 			Description{OKForNoMatch, "$member-match answers 200 without an identifier where nobody matches"},
-			match, nil,
+			memberMatch, nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				if a.status != http.StatusUnprocessableEntity || !bytes.Contains(a.body.Bytes(), []byte(`"not-found"`)) {
 					return false
@@ -151,7 +166,7 @@ func mutations() []mutation {
 				a.status = http.StatusOK
 				a.set([]byte(`{"resourceType":"Parameters","parameter":[]}`))
 				return true
-			},
+			}, false,
 		},
 		{
 			Description{RelativeURL, "the URLs of an export's files are relative"},
@@ -166,15 +181,15 @@ func mutations() []mutation {
 						}
 					})
 				})
-			},
+			}, false,
 		},
 		{
 			Description{FileType, "the files of an export are application/json"},
-			file, nil,
+			exportFile, nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				a.header.Set("Content-Type", "application/json")
 				return true
-			},
+			}, false,
 		},
 	}
 }
@@ -227,8 +242,17 @@ func (s *Switches) mutate(w http.ResponseWriter, r *http.Request, path string, a
 	if h.status == 0 {
 		h.status = http.StatusOK
 	}
+	now := s.o.Clock()
+	if slices.ContainsFunc(on, func(m mutation) bool { return m.running }) && h.status == http.StatusOK {
+		if s.held(path, 1) > 0 {
+			clear(h.header)
+			stillRunning(w, "1")
+			return true
+		}
+		now = s.asked(path).Add(1500 * time.Millisecond)
+	}
 	for _, m := range on {
-		if m.do(r, h, s.o.Clock()) {
+		if m.do(r, h, now) {
 			s.played(a, m.Edge)
 		}
 	}
@@ -282,5 +306,18 @@ func (h *held) object(change func(map[string]any) bool) bool {
 		return false
 	}
 	h.set(text)
+	return true
+}
+
+// lines changes a body of lines, answered 200.
+func (h *held) lines(change func([]string) []string) bool {
+	if h.status != http.StatusOK || h.body.Len() == 0 {
+		return false
+	}
+	changed := change(strings.Split(strings.TrimSuffix(h.body.String(), "\n"), "\n"))
+	if changed == nil {
+		return false
+	}
+	h.set([]byte(strings.Join(changed, "\n") + "\n"))
 	return true
 }

@@ -235,3 +235,10 @@ func (s *Switches) held(path string, seconds int) time.Duration {
 	}
 	return time.Duration(seconds)*time.Second - now.Sub(since)
 }
+
+// asked is when an export's status was first asked for, as far as it was held back.
+func (s *Switches) asked(path string) time.Time {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.first[path]
+}

@@ -80,10 +80,7 @@ func (s *Switches) refused(w http.ResponseWriter, r *http.Request, path string, 
 	case !ok:
 	case a.has(SlowJob) && strings.HasSuffix(job, "/status") && r.Method == http.MethodGet:
 		if left := s.held(path, a.seconds); left > 0 {
-			h.Set("X-Progress", "held back on request")
-			h.Set("Retry-After", strconv.Itoa(min(5, int(left/time.Second)+1)))
-			h.Set("Content-Length", "0")
-			w.WriteHeader(http.StatusAccepted)
+			stillRunning(w, strconv.Itoa(min(5, int(left/time.Second)+1)))
 			return true
 		}
 	case a.has(FailingFile) && strings.Contains(job, "/files/"):
@@ -95,6 +92,15 @@ func (s *Switches) refused(w http.ResponseWriter, r *http.Request, path string, 
 		return outcome(StatusRequired, http.StatusBadRequest, "required", "A search by patient needs the parameter status here.")
 	}
 	return false
+}
+
+// stillRunning says that an export runs.
+func stillRunning(w http.ResponseWriter, retryAfter string) {
+	h := w.Header()
+	h.Set("X-Progress", "held back on request")
+	h.Set("Retry-After", retryAfter)
+	h.Set("Content-Length", "0")
+	w.WriteHeader(http.StatusAccepted)
 }
 
 func writeOutcome(w http.ResponseWriter, r *http.Request, status int, code, text string) {

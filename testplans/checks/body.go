@@ -63,7 +63,7 @@ func expression(ctx context.Context, c *Case) (Outcome, error) {
 		where := fmt.Sprintf("line %d: ", line.Position.Line+1)
 		doc := fhirjson.Parse(line.Bytes)
 		if p := doc.Fatal(); p != nil {
-			return failed(where + "not JSON: " + p.Text), nil
+			return notChecked(where + "not JSON: " + p.Text), nil // which check this fails is the one of the lines' type
 		}
 		out := c.holds(ctx, x.Expr, doc.Root(), where, asked)
 		doc.Release()
@@ -161,6 +161,11 @@ func pointer(ctx context.Context, c *Case) (Outcome, error) {
 		return missing(miss), err
 	}
 	nodes, gap := expandPointer(root, p.At)
+	if before, _, each := strings.Cut(p.At, "/*"); each && !p.Absent {
+		if list := root.At(before); list == nil || list.Kind() != fhirjson.Array {
+			return notShown("there is no array " + before + " to look at"), nil
+		}
+	}
 	faulty := ""
 	for _, n := range nodes {
 		f := nodeFault(n, is, matches, p.Type)
@@ -298,6 +303,9 @@ func concerns(is *validators.Issue, f *testplans.FindingsCheck) bool {
 	}
 	if len(f.Rules) > 0 {
 		return containsFold(f.Rules, is.MessageID)
+	}
+	if f.Body && !strings.HasSuffix(string(is.Part), "-body") {
+		return false
 	}
 	return f.On == "" || strings.HasPrefix(string(is.Part), string(f.On))
 }

@@ -139,6 +139,12 @@ func file(ctx context.Context, c *Case) (Outcome, error) {
 	return c.compareFile(listed, body, from)
 }
 
+// looksWhole reports a line that begins and ends as a JSON object.
+func looksWhole(line []byte) bool {
+	line = bytes.TrimSpace(line)
+	return bytes.HasPrefix(line, []byte("{")) && bytes.HasSuffix(line, []byte("}"))
+}
+
 func (c *Case) compareFile(listed *entry, body *Body, from Item) (Outcome, error) {
 	lines := 0
 	seen := map[string]int{}
@@ -151,10 +157,16 @@ func (c *Case) compareFile(listed *entry, body *Body, from Item) (Outcome, error
 		}
 		lines++
 		if c.Check.File.Rule == testplans.FileCount {
+			if !looksWhole(line.Bytes) {
+				return notChecked(fmt.Sprintf("line %d is no whole JSON object: what is a line cannot be told", line.Position.Line+1)), nil
+			}
 			continue
 		}
 		doc := fhirjson.Parse(line.Bytes)
 		if p := doc.Fatal(); p != nil {
+			if c.Check.File.Rule == testplans.FileUnique {
+				return notChecked(fmt.Sprintf("line %d is not JSON: %s", line.Position.Line+1, p.Text)), nil
+			}
 			return failed(fmt.Sprintf("line %d is not JSON: %s", line.Position.Line+1, p.Text)), nil
 		}
 		got, id := doc.Root().ResourceType(), doc.Root().MemberText("id")
@@ -165,6 +177,9 @@ func (c *Case) compareFile(listed *entry, body *Body, from Item) (Outcome, error
 			}
 			seen[strings.Clone(id)] = line.Position.Line + 1
 			continue
+		}
+		if listed.typ == "" {
+			return notShown("the manifest gives no type to compare with"), nil
 		}
 		if got != listed.typ {
 			return Outcome{Verdict: testplans.Fail, Items: both, Message: fmt.Sprintf("line %d is of type %q, and the manifest says %s", line.Position.Line+1, got, listed.typ)}, nil

@@ -27,6 +27,11 @@ func plainly(s *testplans.Select, ex *proxy.Exchange) bool {
 			return false
 		}
 	}
+	for name, want := range s.Headers {
+		if ex.Request.Header.Has(name) != (want == "*") {
+			return false
+		}
+	}
 	switch s.Level {
 	case "system":
 		return i.ResourceType == ""

@@ -52,7 +52,7 @@ func (v *vetter) guides(at string, ranges map[string]string) {
 }
 
 func (v *vetter) selection(at string, s *testplans.Select, attested bool) {
-	if !attested && len(s.Kind)+len(s.Type)+len(s.Operation)+len(s.Method)+len(s.Status)+len(s.Parameters)+len(s.Follows) == 0 && s.Request == "" && s.Response == "" {
+	if !attested && len(s.Kind)+len(s.Type)+len(s.Operation)+len(s.Method)+len(s.Status)+len(s.Parameters)+len(s.Headers)+len(s.Follows) == 0 && s.Request == "" && s.Response == "" {
 		v.add(v.at(at, "select says nothing; expected at least a kind of interaction, such as kind: [search-type]"))
 	}
 	for name, value := range s.Parameters {

@@ -122,11 +122,11 @@ func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	return 0, false
 }
 
-// files downloads what a manifest lists: output, deleted, error. A token goes along only where the manifest requires one.
+// files downloads what a manifest lists: output, deleted, error. A token goes along unless the manifest says that none is required.
 func (r *run) files(ctx context.Context, manifest answer) error {
 	type file struct{ URL string }
 	var m struct {
-		RequiresAccessToken    bool
+		RequiresAccessToken    *bool
 		Output, Deleted, Error []file
 		Link                   []struct{ Relation, URL string }
 	}
@@ -139,7 +139,7 @@ func (r *run) files(ctx context.Context, manifest answer) error {
 				continue
 			}
 			out := outgoing{method: http.MethodGet, url: absolute(manifest.url, f.URL), header: http.Header{"Accept": {fhirNDJSON}}, skim: true}
-			if m.RequiresAccessToken {
+			if m.RequiresAccessToken == nil || *m.RequiresAccessToken {
 				r.authorize(out.header, testplans.AuthToken)
 			}
 			if err := r.file(ctx, out); err != nil {
