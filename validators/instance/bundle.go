@@ -317,7 +317,14 @@ func (w *walk) fullURLTwice(n, entry *fhirjson.Node, key string, base *plan) {
 func (w *walk) entry(entry *fhirjson.Node, typ string, base *plan) {
 	u, r := entry.Member("fullUrl"), entry.Member("resource")
 	if u == nil {
-		if r != nil && (typ == "document" || typ == "message") {
+		need := false
+		switch typ {
+		case "document", "message":
+			need = r != nil
+		case "searchset", "history", "collection": // what an operation returns may have no identity
+			need = r != nil && r.Member("id") != nil
+		}
+		if need {
 			w.add(finding{
 				rule: ruleBundleFullURL, node: entry, prof: base.prof, message: w.name(entry) + " has no fullUrl; entries of a " + typ + " need one.",
 				next: "Add a fullUrl: the URL of the resource, or urn:uuid: and a UUID.",

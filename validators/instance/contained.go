@@ -50,6 +50,8 @@ func (w *walk) whole(n *fhirjson.Node, typ string, base *plan) {
 		w.questionnaireResponse(n, base)
 	case "SearchParameter":
 		w.searchParameter(n, base)
+	case "CodeSystem":
+		w.codeSystem(n, base)
 	case "ValueSet":
 		w.valueSet(n, base)
 	case "StructureDefinition":

@@ -20,12 +20,13 @@ const (
 	dataQuantity
 	dataAttachment
 	dataNarrative
+	dataIdentifier
 )
 
 var dataKinds = map[string]dataKind{
 	"Extension": dataExtension, "Reference": dataReference, "Coding": dataCoding, "CodeableConcept": dataCodeableConcept,
 	"Quantity": dataQuantity, "Age": dataQuantity, "Count": dataQuantity, "Distance": dataQuantity, "Duration": dataQuantity,
-	"Attachment": dataAttachment, "Narrative": dataNarrative,
+	"Attachment": dataAttachment, "Narrative": dataNarrative, "Identifier": dataIdentifier,
 }
 
 // datatype runs the rules that a datatype has beyond its definition.
@@ -43,7 +44,30 @@ func (w *walk) datatype(e *fhirjson.Node, d dataKind, acts []*plan) {
 		w.attachment(e, acts[0])
 	case dataNarrative:
 		w.narrative(e, acts[0])
+	case dataIdentifier:
+		w.identifier(e, acts[0])
 	case dataNone, dataExtension, dataCodeableConcept:
+	}
+}
+
+// identifier checks that the namespace is absolute, and that a value which is to be a URI is one.
+func (w *walk) identifier(e *fhirjson.Node, b *plan) {
+	s := e.Member("system")
+	if s == nil || s.Kind() != fhirjson.String || s.Text() == "" {
+		return
+	}
+	if !isAbsolute(s.Text()) {
+		w.add(finding{
+			rule: ruleIdentifierSystem, node: s, prof: b.prof, expected: "an absolute URI", found: brief(s),
+			message: w.name(s) + " is not an absolute URI.", next: "Name the namespace of the identifier by a URL of its own.",
+		})
+		return
+	}
+	if v := e.Member("value"); s.Text() == "urn:ietf:rfc:3986" && v != nil && v.Kind() == fhirjson.String && v.Text() != "" && !isAbsolute(v.Text()) {
+		w.add(finding{
+			rule: ruleIdentifierValue, node: v, prof: b.prof, expected: "an absolute URI", found: brief(v),
+			message: w.name(v) + " is not a URI, which its system urn:ietf:rfc:3986 says it is.", next: "Write it with its scheme, such as urn:uuid: or urn:oid:.",
+		})
 	}
 }
 

@@ -255,6 +255,13 @@ func (w *walk) note(canonical, why string) {
 func (w *walk) claim(n, c *fhirjson.Node, base *plan, typ string) {
 	canonical := c.Text()
 	if w.v.family(canonical) == nil {
+		if t := w.canonicalType(canonical); t != "" && t != "StructureDefinition" {
+			w.add(finding{
+				rule: ruleCanonicalTarget, node: c, prof: base.prof, expected: "StructureDefinition", found: t,
+				message: w.name(c) + " names a " + t + "; a profile is a StructureDefinition.",
+			})
+			return
+		}
 		w.add(finding{
 			rule: ruleProfileUnknown, node: c, notChecked: true, found: canonical,
 			message: "Profile " + short(canonical) + " is claimed and not in the active guides: it was not checked.",

@@ -131,6 +131,10 @@ const (
 	ruleDefinitionDiscriminator
 	ruleDefinitionExpression
 	ruleValueSetCode
+	ruleCodeSystemContent
+	ruleCodeSystemCount
+	ruleIdentifierSystem
+	ruleIdentifierValue
 	numRules
 )
 
@@ -272,4 +276,8 @@ var rules = [numRules]validators.Rule{
 	ruleDefinitionDiscriminator: {ID: "definition-discriminator", Severity: erro, Code: validators.CodeInvalid, Title: "A discriminator leads to something in the sliced element"},
 	ruleDefinitionExpression:    {ID: "definition-expression", Severity: erro, Code: validators.CodeInvalid, Title: "Expressions of constraints can be evaluated on their element"},
 	ruleValueSetCode:            {ID: "value-set-code", Severity: warn, Code: validators.CodeCodeInvalid, Title: "The codes that a value set lists exist in their code system"},
+	ruleCodeSystemContent:       {ID: "code-system-content", Severity: erro, Code: validators.CodeInvalid, Title: "A code system holds what it says of its content"},
+	ruleCodeSystemCount:         {ID: "code-system-count", Severity: erro, Code: validators.CodeInvalid, Title: "The count of a code system is that of its concepts"},
+	ruleIdentifierSystem:        {ID: "identifier-system", Severity: erro, Code: validators.CodeValue, Title: "The system of an identifier is an absolute URI"},
+	ruleIdentifierValue:         {ID: "identifier-value", Severity: erro, Code: validators.CodeValue, Title: "The value of an identifier is a URI where its system says so"},
 }

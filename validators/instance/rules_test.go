@@ -152,6 +152,9 @@ const structure = `{"resourceType":"StructureDefinition","url":"http://example.c
 const codes = `{"resourceType":"ValueSet","url":"http://example.com/v/x","status":"draft","compose":{"include":[{"system":"http://hl7.org/fhir/administrative-gender",
 	"concept":[{"code":"male"},{"code":"other"}]},{"system":"http://loinc.org","concept":[{"code":"1-8"}]}]}}`
 
+const system = `{"resourceType":"CodeSystem","url":"http://example.com/c/x","status":"draft","content":"complete","count":3,
+	"concept":[{"code":"a","concept":[{"code":"b"}]},{"code":"c"}]}`
+
 // examples break one rule each: old in a valid resource becomes new.
 var examples = []struct {
 	rule, in, old, new string
@@ -177,6 +180,14 @@ var examples = []struct {
 	{"definition-expression", structure, `"name.exists()"`, `"name.exists("`},
 	{"definition-expression", structure, `"name.exists()"`, `"nome.exists()"`},
 	{"value-set-code", codes, `"male"`, `"man"`},
+	{"code-system-content", system, `"complete"`, `"not-present"`},
+	{"code-system-content", system, `"complete"`, `"supplement"`},
+	{"code-system-count", system, `"count":3`, `"count":2`},
+	{"code-system-count", system, `"complete"`, `"fragment"`},
+	{"identifier-system", patient, `"http://example.com/members"`, `"members"`},
+	{"identifier-value", patient, `"http://example.com/members"`, `"urn:ietf:rfc:3986"`},
+	{"canonical-target", patient, `"http://example.com/p/patient"`, `"http://hl7.org/fhir/ValueSet/administrative-gender"`},
+	{"bundle-fullurl-missing", searchset, `"fullUrl":"http://example.com/fhir/Coverage/3",`, ``},
 	{"resource-type-missing", patient, `"resourceType":"Patient",`, ``},
 	{"resource-type-unknown", patient, `"resourceType":"Patient",`, `"resourceType":"Pationt",`},
 	{"element-unknown", patient, `"active":true,`, `"active":true,"aktive":true,`},
@@ -351,7 +362,7 @@ func messageIDs(r validators.Report) []string {
 
 func TestEveryRuleHasAnExample(t *testing.T) {
 	v := rulesValidator(t, instance.Options{})
-	for name, src := range map[string]string{"patient": patient, "observation": observation, "searchset": searchset, "answered": answered, "questionnaire": questionnaire, "parameter": parameter, "capabilities": capabilities, "document": document} {
+	for name, src := range map[string]string{"patient": patient, "observation": observation, "searchset": searchset, "answered": answered, "questionnaire": questionnaire, "parameter": parameter, "system": system, "capabilities": capabilities, "document": document} {
 		if !json.Valid([]byte(src)) {
 			t.Fatalf("%s is not JSON", name)
 		}
