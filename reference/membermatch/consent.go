@@ -31,6 +31,9 @@ func (m *Matcher) consented(ctx context.Context, r *request, c candidate) (*Gran
 	g := &Grant{PatientID: c.id, Identifier: id, Consent: slices.Clone(r.consent.Raw())}
 	for _, step := range [...]func(context.Context, *request, candidate, *Grant) *issue{m.form, m.policy, m.parties, m.period} {
 		if no := step(ctx, r, c, g); no != nil {
+			if rest, ok := strings.CutPrefix(no.expression, "Consent."); ok { // its place in the request
+				no.expression = r.consent.Expression() + "." + rest
+			}
 			return nil, no, nil
 		}
 	}
@@ -148,13 +151,18 @@ func (m *Matcher) period(_ context.Context, r *request, c candidate, g *Grant) *
 	if err != nil {
 		return &issue{validators.CodeInvalid, "The consent has no period with a start and an end.", "Consent.provision.period"}
 	}
+	now := m.clock()
+	outside := &issue{validators.CodeBusinessRule, "The consent request cannot be complied with: today is outside the consent period.", "Consent.provision.period"}
+	if now.Before(g.Start) {
+		return outside
+	}
 	for _, id := range c.patient.AppendElements(nil, "identifier") {
 		if slices.Contains(m.opt.HonourPastConsents, id.MemberText("value")) {
 			return nil
 		}
 	}
-	if now := m.clock(); now.Before(g.Start) || !now.Before(g.End) {
-		return &issue{validators.CodeBusinessRule, "The consent request cannot be complied with: today is outside the consent period.", "Consent.provision.period"}
+	if !now.Before(g.End) {
+		return outside
 	}
 	return nil
 }

@@ -220,6 +220,11 @@ func TestOutcomes(t *testing.T) {
 		{name: "past consent, honoured for another member", change: func(a *ask) { a.consent = rep(a.consent, "2026", "2025") }, opt: func(o *membermatch.Options) {
 			o.HonourPastConsents = []string{"umb-p4"}
 		}, status: 422, codes: []string{"business-rule"}},
+		{name: "consent that has not begun, of a member past ones are honoured for", change: func(a *ask) {
+			a.consent = rep(rep(a.consent, "2026-02-02", "2028-01-01"), "2026-01-01", "2027-01-01")
+		}, opt: func(o *membermatch.Options) {
+			o.HonourPastConsents = []string{"umb-p1"}
+		}, status: 422, codes: []string{"business-rule"}},
 		{name: "P2P-MM-163 another source", change: func(a *ask) { a.consent = rep(a.consent, "1000008429", "1000001648") }, status: 422, codes: []string{"business-rule"}},
 		{name: "P2P-MM-163 another recipient", change: func(*ask) {}, opt: func(o *membermatch.Options) {
 			o.Requester = func(context.Context) string { return "1000001648" }
@@ -347,6 +352,37 @@ func BenchmarkMatch(b *testing.B) {
 	for b.Loop() {
 		if r, err := m.Match(b.Context(), body); err != nil || r.Status != 200 {
 			b.Fatal(err, r.Status)
+		}
+	}
+}
+
+// A refusal names the place in the request that is at fault (P2P-MM-25).
+func TestRefusalsNameThePlace(t *testing.T) {
+	change := func(f func(*ask)) []byte {
+		a := good()
+		f(&a)
+		return a.body()
+	}
+	for name, c := range map[string]struct {
+		body       []byte
+		expression string
+	}{
+		"consent's status":  {change(func(a *ask) { a.consent = strings.ReplaceAll(a.consent, `"status":"active"`, `"status":"draft"`) }), "Parameters.parameter[3].resource.status"},
+		"consent's period":  {change(func(a *ask) { a.consent = strings.ReplaceAll(a.consent, "2026-02-02", "2026-02-01") }), "Parameters.parameter[3].resource.provision.period"},
+		"nothing is there":  {[]byte(`{"resourceType":"Parameters"}`), "Parameters"},
+		"no list":           {[]byte(`{"resourceType":"Parameters","parameter":{"name":"Consent"}}`), "Parameters.parameter"},
+		"text":              {[]byte(`{"resourceType":"Parameters","parameter":"Consent"}`), "Parameters.parameter"},
+		"no resource in it": {change(func(a *ask) { a.patient = `"x"` }), "Parameters.parameter[0]"},
+	} {
+		r, err := matcher(cedar(), nil).Match(t.Context(), c.body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var o struct {
+			Issue []struct{ Expression []string }
+		}
+		if err := json.Unmarshal(r.Body, &o); err != nil || r.Status != 422 || len(o.Issue) == 0 || !slices.Equal(o.Issue[0].Expression, []string{c.expression}) {
+			t.Errorf("%s: %d %v, want %s: %s", name, r.Status, err, c.expression, r.Body)
 		}
 	}
 }

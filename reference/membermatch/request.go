@@ -67,13 +67,17 @@ func parse(doc *fhirjson.Document) (*request, faults) {
 		f.status = http.StatusBadRequest
 		return nil, f
 	}
+	if list := root.Member("parameter"); list != nil && list.Kind() != fhirjson.Array {
+		f.add(validators.CodeStructure, list, "Parameters.parameter is no list.")
+		return &request{}, f
+	}
 	var got [len(slots)]filed
 	for _, p := range root.AppendElements(nil, "parameter") {
 		f.collect(&got, p)
 	}
 	for i, s := range slots {
 		if s.required && !got[i].seen {
-			f.add(validators.CodeRequired, nil, "The parameter %s is missing.", s.name)
+			f.add(validators.CodeRequired, root, "The parameter %s is missing.", s.name)
 		}
 	}
 	r := &request{patient: got[0].resource, coverage: got[1].resource, link: got[2].resource, consent: got[3].resource}
