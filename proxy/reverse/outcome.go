@@ -81,9 +81,6 @@ func (h *handler) failed(w http.ResponseWriter, r *http.Request, err error) {
 		h.opt.Logger.Error("request not forwarded", "exchange_id", p.ID(), "reason", string(f.Reason))
 	}
 	p.Fail(f)
-	if f.Reason == proxy.ReasonClientGone && r.Context().Err() != nil {
-		return
-	}
 	send(w, p.ID(), ref)
 }
 
