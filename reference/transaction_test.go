@@ -25,7 +25,7 @@ func TestTransaction(t *testing.T) {
 			"resource":{"resourceType":"Practitioner","name":[{"family":"Entry"}],"identifier":[{"system":"http://hl7.org/fhir/sid/us-npi","value":"1000000004"}]}},
 		{"request":{"method":"PUT","url":"PractitionerRole/tx-role"},
 			"resource":{"resourceType":"PractitionerRole","id":"tx-role","practitioner":{"reference":"urn:uuid:7a0a1b1e-0001-4c3f-9e0b-000000000001"},
-				"organization":{"reference":"urn:uuid:7a0a1b1e-0001-4c3f-9e0b-000000000002"},"location":[{"reference":"Location?identifier=tx|none"}]}},
+				"organization":{"reference":"urn:uuid:7a0a1b1e-0001-4c3f-9e0b-000000000002"},"location":[{"reference":"Location?identifier=urn:test:tx|none"}]}},
 		{"request":{"method":"DELETE","url":"Organization/old"}}]}`)
 	if r.status != 412 || !strings.Contains(r.raw, "Nothing was changed. Entry 2") || !strings.Contains(r.raw, `"Bundle.entry[2]"`) {
 		t.Fatalf("a conditional reference without a match: %d %s", r.status, r.raw)
@@ -41,17 +41,17 @@ func TestTransaction(t *testing.T) {
 		{"request":{"method":"GET","url":"Organization?name=Clinic%20of%20the%20transaction"}},
 		{"fullUrl":"urn:uuid:7a0a1b1e-0001-4c3f-9e0b-000000000001","request":{"method":"POST","url":"Practitioner","ifNoneExist":"identifier=1000000004"},
 			"resource":{"resourceType":"Practitioner","name":[{"family":"Entry"}],"identifier":[{"system":"http://hl7.org/fhir/sid/us-npi","value":"1000000004"}]}},
-		{"fullUrl":"urn:uuid:7a0a1b1e-0001-4c3f-9e0b-000000000002","request":{"method":"PUT","url":"Organization?identifier=tx|1"},
-			"resource":{"resourceType":"Organization","name":"Clinic of the transaction","identifier":[{"system":"tx","value":"1"}]}},
+		{"fullUrl":"urn:uuid:7a0a1b1e-0001-4c3f-9e0b-000000000002","request":{"method":"PUT","url":"Organization?identifier=urn:test:tx|1"},
+			"resource":{"resourceType":"Organization","name":"Clinic of the transaction","identifier":[{"system":"urn:test:tx","value":"1"}]}},
 		{"request":{"method":"PUT","url":"PractitionerRole/tx-role"},
 			"resource":{"resourceType":"PractitionerRole","id":"tx-role","practitioner":{"reference":"urn:uuid:7a0a1b1e-0001-4c3f-9e0b-000000000001"},
-				"organization":{"reference":"Organization?identifier=tx|1"}}},
+				"organization":{"reference":"Organization?identifier=urn:test:tx|1"}}},
 		{"request":{"method":"DELETE","url":"Organization/old"}},
-		{"request":{"method":"DELETE","url":"Organization?identifier=tx|nothing"}}]}`
+		{"request":{"method":"DELETE","url":"Organization?identifier=urn:test:tx|nothing"}}]}`
 	if r := s.do(http.MethodPost, "", body); r.status != 412 { // the organization is made by the same transaction: no match yet
 		t.Fatalf("%d %s", r.status, r.raw)
 	}
-	body = strings.Replace(body, "Organization?identifier=tx|1\"}}", "urn:uuid:7a0a1b1e-0001-4c3f-9e0b-000000000002\"}}", 1)
+	body = strings.Replace(body, "Organization?identifier=urn:test:tx|1\"}}", "urn:uuid:7a0a1b1e-0001-4c3f-9e0b-000000000002\"}}", 1)
 	r = s.do(http.MethodPost, "", body)
 	if r.status != 200 || r.json["type"] != "transaction-response" || statuses(r) != "200 201 201 201 204 204" {
 		t.Fatalf("%d %s: %s", r.status, statuses(r), r.raw)
@@ -110,16 +110,16 @@ func TestTransactionRefuses(t *testing.T) {
 
 func TestConditionalWrites(t *testing.T) {
 	s := start(t, 0)
-	const org = `{"resourceType":"Organization","name":"Once","identifier":[{"system":"cond","value":"1"}]}`
+	const org = `{"resourceType":"Organization","name":"Once","identifier":[{"system":"urn:test:cond","value":"1"}]}`
 	for i, want := range []int{201, 200} {
-		if r := s.do(http.MethodPut, "/Organization?identifier=cond|1", org); r.status != want {
+		if r := s.do(http.MethodPut, "/Organization?identifier=urn:test:cond|1", org); r.status != want {
 			t.Fatalf("update %d: %d %s", i, r.status, r.raw)
 		}
 	}
-	if r := s.get("/Organization?identifier=cond|1"); !strings.Contains(r.raw, `"total":1`) || !strings.Contains(r.raw, `"versionId":"2"`) {
+	if r := s.get("/Organization?identifier=urn:test:cond|1"); !strings.Contains(r.raw, `"total":1`) || !strings.Contains(r.raw, `"versionId":"2"`) {
 		t.Errorf("%s", r.raw)
 	}
-	if r := s.do(http.MethodPut, "/Organization?identifier=cond|1", strings.Replace(org, `"name"`, `"id":"other","name"`, 1)); r.status != 400 {
+	if r := s.do(http.MethodPut, "/Organization?identifier=urn:test:cond|1", strings.Replace(org, `"name"`, `"id":"other","name"`, 1)); r.status != 400 {
 		t.Errorf("another id: %d", r.status)
 	}
 	if r := s.do(http.MethodDelete, "/Patient?gender=male,female", ""); r.status != 412 {
@@ -129,11 +129,11 @@ func TestConditionalWrites(t *testing.T) {
 		t.Errorf("no criteria: %d", r.status)
 	}
 	for range 2 {
-		if r := s.do(http.MethodDelete, "/Organization?identifier=cond|1", ""); r.status != 204 {
+		if r := s.do(http.MethodDelete, "/Organization?identifier=urn:test:cond|1", ""); r.status != 204 {
 			t.Errorf("delete: %d %s", r.status, r.raw)
 		}
 	}
-	if r := s.get("/Organization?identifier=cond|1"); !strings.Contains(r.raw, `"total":0`) {
+	if r := s.get("/Organization?identifier=urn:test:cond|1"); !strings.Contains(r.raw, `"total":0`) {
 		t.Errorf("%s", r.raw)
 	}
 }
