@@ -47,7 +47,7 @@ func TestJudgeOfHARIsThatOfTheStore(t *testing.T) {
 	go func() {
 		served <- runMain(ctx, p, []string{"serve", "--demo", "--data", data, "--listen", "127.0.0.1:0", "--proxy-listen", "127.0.0.1:0", "--reference-listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0", "--forward-listen", "127.0.0.1:0", "--log-level", "error"})
 	}()
-	for deadline := time.Now().Add(2 * time.Minute); !strings.Contains(out.String(), "Demo played"); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !strings.Contains(out.String(), "Demo played"); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the demo did not end: %s", out.String())
 		}

@@ -41,7 +41,7 @@ func (s *served) post(path string, body any) (id string) {
 // findingsOf are the message ids with severity of an exchange, once it is judged.
 func (s *served) findingsOf(filter string) string {
 	s.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		_, page, _ := s.do(http.DefaultClient, http.MethodGet, s.dashboard+"/api/v1/exchanges?limit=1&filter="+url.QueryEscape(filter), "", "")
 		var list struct {
 			Items []struct{ ID, State string }

@@ -18,7 +18,6 @@ import (
 	"math/big"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -60,7 +59,7 @@ func startServe(t *testing.T, data string, args ...string) *served {
 			t.Errorf("serve ended with %d: %s", code, s.out.String())
 		}
 	})
-	for deadline := time.Now().Add(time.Minute); !strings.Contains(s.out.String(), "  data "); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !strings.Contains(s.out.String(), "  data "); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) || len(ended) > 0 {
 			t.Fatalf("serve did not start: %s", s.out.String())
 		}
@@ -94,7 +93,7 @@ func (s *served) client(http2 bool, certs ...tls.Certificate) *http.Client {
 		tr.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &certs[0], nil }
 	}
 	s.t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr, Timeout: time.Minute}
+	return &http.Client{Transport: tr, Timeout: patience}
 }
 
 // reply is what else there is to know of an answer.
@@ -201,22 +200,8 @@ func TestTLSListener(t *testing.T) {
 		t.Errorf("a name that is not the listener's: %v", err)
 	}
 	// Both connections of an exchange are in its record, with what was presented.
-	_, list, _ := s.do(http.DefaultClient, http.MethodGet, s.dashboard+"/api/v1/exchanges?filter="+url.QueryEscape("channel:other-app~secure"), "", "")
-	var page struct{ Items []struct{ ID string } }
-	if err := json.Unmarshal([]byte(list), &page); err != nil || len(page.Items) == 0 {
-		t.Fatalf("exchanges: %v %s", err, list)
-	}
-	st, done, err := openStore(t.Context(), &process{now: time.Now, stderr: io.Discard}, s.data, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = done() }()
 	shown := 0
-	for _, item := range page.Items {
-		ex, err := st.Exchange(t.Context(), item.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, ex := range s.stored("channel:other-app~secure", 5) {
 		for side, leg := range map[string]*proxy.Leg{"client": ex.ClientLeg, "server": ex.ServerLeg} {
 			if leg == nil || leg.TLS == nil {
 				continue
@@ -237,7 +222,7 @@ func TestHostsFollowSystems(t *testing.T) {
 	s := startServe(t, t.TempDir())
 	has := func(host string, want bool) {
 		t.Helper()
-		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 			ca, err := localca.Load(caDir(s.data), localca.Options{})
 			if err != nil {
 				t.Fatal(err)
