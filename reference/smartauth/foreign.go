@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// foreign reports a request whose bearer token is none of ours: we never issued it, and it does not name us as its issuer. A
-// token of ours that has expired, was revoked or was altered is not foreign.
+// foreign reports a request whose bearer token is none of ours: we never issued it, and it names neither us as its issuer nor a client
+// of ours, whose token may name us as we are called on another listener. A token of ours that has expired, was revoked or was altered
+// is not foreign.
 func (s *Server) foreign(r *http.Request) (bool, error) {
 	headers := r.Header.Values("Authorization")
 	if len(headers) != 1 {
@@ -26,13 +27,21 @@ func (s *Server) foreign(r *http.Request) (bool, error) {
 		return true, nil
 	}
 	var claims struct {
-		Iss string `json:"iss"`
+		Iss      string `json:"iss"`
+		ClientID string `json:"client_id"`
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
 	if err != nil || json.Unmarshal(raw, &claims) != nil {
 		return true, nil
 	}
-	return claims.Iss != s.base(r)+Prefix, nil
+	if claims.Iss == s.base(r)+Prefix {
+		return false, nil
+	}
+	if claims.ClientID == "" || !strings.HasSuffix(claims.Iss, Prefix) {
+		return true, nil
+	}
+	c, err := s.store.client(r.Context(), "id", claims.ClientID)
+	return c == nil, err
 }
 
 // setAside is a request without its foreign token.
