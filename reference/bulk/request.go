@@ -1,6 +1,7 @@
 package bulk
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -233,8 +234,22 @@ func (m *Manager) instant(p Param) (time.Time, error) {
 
 // typeFilter splits on a comma only where a new query starts (CF-14), and refuses what it cannot apply: ignoring a filter
 // would widen the export.
+// maxFilters bounds the queries of a job: each is one more search of every row of its type.
+const maxFilters = 100
+
+func (o *order) filterCount() int {
+	n := 0
+	for _, queries := range o.Filters {
+		n += len(queries)
+	}
+	return n
+}
+
 func (m *Manager) typeFilter(o *order, v string, drop func(code, format string, args ...any) error) error {
 	for _, q := range splitFilters(v) {
+		if o.filterCount() >= maxFilters {
+			return refusef(http.StatusBadRequest, "too-costly", "There are more than %d queries in _typeFilter.", maxFilters)
+		}
 		typ, query, ok := strings.Cut(q, "?")
 		if !ok || !m.reg.Serves(typ) {
 			if err := drop("not-supported", "_typeFilter %q is no query on a served type.", q); err != nil {
@@ -262,6 +277,10 @@ func (m *Manager) filterQuery(typ, query string) (search.Query, error) {
 		return search.Query{}, err
 	}
 	q, err := m.reg.Parse(typ, pairs, search.ParseOptions{Strict: true})
+	if slices.ContainsFunc(pairs, func(p search.Pair) bool { return strings.HasPrefix(p.Name, "_has:") }) {
+		// It asks about resources that the export's scopes and Groups may not cover.
+		return search.Query{}, errors.New("_has has no place in a filter")
+	}
 	if err == nil && len(q.Clauses) != len(pairs) {
 		err = fmt.Errorf("result parameters have no place in a filter")
 	}

@@ -190,10 +190,11 @@ func nothing(c *gin.Context) error {
 
 // reserved keeps methods from what looks like a type and is none.
 func (a *API) reserved(c *gin.Context) {
-	if c.Param("type") != "metadata" || c.Request.Method == http.MethodOptions {
+	allow := map[string]string{"metadata": "GET, HEAD", "bulk": "GET, HEAD, DELETE"}[c.Param("type")]
+	if allow == "" || c.Request.Method == http.MethodOptions {
 		return
 	}
-	c.Header("Allow", "GET, HEAD")
+	c.Header("Allow", allow)
 	a.fail(c, failf(http.StatusMethodNotAllowed, "not-supported", "%s is not supported here; Allow says what is.", c.Request.Method))
 	c.Abort()
 }

@@ -82,7 +82,15 @@ func postedParams(r *http.Request) ([]bulk.Param, error) {
 		return nil, failf(http.StatusBadRequest, "structure", "The body is not a Parameters resource.")
 	}
 	var out []bulk.Param
-	for p := doc.Root().Member("parameter").FirstOrNil(); p != nil; p = p.Next() {
+	list := doc.Root().Member("parameter")
+	if list != nil && list.Kind() != fhirjson.Array {
+		return nil, failf(http.StatusBadRequest, "structure", "Parameters.parameter is no list.")
+	}
+	for p := list.FirstOrNil(); p != nil; p = p.Next() {
+		if p.MemberText("name") == "" {
+			return nil, &failure{status: http.StatusBadRequest, code: "required", text: "A parameter has no name.", expression: p.Expression()}
+		}
+		before := len(out)
 		for m := p.First(); m != nil; m = m.Next() {
 			if !strings.HasPrefix(m.Key(), "value") {
 				continue
@@ -92,6 +100,9 @@ func postedParams(r *http.Request) ([]bulk.Param, error) {
 				v = m.MemberText("reference")
 			}
 			out = append(out, bulk.Param{Name: strings.Clone(p.MemberText("name")), Value: strings.Clone(v)})
+		}
+		if len(out) != before+1 {
+			return nil, &failure{status: http.StatusBadRequest, code: "structure", text: "A parameter has to have one value.", expression: p.Expression()}
 		}
 	}
 	return out, nil
@@ -181,6 +192,30 @@ func (a *API) exportFile(c *gin.Context) error {
 		return nil
 	}
 	h.Set("ETag", `"`+tag+`"`)
-	http.ServeContent(c.Writer, c.Request, "", info.ModTime(), f)
+	w := &ranged{ResponseWriter: c.Writer}
+	http.ServeContent(w, c.Request, "", info.ModTime(), f)
+	if w.refused {
+		h.Del("Content-Disposition")
+		return failf(http.StatusRequestedRangeNotSatisfiable, "value", "The file has no such range; it has %d bytes.", info.Size())
+	}
 	return nil
+}
+
+// ranged keeps back the plain text by which net/http refuses a Range.
+type ranged struct {
+	gin.ResponseWriter
+	refused bool
+}
+
+func (w *ranged) WriteHeader(status int) {
+	if w.refused = status == http.StatusRequestedRangeNotSatisfiable; !w.refused {
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+func (w *ranged) Write(p []byte) (int, error) {
+	if w.refused {
+		return len(p), nil
+	}
+	return w.ResponseWriter.Write(p)
 }
