@@ -21,7 +21,7 @@ const keyTimeout = 10 * time.Second
 // oauth are the settings of the reference payer's authorization server.
 func (a *app) oauth() smartauth.Options {
 	o := smartauth.Options{
-		Audiences: a.tokenURLs, Origin: a.origin, Identify: a.identify,
+		Audiences: a.tokenURLs, Origin: a.origin, Identify: a.identify, UDAP: a.udap().certificate,
 		// The transport of the proxy checks each address before it is dialed: a jwks_uri is the client's word.
 		HTTP: &http.Client{Timeout: keyTimeout, Transport: reverse.NewTransport(reverse.Options{
 			DialTimeout: keyTimeout, ResponseTimeout: keyTimeout, Own: []netip.AddrPort{a.dashboard.addrPort(), a.proxy.addrPort(), a.reference.addrPort()},
