@@ -63,6 +63,19 @@ func TestEdges(t *testing.T) {
 		"an extensible concept is": {
 			`{"resourceType":"Patient","maritalStatus":{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"unknown"}]}}`, nil,
 		},
+		"an expectation of a search parameter": {
+			`{"resourceType":"SearchParameter","url":"http://a.test/s","name":"S","status":"draft","description":"s","code":"s","base":["Patient"],"type":"string",
+				"multipleOr":true,"_multipleOr":{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/capabilitystatement-expectation","valueCode":"MAY"}]}}`, nil,
+		},
+		"an extension where R4 itself allows it": {
+			`{"resourceType":"Observation","status":"final","code":{"text":"a","extension":[
+				{"url":"http://hl7.org/fhir/StructureDefinition/bodySite","valueReference":{"reference":"BodyStructure/1"}}]}}`, nil,
+		},
+		"an extension where neither does": {
+			`{"resourceType":"Observation","status":"final","code":{"text":"a","extension":[
+				{"url":"http://hl7.org/fhir/StructureDefinition/patient-birthPlace","valueAddress":{"city":"x"}}]}}`,
+			[]string{"extension-context Observation.code.extension[0]"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string

@@ -158,15 +158,16 @@ func (w *walk) extensionUse(e *fhirjson.Node, def *profile.Profile, modifier boo
 	if len(def.Contexts) == 0 {
 		return
 	}
-	sure := true
-	for _, c := range def.Contexts {
-		ok, known := w.inContext(e, c, parents)
-		if ok {
+	if fits, sure := w.inContexts(e, def.Contexts, parents); fits || !sure {
+		return
+	}
+	// The extensions that R4 has itself are also in a pack of later date; what either says of their use holds.
+	if own, ok := w.v.defs.Seen(corePackage, def.URL); ok && own != def {
+		if fits, sure := w.inContexts(e, own.Contexts, parents); fits || !sure {
 			return
 		}
-		sure = sure && known
 	}
-	if !sure {
+	if prefix := looserContexts[def.URL]; prefix != "" && strings.HasPrefix(parents[0].el.Path, prefix) {
 		return
 	}
 	var where []string
@@ -177,6 +178,26 @@ func (w *walk) extensionUse(e *fhirjson.Node, def *profile.Profile, modifier boo
 		rule: ruleExtensionContext, node: e, prof: def, expected: strings.Join(where, ", "), found: parents[0].el.Path,
 		message: w.name(e) + " is used on " + contextName(parents[0]) + "; its definition allows it on " + strings.Join(where, ", ") + " only.",
 	})
+}
+
+const corePackage = "hl7.fhir.r4.core#4.0.1"
+
+// looserContexts are extensions that HL7's own guides use beyond their published contexts, and the elements they use them on.
+var looserContexts = map[string]string{
+	corePrefix + "capabilitystatement-expectation": "SearchParameter.", // the expectation of what a search parameter can do
+}
+
+// inContexts reports whether one of the contexts fits, and whether that could be told of all.
+func (w *walk) inContexts(e *fhirjson.Node, contexts []profile.Context, parents []*plan) (fits, sure bool) {
+	sure = true
+	for _, c := range contexts {
+		ok, known := w.inContext(e, c, parents)
+		if ok {
+			return true, true
+		}
+		sure = sure && known
+	}
+	return false, sure
 }
 
 // contextInvariants runs the rules an extension's definition has for its carrier, with %extension set.
