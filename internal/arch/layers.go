@@ -39,7 +39,7 @@ var layers = []group{
 	{name: "3 judgement: rewrite", packages: []string{"proxy/rewrite"}, uses: slices.Concat(layer1, kernel)},
 	{
 		name:     "4 edges: traffic",
-		packages: []string{"proxy/record", "proxy/localca", "proxy/peers", "proxy/upstream", "proxy/reverse", "proxy/forward", "proxy/selfcheck", "testplans/play"},
+		packages: []string{"proxy/record", "proxy/localca", "proxy/peers", "proxy/upstream", "proxy/answer", "proxy/reverse", "proxy/forward", "proxy/selfcheck", "testplans/play"},
 		uses:     slices.Concat(layer1, []string{"proxy/rewrite"}),
 	},
 	{name: "4 edges: har", packages: []string{"proxy/har"}, uses: slices.Concat(layer1, []string{"proxy/rewrite"})},

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"fhirwire/proxy"
+	"fhirwire/proxy/answer"
 	"fhirwire/proxy/peers"
 	"fhirwire/proxy/record"
 )
@@ -18,7 +19,7 @@ type Peers interface {
 }
 
 // admit notes what the client's certificate is worth, and refuses where the channel requires one that is accepted.
-func (s *Server) admit(p *record.Pending, r *http.Request, ch *proxy.Channel) *refusal {
+func (s *Server) admit(p *record.Pending, r *http.Request, ch *proxy.Channel) *answer.Refusal {
 	var by peers.Judging
 	if s.opt.Peers != nil {
 		by = s.opt.Peers
@@ -30,9 +31,5 @@ func (s *Server) admit(p *record.Pending, r *http.Request, ch *proxy.Channel) *r
 	if a.Refused == "" {
 		return nil
 	}
-	return &refusal{
-		status: http.StatusForbidden, code: "forbidden",
-		text:    "The channel requires a client certificate that is accepted: " + a.Refused + ".",
-		failure: proxy.Failure{Reason: proxy.ReasonClientTLS, Side: "client", Detail: a.Refused},
-	}
+	return answer.Certificate(a.Refused)
 }

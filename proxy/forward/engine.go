@@ -15,6 +15,7 @@ import (
 	"github.com/elazarl/goproxy"
 
 	"fhirwire/proxy"
+	"fhirwire/proxy/answer"
 	"fhirwire/proxy/record"
 	"fhirwire/proxy/upstream"
 )
@@ -88,12 +89,12 @@ func (s *Server) connect(_ string, ctx *goproxy.ProxyCtx) (*goproxy.ConnectActio
 	}
 	r, p := s.rec.Begin(r, arrival)
 	ps.pending = p
-	ctx.Resp = ref.record(r, p) //nolint:bodyclose // goproxy writes it; its body is in memory
+	ctx.Resp = sealed(ref, r, p) //nolint:bodyclose // goproxy writes it; its body is in memory
 	return &goproxy.ConnectAction{Action: goproxy.ConnectReject}, asked
 }
 
 // vetConnect checks credentials before it says anything of what is registered.
-func (s *Server) vetConnect(r *http.Request, ps *passage) (target, *refusal) {
+func (s *Server) vetConnect(r *http.Request, ps *passage) (target, *answer.Refusal) {
 	id, ref := s.identify(r)
 	if ref != nil {
 		return target{}, ref
@@ -102,7 +103,7 @@ func (s *Server) vetConnect(r *http.Request, ps *passage) (target, *refusal) {
 	if err != nil {
 		return target{}, refuse(http.StatusBadRequest, "invalid", "CONNECT names no host:port.")
 	}
-	if ref := s.vetHeader(r); ref != nil {
+	if ref := answer.HeaderLines(r.Header, s.opt.MaxHeaderFields); ref != nil {
 		return target{}, ref
 	}
 	ps.scheme = "https"
@@ -127,18 +128,18 @@ func (s *Server) request(r *http.Request, ctx *goproxy.ProxyCtx) (*http.Request,
 	}
 	r, ps.pending = s.rec.Begin(r, arrival)
 	if ref != nil {
-		return r, ref.record(r, ps.pending)
+		return r, sealed(ref, r, ps.pending)
 	}
 	if ref := s.admit(ps.pending, r, to.channel); ref != nil {
-		return r, ref.record(r, ps.pending)
+		return r, sealed(ref, r, ps.pending)
 	}
 	ps.target = to
 	return outbound(r, ps), nil
 }
 
-func (s *Server) vet(r *http.Request, ps *passage) (target, *refusal) {
+func (s *Server) vet(r *http.Request, ps *passage) (target, *answer.Refusal) {
 	var id identity
-	var ref *refusal
+	var ref *answer.Refusal
 	if ps.tunnel != nil {
 		id = ps.tunnel.identity
 		if s.opt.Peers != nil && id.user == "" && r.TLS != nil {
@@ -163,7 +164,7 @@ func (s *Server) vet(r *http.Request, ps *passage) (target, *refusal) {
 	case ps.tunnel == nil && ps.scheme == "https":
 		return target{}, refuse(http.StatusForbidden, "forbidden", "https URLs go through a CONNECT tunnel: this request would cross the way to the proxy in clear.")
 	}
-	if ref := s.vetHeader(r); ref != nil {
+	if ref := answer.HeaderLines(r.Header, s.opt.MaxHeaderFields); ref != nil {
 		return target{}, ref
 	}
 	to, ref := s.resolve(r.Context(), id, a)
@@ -180,17 +181,6 @@ func (s *Server) vet(r *http.Request, ps *passage) (target, *refusal) {
 		return target{}, ref
 	}
 	return to, nil
-}
-
-func (s *Server) vetHeader(r *http.Request) *refusal {
-	fields := 0
-	for _, v := range r.Header {
-		fields += len(v)
-	}
-	if fields > s.opt.MaxHeaderFields {
-		return refuse(http.StatusRequestHeaderFieldsTooLarge, "too-costly", fmt.Sprintf("The request has %d header lines, more than the %d the proxy passes.", fields, s.opt.MaxHeaderFields))
-	}
-	return nil
 }
 
 // outbound is the request for the server. Path and query go out in the client's spelling, so URL.Opaque carries them; net/url would
@@ -250,12 +240,12 @@ func (s *Server) send(r *http.Request, _ *goproxy.ProxyCtx) (*http.Response, err
 		err = errors.New("invalid answer: it switches protocols unasked")
 	}
 	if err != nil {
-		ref := failed(ps.pending.Classify(err))
-		if ref.failure.Reason == proxy.ReasonProxy {
+		ref := answer.Failed(ps.pending.Classify(err))
+		if ref.Failure.Reason == proxy.ReasonProxy {
 			s.opt.Logger.ErrorContext(r.Context(), "request not forwarded", "exchange_id", ps.pending.ID())
 		}
-		ps.pending.Fail(ref.failure)
-		return ref.response(r, ps.pending.ID()), nil
+		ps.pending.Fail(ref.Failure)
+		return responseTo(r, ref, ps.pending.ID()), nil
 	}
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		ps.pending.Deliver(res)

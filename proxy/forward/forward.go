@@ -145,7 +145,7 @@ func (s *Server) inside(w http.ResponseWriter, r *http.Request) {
 	ps := &passage{tunnel: t, scheme: scheme, asked: scheme + "://" + r.Host, rest: requestTarget(r)}
 	if r.Method == http.MethodConnect {
 		r, p := s.rec.Begin(r, record.Arrival{Mode: proxy.ModeForward, URL: ps.asked, Channel: t.target.name(), Matched: t.target.matched})
-		writeResponse(w, refuse(http.StatusForbidden, "forbidden", "A tunnel inside a tunnel is not opened.").record(r, p)) //nolint:bodyclose // writeResponse does
+		writeResponse(w, sealed(refuse(http.StatusForbidden, "forbidden", "A tunnel inside a tunnel is not opened."), r, p)) //nolint:bodyclose // writeResponse does
 		return
 	}
 	if r.URL.Scheme != "" && r.URL.Scheme != scheme {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"fhirwire/proxy"
+	"fhirwire/proxy/answer"
 )
 
 // Hosts knows what is registered.
@@ -149,12 +150,12 @@ const (
 )
 
 // resolve finds the channel by which id reaches a. The target has none where the client's certificate, still to come, is to say.
-func (s *Server) resolve(ctx context.Context, id identity, a authority) (target, *refusal) {
+func (s *Server) resolve(ctx context.Context, id identity, a authority) (target, *answer.Refusal) {
 	for range 2 {
 		leads, known, err := s.register.to(ctx, a, id.user)
 		if err != nil {
 			s.opt.Logger.ErrorContext(ctx, "registered hosts unreadable", "error", err)
-			return target{}, faulty("The proxy could not look up what is registered.", err)
+			return target{}, answer.Faulty("The proxy could not look up what is registered.", err)
 		}
 		if len(leads) == 0 {
 			return target{}, refuse(403, "forbidden", fmt.Sprintf("%s is not the address of a registered server that a channel leads to; this proxy passes on nothing else. Register the system and open a channel in the dashboard.", a))
@@ -188,7 +189,7 @@ func (s *Server) resolve(ctx context.Context, id identity, a authority) (target,
 			}
 		}
 		if err := s.register.reload(ctx); err != nil { // it changed a moment ago
-			return target{}, faulty("The proxy could not look up what is registered.", err)
+			return target{}, answer.Faulty("The proxy could not look up what is registered.", err)
 		}
 	}
 	return target{}, refuse(403, "forbidden", fmt.Sprintf("%s was registered a moment ago and is not any more.", a))

@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"net/http"
 	"strings"
+
+	"fhirwire/proxy/answer"
 )
 
 // identity is who a client says it is by its proxy credentials.
@@ -23,7 +25,7 @@ const realm = `Basic realm="fhirwire: user is a channel's name", charset="UTF-8"
 
 // identify reads Proxy-Authorization and checks it where credentials are required. Elsewhere, on loopback, the user name only says
 // which channel is meant.
-func (s *Server) identify(r *http.Request) (identity, *refusal) {
+func (s *Server) identify(r *http.Request) (identity, *answer.Refusal) {
 	lines := r.Header["Proxy-Authorization"]
 	if len(lines) == 0 {
 		if s.opt.RequireCredentials {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"fhirwire/proxy"
+	"fhirwire/proxy/answer"
 	"fhirwire/proxy/record"
 )
 
@@ -24,7 +25,7 @@ func (s *Server) passConnect(t *tunnel) {
 	r, p := s.rec.Begin(t.request, t.arrival)
 	server, err := s.dial(r.Context(), "tcp", t.target.authority.String())
 	if err != nil {
-		_ = failed(p.Classify(err)).record(r, p).Write(t.Conn) //nolint:bodyclose // Write does, and a client that is gone needs no answer
+		_ = sealed(answer.Failed(p.Classify(err)), r, p).Write(t.Conn) //nolint:bodyclose // Write does, and a client that is gone needs no answer
 		return
 	}
 	defer func() { _ = server.Close() }()
@@ -186,7 +187,7 @@ func (s *Server) passNamed(c *sorted, h hello) bool {
 	}
 	r, p := s.rec.Begin(r, arrival)
 	if ref != nil {
-		p.Fail(ref.failure)
+		p.Fail(ref.Failure)
 		return true
 	}
 	if err != nil {
@@ -203,7 +204,7 @@ func (s *Server) passNamed(c *sorted, h hello) bool {
 }
 
 // named finds the pass-through channel whose server has the name; a zero target when there is none.
-func (s *Server) named(ctx context.Context, name string) (target, *refusal) {
+func (s *Server) named(ctx context.Context, name string) (target, *answer.Refusal) {
 	a, err := parseAuthority(name, defaultPort("https"))
 	if err != nil {
 		return target{}, nil
@@ -211,7 +212,7 @@ func (s *Server) named(ctx context.Context, name string) (target, *refusal) {
 	found, err := s.register.unread(ctx, a.host)
 	switch {
 	case err != nil:
-		return target{}, faulty("", err)
+		return target{}, answer.Faulty("", err)
 	case len(found) == 0:
 		return target{}, nil
 	case len(found) == 1:

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"fhirwire/proxy"
+	"fhirwire/proxy/answer"
 	"fhirwire/proxy/record"
 )
 
@@ -96,7 +97,7 @@ type tunnels struct {
 }
 
 // reserve takes a place for a tunnel about to open.
-func (s *tunnels) reserve() *refusal {
+func (s *tunnels) reserve() *answer.Refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {

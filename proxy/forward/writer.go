@@ -83,7 +83,7 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	if ref := w.tunnels.reserve(); ref != nil {
 		_ = conn.Close()
-		return nil, nil, errors.New(ref.text)
+		return nil, nil, errors.New(ref.Text)
 	}
 	w.upgraded = &tunnel{set: w.tunnels, Conn: conn, done: make(chan struct{}), raw: true}
 	w.tunnels.add(w.upgraded)

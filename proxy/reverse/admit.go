@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"fhirwire/proxy"
+	"fhirwire/proxy/answer"
 	"fhirwire/proxy/peers"
 	"fhirwire/proxy/record"
 )
@@ -13,7 +14,7 @@ type Peers = peers.Judging
 
 // admit notes what the client's certificate is worth, and says why the request is not forwarded where the channel requires one
 // that is accepted.
-func (h *handler) admit(p *record.Pending, r *http.Request, ch *proxy.Channel) *refusal {
+func (h *handler) admit(p *record.Pending, r *http.Request, ch *proxy.Channel) *answer.Refusal {
 	a := peers.Admit(r.Context(), h.opt.Peers, r.TLS, ch)
 	if a.Noted {
 		p.TrustClient(a.Trust, a.Detail)
@@ -21,9 +22,5 @@ func (h *handler) admit(p *record.Pending, r *http.Request, ch *proxy.Channel) *
 	if a.Refused == "" {
 		return nil
 	}
-	return &refusal{
-		status: http.StatusForbidden, code: "forbidden",
-		text:    "The channel requires a client certificate that is accepted: " + a.Refused + ".",
-		failure: proxy.Failure{Reason: proxy.ReasonClientTLS, Side: "client", Detail: a.Refused},
-	}
+	return answer.Certificate(a.Refused)
 }

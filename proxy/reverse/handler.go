@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"fhirwire/proxy"
+	"fhirwire/proxy/answer"
 	"fhirwire/proxy/record"
 	"fhirwire/proxy/rewrite"
 	"fhirwire/proxy/upstream"
@@ -121,18 +122,15 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		r, p := h.rec.Begin(r, arrival)
 		if errors.Is(err, proxy.ErrNotFound) {
-			h.answer(w, r, p, refusal{
-				status: http.StatusNotFound, code: "not-found",
-				failure: proxy.Failure{Reason: proxy.ReasonNoChannel, Side: "client", Detail: fmt.Sprintf("no channel is called %q", loc.channel)},
-				text:    "No channel has this URL. Register the client and the server system in the dashboard, open a channel between them and use its proxy URL as the FHIR base.",
+			refuse(w, r, p, &answer.Refusal{
+				Status: http.StatusNotFound, Code: "not-found",
+				Failure: proxy.Failure{Reason: proxy.ReasonNoChannel, Side: "client", Detail: fmt.Sprintf("no channel is called %q", loc.channel)},
+				Text:    "No channel has this URL. Register the client and the server system in the dashboard, open a channel between them and use its proxy URL as the FHIR base.",
 			})
 			return
 		}
 		h.opt.Logger.Error("channels unreadable", "error", err)
-		h.answer(w, r, p, refusal{
-			status: http.StatusInternalServerError, code: "exception", text: "The proxy could not look up the channel.",
-			failure: proxy.Failure{Reason: proxy.ReasonProxy, Side: "proxy", Detail: "channel lookup: " + err.Error()},
-		})
+		refuse(w, r, p, answer.Faulty("The proxy could not look up the channel.", fmt.Errorf("channel lookup: %w", err)))
 		return
 	}
 	arrival.Channel, arrival.Matched = channel.Name, matchedByURL
@@ -143,7 +141,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ref = h.vet(ps, r, base)
 	}
 	if ref != nil {
-		h.answer(w, r, p, *ref)
+		refuse(w, r, p, ref)
 		return
 	}
 	// Without this net/http swallows what is left of the request when the response begins. HTTP/2 needs it not and says so.
@@ -153,26 +151,22 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // vet completes ps, or says why the request is not forwarded.
-func (h *handler) vet(ps *passage, r *http.Request, base string) *refusal {
-	no := func(status int, code, text string) *refusal {
-		return &refusal{status: status, code: code, text: text, failure: proxy.Failure{Reason: proxy.ReasonRefused, Side: "proxy", Detail: text}}
+func (h *handler) vet(ps *passage, r *http.Request, base string) *answer.Refusal {
+	no := func(status int, code, text string) *answer.Refusal {
+		return answer.Refused("proxy", status, code, text)
 	}
-	fields := 0
-	for _, v := range r.Header {
-		fields += len(v)
-	}
-	if fields > h.opt.MaxHeaderFields {
-		return no(http.StatusRequestHeaderFieldsTooLarge, "too-costly", fmt.Sprintf("The request has %d header lines, more than the %d the proxy passes.", fields, h.opt.MaxHeaderFields))
+	if ref := answer.HeaderLines(r.Header, h.opt.MaxHeaderFields); ref != nil {
+		return ref
 	}
 	links, err := rewrite.NewMap(ps.channel, base)
 	if err != nil {
 		return no(http.StatusBadGateway, "exception", "The server system's base URL is not usable.")
 	}
 	if ps.links, err = ps.locateServer(links); err != nil {
-		return &refusal{
-			status: http.StatusNotFound, code: "not-found",
-			failure: proxy.Failure{Reason: proxy.ReasonRefused, Side: "client", Detail: err.Error()},
-			text:    "The channel's server system has no auxiliary server of this name. Declare it on the server's page in the dashboard.",
+		return &answer.Refusal{
+			Status: http.StatusNotFound, Code: "not-found",
+			Failure: proxy.Failure{Reason: proxy.ReasonRefused, Side: "client", Detail: err.Error()},
+			Text:    "The channel's server system has no auxiliary server of this name. Declare it on the server's page in the dashboard.",
 		}
 	}
 	if h.loops(ps.server, r) {
