@@ -247,7 +247,7 @@ func TestACMESettings(t *testing.T) {
 	} {
 		t.Run(args, func(t *testing.T) {
 			out := &lockedBuffer{}
-			p := &process{stdin: strings.NewReader(""), stdout: out, stderr: out, getenv: func(string) string { return "" }, now: time.Now}
+			p := &process{stdin: strings.NewReader(""), stdout: out, stderr: out, getenv: unlimited, now: time.Now}
 			all := slices.Concat([]string{"serve", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--proxy-listen", "127.0.0.1:0", "--reference-listen", "off", "--forward-listen", "off", "--tls-listen", "127.0.0.1:0"}, strings.Fields(args))
 			if code := runMain(t.Context(), p, all); code != exitUsage || !strings.Contains(out.String(), want) {
 				t.Errorf("%d: %s", code, out.String())

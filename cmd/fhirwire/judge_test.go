@@ -40,7 +40,7 @@ func TestJudgeOfHARIsThatOfTheStore(t *testing.T) {
 	dir := t.TempDir()
 	data, file := filepath.Join(dir, "data"), filepath.Join(dir, "demo.har")
 	var out lockedBuffer
-	p := &process{stdin: strings.NewReader(""), stdout: &out, stderr: &out, getenv: func(string) string { return "" }, now: time.Now}
+	p := &process{stdin: strings.NewReader(""), stdout: &out, stderr: &out, getenv: unlimited, now: time.Now}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	served := make(chan int, 1)

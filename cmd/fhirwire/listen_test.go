@@ -16,7 +16,7 @@ import (
 func serveOnce(t *testing.T, args ...string) (code int, said string) {
 	t.Helper()
 	out := &lockedBuffer{}
-	p := &process{stdin: strings.NewReader(""), stdout: out, stderr: out, getenv: func(string) string { return "" }, now: time.Now}
+	p := &process{stdin: strings.NewReader(""), stdout: out, stderr: out, getenv: unlimited, now: time.Now}
 	code = runMain(t.Context(), p, append([]string{"serve"}, args...))
 	return code, out.String()
 }

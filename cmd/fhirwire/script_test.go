@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -27,27 +28,35 @@ func TestScripts(t *testing.T) {
 				return nil
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){
-				"waitfile": waitFile,
-				"waitget":  waitGet,
-				"stop":     stop,
+				"waitsay": waitSay,
+				"waitget": waitGet,
+				"stop":    stop,
 			},
 		})
 	})
 }
 
-// waitFile waits until a file is there.
-func waitFile(ts *testscript.TestScript, _ bool, args []string) {
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+// waitSay waits until a file has what an expression wants; its first group becomes the variable that is named, if one is.
+func waitSay(ts *testscript.TestScript, _ bool, args []string) {
+	want := regexp.MustCompile(args[1])
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		text, err := os.ReadFile(ts.MkAbs(args[0]))
+		if err != nil {
+			continue // not yet there
+		}
+		if m := want.FindStringSubmatch(string(text)); m != nil {
+			if len(args) > 2 {
+				ts.Setenv(args[2], m[1])
+			}
 			return
 		}
 	}
-	ts.Fatalf("%s did not appear within a minute", args[0])
+	ts.Fatalf("%s does not say %q", args[0], args[1])
 }
 
 // waitGet waits until a URL answers with a text.
 func waitGet(ts *testscript.TestScript, _ bool, args []string) {
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		res, err := http.Get(args[0])
 		if err != nil {
 			continue
@@ -58,7 +67,7 @@ func waitGet(ts *testscript.TestScript, _ bool, args []string) {
 			return
 		}
 	}
-	ts.Fatalf("%s did not say %q within a minute", args[0], args[1])
+	ts.Fatalf("%s does not say %q", args[0], args[1])
 }
 
 // stop asks the background command to end, as a person would with Ctrl-C.

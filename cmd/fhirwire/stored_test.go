@@ -17,6 +17,14 @@ import (
 // patience is how long a test waits for what does happen, however busy the machine is.
 const patience = 5 * time.Minute
 
+// unlimited is an environment in which serve leaves the garbage collector as it is: in a test it is not alone in its process.
+func unlimited(key string) string {
+	if key == "GOGC" {
+		return "100"
+	}
+	return ""
+}
+
 // stored are the exchanges of a filter in the order they began, with their connections, once there are n of them: what a client has
 // seen the end of may be on its way to the store.
 func (s *served) stored(filter string, n int) []*proxy.Exchange {

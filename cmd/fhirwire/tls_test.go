@@ -45,7 +45,7 @@ var saidURL = regexp.MustCompile(`(?m)^  (dashboard|proxy|reference|TLS) +(https
 func startServe(t *testing.T, data string, args ...string) *served {
 	t.Helper()
 	s := &served{t: t, data: data, out: &lockedBuffer{}}
-	p := &process{stdin: strings.NewReader(""), stdout: s.out, stderr: s.out, getenv: func(string) string { return "" }, now: time.Now}
+	p := &process{stdin: strings.NewReader(""), stdout: s.out, stderr: s.out, getenv: unlimited, now: time.Now}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan int, 1)
 	args = append([]string{
