@@ -118,10 +118,16 @@ func looksLikeJSON(r *bufio.Reader) bool {
 	return len(head) > 0 && head[0] == '{'
 }
 
+// jsonPatch reports a body of changes to a resource (R4 http 3.1.0.6), which is JSON and no resource.
+func jsonPatch(h half) bool {
+	mt, _, _ := strings.Cut(h.msg.Header.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(mt), "application/json-patch+json")
+}
+
 // document validates a parsed body. JSON that is neither FHIR nor expected to be is only checked for its form.
 func (in *Inspector) document(ctx context.Context, r *report, j *judge, h half, doc *fhirjson.Document) error {
 	root := doc.Root()
-	fhir := root != nil && root.ResourceType() != "" || httprules.FHIRKind(h.ex.Interaction.Kind)
+	fhir := root != nil && root.ResourceType() != "" || httprules.FHIRKind(h.ex.Interaction.Kind) && !jsonPatch(h)
 	if !fhir {
 		for _, p := range doc.Problems() {
 			r.add(validators.Issue{

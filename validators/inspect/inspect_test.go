@@ -221,6 +221,20 @@ func TestWhatCannotBeJudgedIsSaidAndDoesNotPass(t *testing.T) {
 	}
 }
 
+func TestPatchIsNoResource(t *testing.T) {
+	patch := proxy.Interaction{Kind: proxy.KindPatch, ResourceType: "Patient", ResourceID: "1"}
+	response := body{mediaType: fhir, data: []byte(sound)}
+	if rep := inspectOne(t, patch, body{mediaType: "application/json-patch+json; charset=utf-8", data: []byte(`[{"op":"remove","path":"/gender"}]`)}, 200, response, proxy.ChannelOptions{}); rep.Summary.Errors != 0 {
+		t.Errorf("%+v %+v", rep.Summary, rep.Issues)
+	}
+	if rep := inspectOne(t, patch, body{mediaType: "application/json-patch+json", data: []byte(`[{"op":`)}, 400, response, proxy.ChannelOptions{}); rep.Summary.Errors == 0 {
+		t.Errorf("a patch that is no JSON: %+v", rep.Summary)
+	}
+	if rep := inspectOne(t, patch, body{mediaType: fhir, data: []byte(`[1]`)}, 400, response, proxy.ChannelOptions{}); rep.Summary.Errors == 0 {
+		t.Errorf("a list as a resource: %+v", rep.Summary)
+	}
+}
+
 func TestFaultyJSONIsTheServersFault(t *testing.T) {
 	for name, data := range map[string]string{"not JSON": "{nope", "no resource": `{"a":1}`, "HTML": "<html>"} {
 		rep := inspectOne(t, read, body{}, 200, body{mediaType: fhir, data: []byte(data)}, proxy.ChannelOptions{})
