@@ -55,6 +55,9 @@ func (s *Server) results(c *gin.Context) error {
 		return render(c, http.StatusOK, views.MatrixPart(m))
 	}
 	v.Live = m
+	if s.deps.Runs != nil {
+		v.Exports = sheetLinks(p.ID)
+	}
 	return render(c, http.StatusOK, views.ResultsPage(v))
 }
 

@@ -3,7 +3,6 @@ package web
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"fhirwire/proxy"
 	"fhirwire/testplans"
 	"fhirwire/web/api"
 	"fhirwire/web/views"
@@ -118,8 +116,8 @@ func (s *Server) review(c *gin.Context) error {
 		return err
 	}
 	rememberName(c, f.Get("by"))
-	if f.Get("back") == "/review" {
-		c.Redirect(http.StatusSeeOther, "/review?done=reviewed")
+	if to, ok := s.afterReview(c, r, f); ok {
+		c.Redirect(http.StatusSeeOther, to)
 		return nil
 	}
 	c.Redirect(http.StatusSeeOther, r.href("done", "reviewed")+"#review")
@@ -138,111 +136,6 @@ func rememberName(c *gin.Context, name string) {
 	http.SetCookie(c.Writer, &http.Cookie{
 		Name: nameCookie, Value: url.QueryEscape(strings.TrimSpace(clip(name, 80))), Path: "/", MaxAge: 30 * 24 * 3600, HttpOnly: true, SameSite: http.SameSiteStrictMode,
 	})
-}
-
-// queuePage bounds the runs that the queue looks at.
-const queuePage = 500
-
-// reviewQueue is what waits for somebody, and what was decided.
-func (s *Server) reviewQueue(c *gin.Context) error {
-	ctx := c.Request.Context()
-	n, err := s.names(ctx)
-	if err != nil {
-		return err
-	}
-	plans, err := s.plans(ctx)
-	if err != nil {
-		return err
-	}
-	v := views.Review{Shell: s.shell(ctx, c, "Review", "review", n, ""), Summary: "People decide beside the tool, by name. A decision never changes the tool's verdict."}
-	if s.deps.Runs == nil || len(plans) == 0 {
-		v.Empty = &noPlans
-		return render(c, http.StatusOK, views.ReviewPage(v))
-	}
-	runs, more, err := s.deps.Runs.Runs(ctx, testplans.RunQuery{Limit: queuePage})
-	if err != nil {
-		return err
-	}
-	if more {
-		v.Summary += " The newest " + views.Count(queuePage) + " runs are listed."
-	}
-	ids := make([]string, len(runs))
-	for i := range runs {
-		ids[i] = runs[i].ID
-	}
-	reviews, err := s.deps.Runs.Reviews(ctx, ids...)
-	if err != nil {
-		return err
-	}
-	groups := []views.ReviewGroup{
-		{ID: "wait", Title: "To review"}, {ID: "changed", Title: "Changed since they were reviewed"}, {ID: "decided", Title: "Decided"},
-	}
-	for i := range runs {
-		p, err := planOf(plans, runs[i].Plan)
-		if err != nil {
-			continue // of a plan that another build has
-		}
-		j, err := s.deps.Runs.JudgeRun(ctx, runs[i].ID)
-		if errors.Is(err, proxy.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if j.State == testplans.NotTried {
-			continue
-		}
-		item, at := s.reviewItem(n, &shown{plan: p, channel: runs[i].Channel, run: runs[i], j: j}, reviews[runs[i].ID], reviewerName(c))
-		groups[at].Items = append(groups[at].Items, item)
-	}
-	for _, g := range groups {
-		if len(g.Items) > 0 {
-			g.Note = views.Count(len(g.Items))
-			v.Groups = append(v.Groups, g)
-		}
-	}
-	if len(v.Groups) == 0 {
-		v.Empty = &views.Empty{
-			Title: "Nothing to review", Text: "A run appears here once its first exchange was recorded.",
-			Actions: []views.Link{{Text: "Scenarios", Href: "/scenarios"}},
-		}
-	}
-	return render(c, http.StatusOK, views.ReviewPage(v))
-}
-
-// reviewItem is a run in the queue, and in which group it stands.
-func (s *Server) reviewItem(n *names, r *shown, list []testplans.Reviewed, by string) (item views.ReviewItem, group int) {
-	whole := r.j.Whole()
-	last, stale := testplans.Decision(list, r.j.Digest())
-	item = views.ReviewItem{
-		Title: r.plan.Title, Pair: n.label(r.channel), Href: r.href(), Verdict: planMark(whole.Verdict), Side: string(whole.Side), Evidence: evidenceView(r.j.Kind),
-		Tally: tallyOf(&r.j), Stamp: s.stampOf(list, r.j.Digest()), Comment: visible([]byte(clip(last.Comment, 600))),
-		Form: reviewFormOf("rv-"+r.run.ID+"-", r, by, nil),
-	}
-	item.Form.Back = "/review"
-	if r.run.Name != "" {
-		item.Pair += ": " + visible([]byte(r.run.Name))
-	}
-	if span := s.span(&r.run); span != "" {
-		item.Pair += ", " + span
-	}
-	if !r.j.Last.IsZero() {
-		item.Age = age(s.opts.Clock().Sub(r.j.Last))
-	}
-	for _, o := range slices.Backward(list[:max(0, len(list)-1)]) {
-		text := stampWord(o.State).Word + ", " + visible([]byte(o.By)) + ", " + s.clock(o.At)
-		if o.Comment != "" {
-			text += ": " + visible([]byte(clip(o.Comment, 300)))
-		}
-		item.Before = append(item.Before, text)
-	}
-	switch {
-	case stale:
-		return item, 1
-	case last.State == testplans.Unreviewed, last.State == testplans.Claimed, last.State == testplans.Disputed:
-		return item, 0
-	}
-	return item, 2
 }
 
 // span is a run's window in words, empty for one that has none.

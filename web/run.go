@@ -280,6 +280,9 @@ func (s *Server) runNotices(n *names, j *testplans.Judgement) []views.Notice {
 		text := "Our fault, and it counts for nobody. What was recorded is safe. The log says what happened."
 		out = append(out, views.Notice{Class: "v-error", Title: "Judging stopped", Text: text, Alert: true})
 	}
+	if n := testplans.Unverified(j.Results); n > 0 {
+		out = append(out, views.Notice{Class: "sev-warning", Title: "Server not verified", Text: testplans.SayUnverified(n) + " Somebody switched that off for a time; who reviews this decides what it is worth."})
+	}
 	if j.State == testplans.NotTried {
 		if ch := n.byName[j.Channel]; ch != nil {
 			out = append(out, views.Notice{Class: "v-none", Title: "Nothing of this scenario was recorded yet", Text: "Send the client's requests to " + ch.ClientBase(s.opts.ProxyURL) + ". The steps tick themselves, in any order."})
@@ -348,6 +351,7 @@ func (s *Server) stepDetail(ctx context.Context, n *names, run *shown, st *testp
 			for _, e := range cr.Evidence {
 				row.Links = append(row.Links, views.Link{Text: strconv.FormatInt(e.Number, 10), Href: exchangeHref(e.Exchange)})
 			}
+			row.Insecure = cr.Insecure > 0
 		}
 		if !slices.Equal(cr.Requirements, r.Requirements) {
 			row.Require = cr.Requirements

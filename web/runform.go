@@ -202,7 +202,7 @@ func (s *Server) runTools(ctx context.Context, c *gin.Context, n *names, r *show
 		return err
 	}
 	v.Review = s.reviewBar(c, n, r, list, sent)
-	return nil
+	return s.reviewSteps(ctx, r, v.Review)
 }
 
 // attestForms are the questions to people of a step.

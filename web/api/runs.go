@@ -61,10 +61,12 @@ type Run struct {
 	// Required counts required steps by verdict.
 	Required  map[testplans.Verdict]int `json:"required"`
 	Exchanges int                       `json:"exchanges"`
-	Waiting   int                       `json:"waiting"`
-	Older     bool                      `json:"older,omitempty"`
-	Last      *time.Time                `json:"last,omitempty"`
-	Context   *validators.Context       `json:"context,omitempty"`
+	// Insecure counts the exchanges that decided something while the server's certificate was not verified.
+	Insecure int                 `json:"insecure,omitempty"`
+	Waiting  int                 `json:"waiting"`
+	Older    bool                `json:"older,omitempty"`
+	Last     *time.Time          `json:"last,omitempty"`
+	Context  *validators.Context `json:"context,omitempty"`
 	// What follows is left out of lists.
 	Results      []testplans.Result      `json:"results,omitempty"`
 	Attestations []testplans.Attestation `json:"attestations,omitempty"`
@@ -179,7 +181,7 @@ func runOf(run *testplans.Run, j *testplans.Judgement, reviews []testplans.Revie
 	out := Run{
 		ID: run.ID, Href: "/api/v1/runs/" + run.ID, Plan: run.Plan, PlanDigest: cmp.Or(whole.PlanDigest, run.PlanDigest), Channel: run.Channel, Name: run.Name,
 		Standing: run.Standing, Since: moment(run.Since), Until: moment(run.Until), Created: moment(run.Created), CreatedBy: run.CreatedBy, State: j.State,
-		Verdict: whole.Verdict, Side: whole.Side, Evidence: j.Kind, Digest: j.Digest(), Required: requiredOf(j), Exchanges: j.Exchanges, Waiting: j.Waiting,
+		Verdict: whole.Verdict, Side: whole.Side, Evidence: j.Kind, Digest: j.Digest(), Required: requiredOf(j), Exchanges: j.Exchanges, Insecure: testplans.Unverified(j.Results), Waiting: j.Waiting,
 		Older: j.Older, Last: moment(j.Last), Context: &whole.Context, Results: slices.Clone(j.Results), Attestations: run.Attestations, Reviews: reviews,
 	}
 	for i := range out.Results {

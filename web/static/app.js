@@ -55,6 +55,7 @@ document.addEventListener("click", (e) => {
   if (e.defaultPrevented || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey) return;
   const button = e.target.closest("[data-copy], [data-copy-from]");
   if (button) return void copy(button);
+  if (e.target.closest("[data-print]")) return void print();
   const opener = e.target.closest("[data-dialog]");
   if (opener) {
     const dialog = document.getElementById(opener.dataset.dialog);
@@ -369,10 +370,8 @@ document.addEventListener("keydown", (e) => {
   const go = (sel) => { const a = $(sel); if (a) { e.preventDefault(); a.click(); } };
   if (going && Date.now() - going < 1500) {
     going = 0;
-    if (e.key === "l") location.href = "/";
-    if (e.key === "s") location.href = "/scenarios";
-    if (e.key === "r") location.href = "/results";
-    if (e.key === "y") location.href = "/systems";
+    const to = { l: "/", f: "/findings", c: "/coverage", s: "/scenarios", r: "/results", y: "/systems", v: "/review" }[e.key];
+    if (to) location.href = to;
     return;
   }
   switch (e.key) {
@@ -383,8 +382,9 @@ document.addEventListener("keydown", (e) => {
     case "k": case "ArrowUp": if (list && (e.key === "k" || e.target.closest("#rows"))) { e.preventDefault(); list.move(-1); } break;
     case "Enter": { const tr = list && e.target.closest("a, button, summary") === $("a", list.selected() ?? document.createElement("p")) && list.selected(); if (tr) { e.preventDefault(); location.href = tr.dataset.href; } break; }
     case "Home": if (list && !$("#pill").hidden) { e.preventDefault(); list.release(); } break;
-    case "n": walk(1); break;
-    case "p": walk(-1); break;
+    case "n": if ($(".fitem")) walk(1); else go("[data-key='n']"); break;
+    case "p": if ($(".fitem")) walk(-1); else go("[data-key='p']"); break;
+    case "d": { const form = $(".reviewbar .decide"); if (form) { e.preventDefault(); form.open = true; ($("input:invalid", form) ?? $("[name=comment]", form)).focus(); } break; }
     case "c": go("[data-key='c']"); break;
     default: if (/^[1-9]$/.test(e.key)) $$(".tabs a")[Number(e.key) - 1]?.click();
   }

@@ -153,6 +153,8 @@ type CheckRow struct {
 	Evidence Evidence
 	Links    []Link
 	Require  []string
+	// Insecure: it rests on exchanges in which the server's certificate was not verified.
+	Insecure bool
 }
 
 // Results is the matrix of a plan.
@@ -163,6 +165,8 @@ type Results struct {
 	Plan  string // its page
 	Empty *Empty
 	Live  Matrix
+	// Exports lead to the sheet and the table of what is shown.
+	Exports []Link
 }
 
 // Matrix is the part of the results page that is read again while traffic arrives.

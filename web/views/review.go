@@ -22,6 +22,8 @@ type Said struct {
 type ReviewBar struct {
 	Says []Said
 	Form ReviewForm
+	// Position is the run's place among those that wait; Prev and Next lead to its neighbours.
+	Position, Prev, Next string
 }
 
 // ReviewForm takes a decision. Prefix keeps ids apart where a page has several.
@@ -35,6 +37,10 @@ type ReviewForm struct {
 	Errors                   map[string]string
 	// Open shows the form unfolded.
 	Open bool
+	// Next offers to go on to the next run that waits.
+	Next bool
+	// Label says what is decided on, where a page has several forms.
+	Label string
 }
 
 // Review is the queue of the track lead.
@@ -43,6 +49,8 @@ type Review struct {
 	Summary string
 	Empty   *Empty
 	Groups  []ReviewGroup
+	Filter  QueueFilter
+	Exports []Link
 }
 
 // ReviewGroup are runs that wait for the same reason.
@@ -61,6 +69,8 @@ type ReviewItem struct {
 	Age               string
 	Stamp             Stamp
 	Comment           string
+	// Change says what is other than when it was reviewed.
+	Change string
 	Before            []string // earlier decisions, newest first
 	Form              ReviewForm
 }

@@ -16,6 +16,8 @@ type Shell struct {
 	Event, EventNote string
 	// LiveCount and SystemCount stand in the rail.
 	LiveCount, SystemCount string
+	// ReviewCount is how many runs wait for a decision, empty for none.
+	ReviewCount string
 	// ToCheck is "12 to check", empty when nothing waits.
 	ToCheck string
 	// Scope is the pair chosen and Scopes what can be chosen.
