@@ -86,6 +86,8 @@ type Evidence struct {
 	Number   int64  `json:"number,omitempty"`
 	// Note says what it shows, where that is not plain.
 	Note string `json:"note,omitempty"`
+	// Insecure: the server's certificate was not verified.
+	Insecure bool `json:"insecure,omitempty"`
 }
 
 // Result is the verdict on one part of a plan: a check, a step (Check is empty) or the whole (Step too). Results are appended,
@@ -107,10 +109,12 @@ type Result struct {
 	// Message says why, in a sentence; empty for a plain pass.
 	Message string `json:"message,omitempty"`
 	// Evidence has at most MaxEvidence exchanges; EvidenceCut counts the others.
-	Evidence    []Evidence         `json:"evidence,omitempty"`
-	EvidenceCut int                `json:"evidenceCut,omitempty"`
-	Kind        EvidenceKind       `json:"evidenceKind"`
-	Context     validators.Context `json:"context"`
+	Evidence    []Evidence `json:"evidence,omitempty"`
+	EvidenceCut int        `json:"evidenceCut,omitempty"`
+	// Insecure counts those of all of them in which the server's certificate was not verified.
+	Insecure int                `json:"insecure,omitempty"`
+	Kind     EvidenceKind       `json:"evidenceKind"`
+	Context  validators.Context `json:"context"`
 	// Digest is the SHA-256 of the other fields, without Run: the same evidence gives the same digest.
 	Digest string `json:"digest"`
 }

@@ -113,7 +113,7 @@ func NewTestReport(plan *Plan, results []Result, o ReportOptions) TestReport {
 		score := float64(passed*1000/asked) / 10
 		r.Score = &score
 	}
-	r.Text = reportNarrative{"generated", `<div xmlns="http://www.w3.org/1999/xhtml"><p>` + escapeXML(plan.Title) + ": " + r.Result + "</p></div>"}
+	r.Text = reportNarrative{"generated", `<div xmlns="http://www.w3.org/1999/xhtml"><p>` + escapeXML(plan.Title) + ": " + r.Result + "</p>" + unverifiedNote(results) + "</div>"}
 	return r
 }
 
@@ -159,7 +159,18 @@ func say(r *Result) string {
 	if len(r.Requirements) > 0 {
 		text += " [" + strings.Join(r.Requirements, " ") + "]"
 	}
+	if r.Insecure > 0 {
+		text += " " + SayUnverified(r.Insecure)
+	}
 	return text
+}
+
+// unverifiedNote is the narrative's: a TestReport has no place for it that programs would read.
+func unverifiedNote(results []Result) string {
+	if n := Unverified(results); n > 0 {
+		return "<p>" + SayUnverified(n) + "</p>"
+	}
+	return ""
 }
 
 func detail(r *Result, address func(string) string) string {

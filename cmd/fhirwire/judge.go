@@ -227,6 +227,9 @@ func judgedText(w io.Writer, j *judgement) error {
 		switch {
 		case r.Step == "":
 			fmt.Fprintf(&b, "%s: %s (%s, %d exchanges)\n", j.plan.ID, r.Verdict, r.Kind, j.read)
+			if n := testplans.Unverified(j.results); n > 0 {
+				fmt.Fprintf(&b, "! %s\n", testplans.SayUnverified(n))
+			}
 		case r.Check == "":
 			optional := ""
 			if r.Optional {
@@ -259,6 +262,9 @@ func cited(r *testplans.Result) string {
 	if r.EvidenceCut > 0 {
 		fmt.Fprintf(&b, " and %d more", r.EvidenceCut)
 	}
+	if r.Insecure > 0 {
+		fmt.Fprintf(&b, ", server not verified in %d", r.Insecure)
+	}
 	return b.String()
 }
 
@@ -272,8 +278,9 @@ func judgedJSON(w io.Writer, j *judgement) error {
 		Channel   string             `json:"channel,omitempty"`
 		Exchanges int                `json:"exchanges"`
 		Verdict   testplans.Verdict  `json:"verdict"`
+		Insecure  int                `json:"insecure,omitempty"` // exchanges that decided with a server that was not verified
 		Results   []testplans.Result `json:"results"`
-	}{j.plan.ID, j.plan.Digest, j.run.Channel, j.read, j.results[0].Verdict, j.results})
+	}{j.plan.ID, j.plan.Digest, j.run.Channel, j.read, j.results[0].Verdict, testplans.Unverified(j.results), j.results})
 }
 
 type junitSuite struct {

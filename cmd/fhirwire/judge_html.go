@@ -56,6 +56,7 @@ func judgedHTML(w io.Writer, j *judgement) error {
 	return page.Execute(w, map[string]any{
 		"Plan": j.plan, "Digest": j.plan.Digest[:min(12, len(j.plan.Digest))], "Whole": j.results[0], "Exchanges": j.read, "Channel": j.run.Channel,
 		"At": j.p.now().UTC().Format(time.RFC3339), "Version": version, "Steps": steps, "Counts": counts, "Checks": n, "List": list, "Cut": cut,
+		"Insecure": testplans.SayUnverified(testplans.Unverified(j.results)),
 	})
 }
 

@@ -136,14 +136,20 @@ func (j *Judging) cite(r *testplans.Result, items []checks.Item) {
 		items = slices.Clone(items)
 		slices.SortFunc(items, checks.ByTime)
 	}
-	r.Evidence, r.EvidenceCut = nil, 0
+	r.Evidence, r.EvidenceCut, r.Insecure = nil, 0, 0
 	for i, it := range items {
+		if i > 0 && items[i-1].Exchange.ID == it.Exchange.ID {
+			continue
+		}
+		insecure := it.Exchange.Insecure()
+		if insecure {
+			r.Insecure++
+		}
 		switch {
-		case i > 0 && items[i-1].Exchange.ID == it.Exchange.ID:
 		case len(r.Evidence) == testplans.MaxEvidence:
 			r.EvidenceCut++
 		default:
-			r.Evidence = append(r.Evidence, testplans.Evidence{Exchange: it.Exchange.ID, Number: it.Exchange.Number})
+			r.Evidence = append(r.Evidence, testplans.Evidence{Exchange: it.Exchange.ID, Number: it.Exchange.Number, Insecure: insecure})
 		}
 	}
 }
