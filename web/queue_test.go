@@ -108,7 +108,7 @@ func TestResultsSheet(t *testing.T) {
 	}
 	got := map[string]string{}
 	for i, name := range rows[0] {
-		got[name] = rows[1][i]
+		got[name] = rows[2][i] // plans are listed by title
 	}
 	for name, want := range map[string]string{
 		"plan": "attest", "client": "Harborlight Health Plan", "server": "Cedar Mesa Mutual", "evidence": "observed", "review": "rejected",

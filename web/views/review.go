@@ -71,8 +71,8 @@ type ReviewItem struct {
 	Comment           string
 	// Change says what is other than when it was reviewed.
 	Change string
-	Before            []string // earlier decisions, newest first
-	Form              ReviewForm
+	Before []string // earlier decisions, newest first
+	Form   ReviewForm
 }
 
 // Window is a run's window, and the form to make or move one.
