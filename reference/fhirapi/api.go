@@ -219,6 +219,9 @@ func (a *API) operations() map[operationKey]map[string]func(*gin.Context) error 
 		{"InsurancePlan", "$export", false}: both(a.kickOff(bulk.Formulary)),
 		{"InsurancePlan", "$export", true}:  both(a.kickOff(bulk.Formulary)),
 	}
+	if a.docrefOffered() {
+		ops[operationKey{"DocumentReference", "$docref", false}] = both(a.docref)
+	}
 	if a.o.Matcher != nil {
 		ops[operationKey{"Patient", "$member-match", false}] = map[string]func(*gin.Context) error{http.MethodPost: a.memberMatch}
 	}

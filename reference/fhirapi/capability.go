@@ -125,6 +125,10 @@ func (a *API) restResource(typ string) restResource {
 		if a.o.Matcher != nil {
 			out.Operation = append(out.Operation, operation{"member-match", "http://hl7.org/fhir/us/davinci-hrex/OperationDefinition/member-match"})
 		}
+	case "DocumentReference":
+		if a.docrefOffered() {
+			out.Operation = []operation{{"docref", docrefDefinition}}
+		}
 	case "InsurancePlan":
 		// The formulary guide defines no operation; the Bulk Data guide's says what is done (FORM-CAP-11).
 		out.Operation = []operation{{"export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"}}

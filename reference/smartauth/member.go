@@ -92,6 +92,11 @@ func (q *request) limitOperation(patient string, exports bool) error {
 		return nil
 	case q.operation == "$export" && q.typ == "Patient" && exports:
 		return nil
+	case q.operation == "$docref" && q.method != http.MethodPost && len(q.params["patient"]) > 0:
+		if !onlyPatient(q.params["patient"], patient) {
+			return otherMember()
+		}
+		return nil
 	default:
 		return notForMembers(q.operation)
 	}
