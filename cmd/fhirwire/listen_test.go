@@ -44,19 +44,19 @@ func TestAddressesInUse(t *testing.T) {
 	if code != exitUsage {
 		t.Errorf("exit %d", code)
 	}
-	lines := strings.Split(strings.TrimSpace(said), "\n")
-	if len(lines) != len(listenerFlags) {
-		t.Errorf("%d lines for %d listeners:\n%s", len(lines), len(listenerFlags), said)
+	parts := strings.Split(strings.TrimSpace(said), "; ") // one line has them all
+	if len(parts) != len(listenerFlags) || strings.Count(said, "\n") != 1 {
+		t.Errorf("%d parts for %d listeners:\n%s", len(parts), len(listenerFlags), said)
 	}
 	for flag, addr := range taken {
 		found := 0
-		for _, line := range lines {
-			if strings.Contains(line, " "+addr+" is in use") && strings.Contains(line, "with --"+flag+" ") {
+		for _, part := range parts {
+			if strings.Contains(part, " "+addr+" is in use") && strings.Contains(part, "with --"+flag+" ") {
 				found++
 			}
 		}
 		if found != 1 {
-			t.Errorf("--%s %s is named in %d lines:\n%s", flag, addr, found, said)
+			t.Errorf("--%s %s is named in %d parts:\n%s", flag, addr, found, said)
 		}
 	}
 	if _, err := os.Stat(data); !errors.Is(err, fs.ErrNotExist) {
