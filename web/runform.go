@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -210,7 +211,7 @@ func attestForms(r *shown, st *testplans.Step, forms *formContext) []views.Attes
 	var out []views.AttestForm
 	for i := range st.Checks {
 		check := &st.Checks[i]
-		if check.Attestation == nil {
+		if check.Attestation == nil || check.Attestation.Otherwise && trafficDecides(r.j.Results, st.ID, check.ID) {
 			continue
 		}
 		f := views.AttestForm{
@@ -238,6 +239,13 @@ func attestForms(r *shown, st *testplans.Step, forms *formContext) []views.Attes
 		out = append(out, f)
 	}
 	return out
+}
+
+// trafficDecides reports a question for what traffic leaves open, where it leaves nothing open.
+func trafficDecides(results []testplans.Result, step, check string) bool {
+	return slices.ContainsFunc(results, func(r testplans.Result) bool {
+		return r.Step == step && r.Check == check && r.Verdict == testplans.NotApplicable && r.Kind != testplans.Attested
+	})
 }
 
 // historyOf are the results of a step as they were stored, newest first.

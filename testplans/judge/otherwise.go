@@ -21,7 +21,7 @@ func (s *step) unseen(ctx context.Context) error {
 	}
 	answers := make([]answer, len(s.Checks))
 	for i := range s.Checks {
-		answers[i] = answer{&s.Checks[i], checks.Outcome{Verdict: verdict, Message: message}}
+		answers[i] = answer{check: &s.Checks[i], Outcome: checks.Outcome{Verdict: verdict, Message: message}}
 	}
 	out, err := s.j.table.Ask(ctx, s.newCase(&s.Checks[at], checks.Item{}))
 	if err != nil {
@@ -51,7 +51,7 @@ func (s *step) settle(answers []answer) {
 		if word.Verdict != testplans.NotShown {
 			message += ", not what was " + word.Message
 		}
-		word.Outcome = checks.Outcome{Verdict: testplans.NotApplicable, Message: message}
+		word.Outcome, word.overruled = checks.Outcome{Verdict: testplans.NotApplicable, Message: message}, true
 	case word.Verdict == testplans.NotShown: // nobody has answered yet
 	default:
 		for i := range answers {

@@ -15,6 +15,8 @@ import (
 type answer struct {
 	check *testplans.Check
 	checks.Outcome
+	// overruled: traffic has decided what a person was to be asked otherwise.
+	overruled bool
 }
 
 func (j *Judging) ofStep(s *testplans.Step) testplans.Result {
@@ -113,7 +115,7 @@ func (j *Judging) resultsOf(s *testplans.Step, answers []answer, others []checks
 
 // attested reports a person's word that decides a check.
 func attested(a answer) bool {
-	return a.check.Attestation != nil && a.Verdict != testplans.NotShown && a.Verdict != testplans.NotApplicable
+	return a.check.Attestation != nil && a.Verdict != testplans.NotShown && !a.overruled
 }
 
 // onlySaid reports that nothing but people's words decides.

@@ -369,7 +369,7 @@ func (s *step) answer(ctx context.Context, c *candidate) error {
 	c.short = 0
 	for i := range s.asks {
 		if a := &s.asks[i]; !a.check.Every {
-			mine = append(mine, answer{a.check, *c.outcomes[i]})
+			mine = append(mine, answer{check: a.check, Outcome: *c.outcomes[i]})
 			if c.outcomes[i].Verdict != testplans.Pass {
 				c.short++
 			}
@@ -439,7 +439,7 @@ func (s *step) compute(ctx context.Context) error {
 		if out.Items == nil && c.Attestation == nil {
 			out.Items = s.items
 		}
-		answers[i] = answer{c, out}
+		answers[i] = answer{check: c, Outcome: out}
 	}
 	s.settle(answers)
 	results := j.resultsOf(s.Step, answers, others)
@@ -528,7 +528,7 @@ func (s *step) answerOf(c *testplans.Check, i, attempt int) answer {
 	if out.Items == nil {
 		out.Items = s.items[attempt : attempt+1 : attempt+1]
 	}
-	return answer{c, out}
+	return answer{check: c, Outcome: out}
 }
 
 func (s *step) indexOf(c *testplans.Check) int {
