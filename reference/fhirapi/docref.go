@@ -148,4 +148,3 @@ func latestOfEach(all []resources.Resource) []resources.Resource {
 func (a *API) docrefOffered() bool {
 	return slices.ContainsFunc(a.o.Profiles("DocumentReference"), func(url string) bool { return strings.HasPrefix(url, "http://hl7.org/fhir/us/core/") })
 }
-

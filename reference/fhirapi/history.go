@@ -31,6 +31,9 @@ func (a *API) history(c *gin.Context) error {
 			return a.about(resources.ErrNotFound, typ, id)
 		}
 	}
+	if err := a.available(c.Request.Context(), &versions[0]); err != nil {
+		return err
+	}
 	if err := a.shown(c.Request.Context(), versions); err != nil {
 		return err
 	}

@@ -23,9 +23,9 @@ type resourceKey struct{ typ, id string }
 type inclusion struct {
 	a    *API
 	seen map[resourceKey]bool
-	// hidden are the Groups that the client may not see.
-	hidden []string
-	found  []resources.Resource
+	// hidden are the Groups that the client may not see, restricted the plans that the member may not.
+	hidden, restricted []string
+	found              []resources.Resource
 }
 
 // includes gives what q's includes ask for: from the matches by all of them, and from what came along by those that iterate.
@@ -39,6 +39,9 @@ func (a *API) includes(ctx context.Context, q search.Query, matches []resources.
 	}
 	var err error
 	if in.hidden, err = a.hiddenGroups(ctx); err != nil {
+		return nil, err
+	}
+	if in.restricted, err = a.restrictedPlans(ctx); err != nil {
 		return nil, err
 	}
 	forward, back := q.Includes, q.RevIncludes
@@ -75,7 +78,8 @@ func iterating(all []search.Include) []search.Include {
 // add takes what is not there yet and may be seen.
 func (in *inclusion) add(ctx context.Context, rs []resources.Resource) error {
 	rs = slices.DeleteFunc(rs, func(r resources.Resource) bool {
-		return in.seen[resourceKey{r.Type, r.ID}] || r.Type == "Group" && slices.Contains(in.hidden, r.ID)
+		return in.seen[resourceKey{r.Type, r.ID}] || r.Type == "Group" && slices.Contains(in.hidden, r.ID) ||
+			r.Type == "InsurancePlan" && slices.Contains(in.restricted, r.ID)
 	})
 	rs, err := in.a.ofMember(ctx, rs)
 	if err != nil {

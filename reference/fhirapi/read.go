@@ -87,6 +87,9 @@ func (a *API) sendResource(c *gin.Context, r resources.Resource) error {
 	if len(one) == 0 {
 		return a.about(resources.ErrNotFound, r.Type, r.ID)
 	}
+	if err := a.available(c.Request.Context(), &r); err != nil {
+		return err
+	}
 	tag := etag(r.Version)
 	c.Header("ETag", tag)
 	c.Header("Last-Modified", r.Updated.UTC().Format(http.TimeFormat))

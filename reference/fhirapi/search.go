@@ -110,6 +110,9 @@ func (a *API) search(c *gin.Context, typ string, pairs []search.Pair) error {
 	if err := a.withoutSensitive(ctx, &q); err != nil {
 		return err
 	}
+	if err := a.withoutRestricted(ctx, &q); err != nil {
+		return err
+	}
 	if q.Summary == search.SummaryCount || q.Count == 0 {
 		if b.total, err = a.store.Count(ctx, q, nil, 0); err != nil {
 			return err

@@ -49,7 +49,7 @@ func notForMembers(what string) *Error {
 // changing q.params.
 func (q *request) limit(ctx context.Context, patient string, o ProtectOptions) error {
 	param, members := memberSearch[q.typ]
-	shared := slices.Contains(sharedTypes, q.typ)
+	shared := slices.Contains(sharedTypes, q.typ) || slices.Contains(o.Open, q.typ) // a token takes nothing away (FORM-ACC-08)
 	switch {
 	case len(q.segments) > 0 && q.segments[0] == "bulk":
 		return nil
