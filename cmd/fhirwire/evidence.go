@@ -82,14 +82,24 @@ func selected(ctx context.Context, st *store.Store, filter proxy.Filter) iter.Se
 	}
 }
 
-// storedEvidence is what the store has on a filter, with its reports; what was not inspected with this version's rules is now.
-func storedEvidence(ctx context.Context, p *process, st *store.Store, lib *guides.Library, filter proxy.Filter) iter.Seq2[checks.Item, error] {
+// wants reports whether an exchange is evidence, and whether its report is.
+type wants func(*proxy.Exchange) (wanted, report bool)
+
+// storedEvidence is what the store has on a filter, with the reports that are wanted; what was not inspected with this version's rules is
+// now. What is not wanted comes without report.
+func storedEvidence(ctx context.Context, p *process, st *store.Store, lib *guides.Library, filter proxy.Filter, want wants) iter.Seq2[checks.Item, error] {
 	inspector := inspect.New(lib, st, inspect.Options{Channels: st, Now: p.now})
 	return func(yield func(checks.Item, error) bool) {
 		for ex, err := range selected(ctx, st, filter) {
 			if err != nil {
 				yield(checks.Item{}, err)
 				return
+			}
+			if _, findings := want(ex); !findings {
+				if !yield(checks.Item{Exchange: ex, Bodies: st}, nil) {
+					return
+				}
+				continue
 			}
 			report, err := st.Report(ctx, ex.ID)
 			if errors.Is(err, proxy.ErrNotFound) || err == nil && report.Context.Rules < validators.RulesVersion {
@@ -116,6 +126,9 @@ type harSource struct {
 	bodies   heldBodies
 	key      proxy.FingerprintKey
 	now      func() time.Time
+	// wants is what is evidence: all else comes without report and bodies, whose bodies go to spool. nil wants all, and keeps it in memory.
+	wants wants
+	spool *bodySpool
 }
 
 // newHARSource makes a source; lib is nil where reports are not asked for.
@@ -183,7 +196,17 @@ func (s *harSource) item(ctx context.Context, m *masker, e har.Entry, channel st
 	}
 	ex.Interaction = s.classify.Classify(ctx, ex, bodies)
 	it := checks.Item{Exchange: ex, Bodies: bodies}
-	if s.inspect != nil {
+	wanted, findings := true, s.inspect != nil
+	if s.wants != nil {
+		wanted, findings = s.wants(ex)
+		it.Bodies = s.spool
+		if wanted {
+			if err := s.spool.keep(bodies); err != nil {
+				return checks.Item{}, err
+			}
+		}
+	}
+	if findings {
 		s.bodies.hold(bodies)
 		report, err := s.inspect.Inspect(ctx, ex)
 		if err != nil {

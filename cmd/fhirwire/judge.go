@@ -131,19 +131,24 @@ type judgement struct {
 	table   checks.Table
 	results []testplans.Result
 	read    int // exchanges
-	items   []checks.Item
+	listed  []judgedExchange
 }
 
-func (j *judgement) har(ctx context.Context, file string) error {
+func (j *judgement) har(ctx context.Context, file string) (err error) {
 	t, err := openTraffic(j.p, file)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = t.close() }() // it was only read
+	spool, err := newBodySpool()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, spool.close()) }()
 	source := newHARSource(j.p, j.lib, passingKey())
+	source.wants, source.spool = j.wants, spool
 	j.run.Kind = testplans.Imported
-	evidence := source.read(ctx, t, "")
-	if err := j.judge(ctx, evidence, func() (*proxy.Channel, error) {
+	if err := j.judge(ctx, source.read(ctx, t, ""), func() (*proxy.Channel, error) {
 		if c := source.known.channels[j.run.Channel]; c != nil {
 			return c, nil
 		}
@@ -160,6 +165,11 @@ func (j *judgement) har(ctx context.Context, file string) error {
 		return errors.New("har: the file has no exchanges")
 	}
 	return nil
+}
+
+// wants reports what the plan needs of an exchange.
+func (j *judgement) wants(ex *proxy.Exchange) (wanted, report bool) {
+	return judge.Selects(&j.plan, ex)
 }
 
 func (j *judgement) channel(ctx context.Context, data, database, name string) (err error) {
@@ -186,35 +196,43 @@ func (j *judgement) channel(ctx context.Context, data, database, name string) (e
 		}
 	}
 	filter := proxy.Filter{Terms: []proxy.Term{{Key: proxy.KeyChannel, Op: proxy.OpEq, Values: []string{name}}}}
-	return j.judge(ctx, storedEvidence(ctx, j.p, st, j.lib, filter), func() (*proxy.Channel, error) { return ch, nil })
+	return j.judge(ctx, storedEvidence(ctx, j.p, st, j.lib, filter, j.wants), func() (*proxy.Channel, error) { return ch, nil })
 }
 
-// judge reads the evidence first: only then is it known which guides its channel is narrowed to.
+// judge judges the evidence as it is read; with the first of it is known which guides its channel is narrowed to.
 func (j *judgement) judge(ctx context.Context, evidence iter.Seq2[checks.Item, error], channel func() (*proxy.Channel, error)) error {
-	var items []checks.Item
-	for it, err := range evidence {
+	var judging *judge.Judging
+	begin := func() error {
+		ch, err := channel()
 		if err != nil {
 			return err
 		}
-		items = append(items, it)
-	}
-	j.read, j.items = len(items), items
-	ch, err := channel()
-	if err != nil {
-		return err
-	}
-	set, err := j.lib.Set(ch.Options.Guides...)
-	if err != nil {
-		return fmt.Errorf("guides of channel %s: %w", ch.Name, err)
-	}
-	j.run.Context = validators.Context{Guides: set.Packages(), Rules: validators.RulesVersion, Terminology: "offline"}
-	j.results, err = judge.Judge(ctx, j.plan, j.run, func(yield func(checks.Item, error) bool) {
-		for _, it := range items {
-			if !yield(it, nil) {
-				return
-			}
+		set, err := j.lib.Set(ch.Options.Guides...)
+		if err != nil {
+			return fmt.Errorf("guides of channel %s: %w", ch.Name, err)
 		}
-	}, j.table)
+		j.run.Context = validators.Context{Guides: set.Packages(), Rules: validators.RulesVersion, Terminology: "offline"}
+		judging = judge.New(j.plan, j.run, j.table)
+		return nil
+	}
+	for it, err := range evidence {
+		if err == nil && judging == nil {
+			err = begin()
+		}
+		if err != nil {
+			return err
+		}
+		j.read++
+		j.listed = append(j.listed, listedExchange(it.Exchange))
+		judging.Add(it)
+	}
+	if judging == nil {
+		if err := begin(); err != nil {
+			return err
+		}
+	}
+	var err error
+	j.results, err = judging.Results(ctx)
 	return err
 }
 

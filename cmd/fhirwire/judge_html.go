@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"fhirwire/proxy"
 	"fhirwire/testplans"
 )
 
@@ -91,6 +92,17 @@ func (j *judgement) htmlSteps() (steps []judgedStep, counts []judgedCount, n int
 	return steps, counts, n
 }
 
+func listedExchange(ex *proxy.Exchange) judgedExchange {
+	status := "no answer"
+	if ex.Response != nil {
+		status = strconv.Itoa(ex.Response.Status)
+	}
+	return judgedExchange{
+		Number: ex.Number, At: ex.Timing.Start.UTC().Format("15:04:05.000"), Method: ex.Request.Method, URL: ex.Request.URL, Status: status,
+		Kind: string(ex.Interaction.Kind),
+	}
+}
+
 func (j *judgement) htmlExchanges() (list []judgedExchange, cut int) {
 	cited := map[int64]bool{}
 	for _, r := range j.results {
@@ -99,22 +111,14 @@ func (j *judgement) htmlExchanges() (list []judgedExchange, cut int) {
 		}
 	}
 	room := maxListed - len(cited)
-	for _, it := range j.items {
-		ex := it.Exchange
+	for _, ex := range j.listed {
 		if !cited[ex.Number] {
 			if room--; room < 0 {
 				cut++
 				continue
 			}
 		}
-		status := "no answer"
-		if ex.Response != nil {
-			status = strconv.Itoa(ex.Response.Status)
-		}
-		list = append(list, judgedExchange{
-			Number: ex.Number, At: ex.Timing.Start.UTC().Format("15:04:05.000"), Method: ex.Request.Method, URL: ex.Request.URL, Status: status,
-			Kind: string(ex.Interaction.Kind),
-		})
+		list = append(list, ex)
 	}
 	return list, cut
 }

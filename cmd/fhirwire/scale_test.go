@@ -153,8 +153,7 @@ func playedKept(b *testing.B, lib *guides.Library, set *profile.Set, plan testpl
 	data := b.TempDir()
 	p := &process{stdout: io.Discard, stderr: io.Discard, getenv: func(string) string { return "" }, now: time.Now}
 	r := runner{p: p, f: runFlags{data: data, patience: time.Minute}, lib: lib, model: set, plan: plan, inputs: map[string]string{}}
-	j, err := r.run(b.Context())
-	if err != nil {
+	if _, err := r.run(b.Context()); err != nil {
 		b.Fatal(err)
 	}
 	st, closeAll, err := openStore(b.Context(), p, data, "")
@@ -162,8 +161,11 @@ func playedKept(b *testing.B, lib *guides.Library, set *profile.Set, plan testpl
 		b.Fatal(err)
 	}
 	defer func() { _ = closeAll() }()
-	for i := range j.items {
-		it := &j.items[i]
+	var items []checks.Item
+	for it, err := range storedEvidence(b.Context(), p, st, lib, proxy.Filter{}, func(*proxy.Exchange) (wanted, report bool) { return true, true }) {
+		if err != nil {
+			b.Fatal(err)
+		}
 		bodies := playedBodies{memoryBodies{}, map[proxy.Digest][][]int{}}
 		list := []proxy.Body{it.Exchange.Request.Body}
 		if it.Exchange.Response != nil {
@@ -184,8 +186,9 @@ func playedKept(b *testing.B, lib *guides.Library, set *profile.Set, plan testpl
 			}
 		}
 		it.Bodies = bodies
+		items = append(items, it)
 	}
-	return j.items
+	return items
 }
 
 // many repeats items until there are total.
