@@ -65,8 +65,8 @@ func (s *Server) routes(o Options) http.Handler {
 			h.ServeHTTP(w, r)
 			return
 		}
-		if s.edges.Opened(r) {
-			open.ServeHTTP(w, r)
+		if client, ok := s.edges.Opened(r); ok {
+			open.ServeHTTP(w, r.WithContext(smartauth.WithGrant(r.Context(), &smartauth.Grant{Client: client})))
 			return
 		}
 		api.ServeHTTP(w, r)

@@ -193,7 +193,7 @@ type ParameterCheck struct {
 type FindingsCheck struct {
 	// On narrows it to one half; empty is both.
 	On Half `yaml:"on" json:"on,omitempty"`
-	// Body leaves out what is not about a body: the headers and the status are other checks'.
+	// Body leaves out what is not about a body: the headers and the status are other checks', and so is that it can be read.
 	Body bool `yaml:"body" json:"body,omitempty"`
 	// Below is the severity that none may reach: "error" (the default) or "warning".
 	Below validators.Severity `yaml:"below" json:"below,omitempty"`

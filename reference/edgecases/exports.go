@@ -32,7 +32,7 @@ func (s *Switches) openFiles() mutation {
 				if len(s.open) >= maxOpen {
 					return false
 				}
-				s.open[r.URL.Path] = true
+				s.open[r.URL.Path] = s.o.Client(r)
 				m["requiresAccessToken"] = false
 				return true
 			})
@@ -40,13 +40,15 @@ func (s *Switches) openFiles() mutation {
 	}
 }
 
-// Opened reports a request for a file that OpenFiles has made free: it is not to be asked for a token.
-func (s *Switches) Opened(r *http.Request) bool {
+// Opened reports a request for a file that OpenFiles has made free: it is not to be asked for a token, and is the client's whose export
+// it is.
+func (s *Switches) Opened(r *http.Request) (client string, ok bool) {
 	job, _, ok := strings.Cut(r.URL.Path, "/files/")
 	if !ok || r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return false
+		return "", false
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.open[job+"/status"]
+	client, ok = s.open[job+"/status"]
+	return client, ok
 }

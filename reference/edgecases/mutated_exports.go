@@ -67,18 +67,15 @@ func onHeader(e Edge, does string, on func(*http.Request, string) bool, status i
 }
 
 func kickoffMutations() []mutation {
-	refused := func(r *http.Request, path string) bool {
-		return exportKickoff(r, path) || strings.HasSuffix(path, "/$bulk-member-match") || strings.HasSuffix(path, "/$provider-member-match")
-	}
 	return []mutation{
-		onHeader("mutation-content-location-missing", "an export is accepted without Content-Location", refused, http.StatusAccepted, func(h http.Header) { h.Del("Content-Location") }),
-		onHeader("mutation-content-location-relative", "the Content-Location of an export is relative", refused, http.StatusAccepted, func(h http.Header) {
+		onHeader("mutation-content-location-missing", "an export is accepted without Content-Location", exportKickoff, http.StatusAccepted, func(h http.Header) { h.Del("Content-Location") }),
+		onHeader("mutation-content-location-relative", "the Content-Location of an export is relative", exportKickoff, http.StatusAccepted, func(h http.Header) {
 			_, path, _ := strings.Cut(h.Get("Content-Location"), "://")
 			_, path, _ = strings.Cut(path, "/")
 			h.Set("Content-Location", "/"+path)
 		}),
 		{
-			Description{"mutation-refusal-in-html", "the refusal of an export is a page"}, refused, nil,
+			Description{"mutation-refusal-in-html", "the refusal of an export is a page"}, exportKickoff, nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				if a.status < http.StatusBadRequest {
 					return false
@@ -89,7 +86,7 @@ func kickoffMutations() []mutation {
 			}, false,
 		},
 		{
-			Description{"mutation-refusal-without-error", "the OperationOutcome of a refused export has only informational issues"}, refused, nil,
+			Description{"mutation-refusal-without-error", "the OperationOutcome of a refused export has only informational issues"}, exportKickoff, nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				if a.status < http.StatusBadRequest || !bytes.Contains(a.body.Bytes(), []byte(`"severity":"error"`)) {
 					return false
@@ -128,7 +125,7 @@ func statusMutations() []mutation {
 					a.header.Set("X-Progress", strings.Repeat("still at it ", 12))
 				}
 				return running
-			}, false,
+			}, true,
 		},
 		{
 			Description{"mutation-never-complete", "an export runs for ever"}, exportStatus, nil,
@@ -250,9 +247,6 @@ func fileMutations() []mutation {
 				lines[i] = strings.Replace(lines[i], `"type":"transaction"`, `"type":"collection"`, 1)
 			}
 			return lines
-		}),
-		onFile("mutation-item-without-drug", "a formulary's items do not say of which drug they are", "Basic", func(lines []string) []string {
-			return resources(lines, "Basic", func(r map[string]any) { delete(r, "subject") })
 		}),
 	}
 }

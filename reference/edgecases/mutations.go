@@ -246,8 +246,9 @@ func (s *Switches) mutate(w http.ResponseWriter, r *http.Request, path string, a
 	if slices.ContainsFunc(on, func(m mutation) bool { return m.running }) && h.status == http.StatusOK {
 		if s.held(path, 1) > 0 {
 			clear(h.header)
-			stillRunning(w, "1")
-			return true
+			h.set(nil)
+			h.status = 0
+			stillRunning(h, "1")
 		}
 		now = s.asked(path).Add(1500 * time.Millisecond)
 	}

@@ -101,7 +101,7 @@ type Switches struct {
 	mu    sync.RWMutex         // guards what follows
 	on    map[string]*Switch   // by client
 	first map[string]time.Time // first poll of a held export, by path
-	open  map[string]bool      // exports whose files need no token, by the path of their status
+	open  map[string]string    // clients of exports whose files need no token, by the path of their status
 }
 
 // New makes switches that are all off.
@@ -109,7 +109,7 @@ func New(o Options) *Switches {
 	if o.Client == nil {
 		o.Client = func(*http.Request) string { return "" }
 	}
-	return &Switches{o: o, on: map[string]*Switch{}, first: map[string]time.Time{}, open: map[string]bool{}}
+	return &Switches{o: o, on: map[string]*Switch{}, first: map[string]time.Time{}, open: map[string]string{}}
 }
 
 // Set replaces what is on for a client.

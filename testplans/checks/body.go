@@ -270,6 +270,8 @@ func findings(_ context.Context, c *Case) (Outcome, error) {
 			continue
 		}
 		switch {
+		case f.Body && is.MessageID == fhirjson.ProblemNotJSON:
+			return notChecked("the body cannot be read: " + is.Message), nil // what reads it fails
 		case is.NotChecked:
 			open++
 		case is.Severity.Rank() <= limit:
