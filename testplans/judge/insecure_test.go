@@ -37,7 +37,7 @@ func TestUnverifiedServers(t *testing.T) {
 		{"one that is not pointed at", many, 1, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			results, err := judge.Judge(t.Context(), plan, run, items(tt.items...), checks.Table{})
+			results, err := judge.Judge(t.Context(), plan, run, items(tt.items...), checks.NewTable(nil))
 			if err != nil {
 				t.Fatal(err)
 			}
