@@ -33,6 +33,9 @@ type TLS struct {
 	Server []Certificate `json:"server,omitempty"`
 	// Client is the chain that the leg's client side presented, leaf first; empty when it presented none.
 	Client []Certificate `json:"client,omitempty"`
+	// Gateway, on the client's leg, is the address of a gateway in front of the proxy that said which certificate its client presented
+	// (RFC 9440). What else is here, and in clear nothing, is of the connection with the gateway.
+	Gateway string `json:"gateway,omitempty"`
 	// Asked: the server asked for a client certificate. It is known on the server's leg only.
 	Asked bool `json:"asked,omitempty"`
 	// Trust says what the peer's certificate was accepted on: the client's on the client's leg, the server's on the other.

@@ -166,6 +166,8 @@ type ChannelOptions struct {
 	ClientCert string `json:"client_cert,omitempty"`
 	// RequireClientCert refuses requests that come without an accepted client certificate.
 	RequireClientCert bool `json:"require_client_cert,omitempty"`
+	// TellClientCert adds the client's certificate, once it is accepted, to requests to the server: Client-Cert of RFC 9440.
+	TellClientCert bool `json:"tell_client_cert,omitempty"`
 	// Passthrough passes TLS connections for the server's name on unread; only metadata is recorded.
 	Passthrough bool `json:"passthrough,omitempty"`
 }

@@ -46,7 +46,7 @@ func (s *Server) channelSettings(c *gin.Context, status int, ch *proxy.Channel, 
 		Shell: s.shell(ctx, c, "Channel settings", "systems", n, ch.Name), Pair: visible([]byte(n.label(ch.Name))), Name: ch.Name, Parts: channelParts(ch, "Settings"),
 		Base:   views.Copy{ID: "base", Label: "FHIR base URL behind the proxy", Text: ch.ClientBase(s.opts.ProxyURL), Large: true},
 		Action: "/channels/" + url.PathEscape(ch.ID), Track: o.Track, BasePath: o.BasePath, Profiles: profiles,
-		ClientCert: o.ClientCert, RequireClientCert: o.RequireClientCert, Passthrough: o.Passthrough,
+		ClientCert: o.ClientCert, RequireClientCert: o.RequireClientCert, TellClientCert: o.TellClientCert, Passthrough: o.Passthrough,
 		Discovery: slices.Clone(discoveryModes), Errors: api.FieldErrors(bad),
 	}
 	if len(v.Errors) > 0 {
@@ -103,7 +103,7 @@ func (s *Server) changeChannel(c *gin.Context) error {
 	ch.Options = proxy.ChannelOptions{
 		Track: strings.TrimSpace(f.Get("track")), BasePath: strings.TrimSpace(f.Get("base_path")), Guides: f["guides"], Profiles: profiles,
 		Discovery: proxy.Discovery(f.Get("discovery")), ClientCert: strings.TrimSpace(f.Get("client_cert")),
-		RequireClientCert: f.Has("require_client_cert"), Passthrough: f.Has("passthrough"),
+		RequireClientCert: f.Has("require_client_cert"), TellClientCert: f.Has("tell_client_cert"), Passthrough: f.Has("passthrough"),
 	}
 	if bad == nil {
 		bad = s.registry.ChangeChannel(c.Request.Context(), &ch)

@@ -114,6 +114,9 @@ func (s *Server) leg(ex *proxy.Exchange, l *proxy.Leg, title, peer string, inbou
 	}
 	t := l.TLS
 	v.Secure = true
+	if t.Gateway != "" {
+		add("Client certificate", "said by the gateway "+t.Gateway+" (Client-Cert, RFC 9440); the proxy saw no handshake with the client", false)
+	}
 	add("TLS", t.Version, false)
 	add("Cipher suite", t.Cipher, true)
 	add("Server name (SNI)", t.ServerName, true)

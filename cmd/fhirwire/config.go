@@ -43,6 +43,8 @@ type config struct {
 	ACMECA        string `yaml:"acme-ca"`
 	// ReferenceMTLS is whether the reference server asks for client certificates on the TLS listener: off, optional or required.
 	ReferenceMTLS string `yaml:"reference-mtls"`
+	// Gateways are addresses and prefixes of gateways that end TLS in front of the proxy.
+	Gateways string `yaml:"gateways"`
 	// ClientCA is a PEM file with the event's CAs for client certificates.
 	ClientCA string `yaml:"client-ca"`
 	Data     string `yaml:"data"`
@@ -86,6 +88,7 @@ func (c *config) settings() []setting {
 		{"acme-directory", "directory `URL` of the ACME authority, for instance the event's own; default: Let's Encrypt", &c.ACMEDirectory},
 		{"acme-ca", "PEM file with the roots by which the ACME authority's own server is verified, instead of the machine's", &c.ACMECA},
 		{"reference-mtls", "whether the reference server looks at client certificates on the TLS listener: off, optional (those presented have to be good) or required (and listed in the directory)", &c.ReferenceMTLS},
+		{"gateways", "comma-separated addresses (10.0.0.5, 192.0.2.0/24) of gateways that end TLS in front of the proxy and are believed about client certificates (Client-Cert, RFC 9440)", &c.Gateways},
 		{"client-ca", "PEM file with the CAs whose client certificates are accepted from everybody at the event", &c.ClientCA},
 		{"data", "folder that holds the database, bodies and keys", &c.Data},
 		{"database", "postgres://… instead of the SQLite file in the data folder", &c.Database},
@@ -250,6 +253,9 @@ func (c *config) check() []error {
 		errs = append(errs, errors.New("tls-listen: certificates are given and the listener is off"))
 	}
 	errs = append(errs, c.checkACME()...)
+	if _, err := c.gateways(); err != nil {
+		errs = append(errs, err)
+	}
 	if err := mutualTLS(c.ReferenceMTLS).check(); err != nil {
 		errs = append(errs, err)
 	}

@@ -283,9 +283,13 @@ func (a *app) run(ctx context.Context) error {
 	servers, serving := errgroup.WithContext(ctx)
 	servers.Go(func() error { return a.dashboard.serve(serving, a.page.Handler(), a.logger, a.page.Close) })
 	toServers := a.toServers()
+	gateways, err := a.cfg.gateways()
+	if err != nil {
+		return err
+	}
 	proxied := func(publicURL string) http.Handler {
 		return reverse.New(a.store, a.recorder, reverse.Options{
-			PublicURL: publicURL, Transport: toServers, Peers: a.peers, Loops: a.loops, Logger: a.logger,
+			PublicURL: publicURL, Transport: toServers, Peers: a.peers, Loops: a.loops, Logger: a.logger, Gateways: gateways,
 		})
 	}
 	servers.Go(func() error { return a.proxy.serve(serving, proxied(a.cfg.ProxyURL), a.logger) })
@@ -312,7 +316,7 @@ func (a *app) run(ctx context.Context) error {
 	if a.cfg.Demo {
 		servers.Go(func() error { return a.demo(serving) })
 	}
-	err := servers.Wait()
+	err = servers.Wait()
 	stopRecording()
 	err = errors.Join(err, recorders.Wait())
 	stopWork()

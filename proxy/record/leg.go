@@ -67,13 +67,23 @@ func (rec *Recorder) clientLeg(r *http.Request, a Arrival) *proxy.Leg {
 		return nil
 	}
 	leg := &proxy.Leg{Address: r.RemoteAddr}
-	if r.TLS == nil {
+	if r.TLS == nil && a.Gateway == "" {
 		return leg
 	}
-	leg.TLS = Handshake(r.TLS)
-	leg.TLS.Client = rec.chains.Of(r.TLS.PeerCertificates)
-	if len(r.TLS.PeerCertificates) == 0 {
+	leg.TLS = &proxy.TLS{}
+	shown := a.Said
+	if r.TLS != nil {
+		leg.TLS = Handshake(r.TLS)
+		if a.Gateway == "" {
+			shown = r.TLS.PeerCertificates
+		}
+	}
+	leg.TLS.Gateway, leg.TLS.Client = a.Gateway, rec.chains.Of(shown)
+	if len(shown) == 0 {
 		leg.TLS.Trust = proxy.TrustNone
+	}
+	if r.TLS == nil {
+		return leg
 	}
 	switch {
 	case a.Mode == proxy.ModeForward:

@@ -111,6 +111,10 @@ type Arrival struct {
 	URL string
 	// Presented is the chain shown to the client in the tunnel that the request came out of; outside of tunnels Options.Presents knows.
 	Presented []*x509.Certificate
+	// Gateway is the address of a gateway that is believed about its client's certificate (RFC 9440), and Said what it says; empty for
+	// none.
+	Gateway string
+	Said    []*x509.Certificate
 }
 
 // Begin starts the record of r. The request returned carries the Pending in its context and records its body as it is read;

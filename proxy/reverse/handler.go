@@ -2,6 +2,7 @@ package reverse
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log"
@@ -47,6 +48,9 @@ type Options struct {
 	// default 2 min.
 	DialTimeout     time.Duration
 	ResponseTimeout time.Duration
+	// Gateways end TLS in front of the proxy. What they say of the client's certificate (RFC 9440) counts as if it had been presented
+	// here; from everybody else it is taken out. Default: none.
+	Gateways []netip.Prefix
 	// MaxHeaderFields caps the lines of a request's header; default 500.
 	MaxHeaderFields int
 	// Loops says whether a server's URL leads back to this proxy, if that is known: a listener may be shared with other servers.
@@ -101,6 +105,9 @@ type passage struct {
 	location
 	links   *rewrite.Map
 	pending *record.Pending
+	// shown is the client's certificate with its chain, accepted whether it is accepted on the channel.
+	shown    []*x509.Certificate
+	accepted bool
 }
 
 type passageKey struct{}
@@ -134,9 +141,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	arrival.Channel, arrival.Matched = channel.Name, matchedByURL
+	heard := h.hear(r)
+	arrival.Gateway, arrival.Said = heard.gateway, heard.chain
 	r, p := h.rec.Begin(r, arrival)
 	ps := &passage{channel: channel, location: loc, pending: p}
-	ref := h.admit(p, r, channel)
+	ref := h.admit(ps, r, heard)
 	if ref == nil {
 		ref = h.vet(ps, r, base)
 	}
@@ -212,6 +221,7 @@ func (h *handler) outbound(pr *httputil.ProxyRequest) {
 			out.Header[name] = v // as the client sent them; the proxy adds none of its own
 		}
 	}
+	ps.tellServer(out.Header)
 	if edits := stripCookies(out.Header); len(edits) > 0 {
 		ps.pending.AddEdits(edits...)
 	}

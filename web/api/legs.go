@@ -32,8 +32,10 @@ type TLS struct {
 	ClientCertAsked   bool          `json:"client_certificate_asked,omitempty"`
 	ServerCertificate []Certificate `json:"server_certificates,omitempty"`
 	ClientCertificate []Certificate `json:"client_certificates,omitempty"`
-	Trust             proxy.Trust   `json:"trust,omitempty"`
-	Detail            string        `json:"detail,omitempty"`
+	// Gateway said which certificate the client presented (RFC 9440); nobody here saw that handshake.
+	Gateway string      `json:"gateway,omitempty"`
+	Trust   proxy.Trust `json:"trust,omitempty"`
+	Detail  string      `json:"detail,omitempty"`
 }
 
 // Certificate describes an X.509 certificate; chains have the leaf first.
@@ -59,7 +61,7 @@ func legOf(l *proxy.Leg) *Leg {
 	if t := l.TLS; t != nil {
 		out.TLS = &TLS{
 			Version: t.Version, Cipher: t.Cipher, ServerName: t.ServerName, Protocol: t.Protocol, Resumed: t.Resumed, ClientCertAsked: t.Asked,
-			ServerCertificate: chainOf(t.Server), ClientCertificate: chainOf(t.Client), Trust: t.Trust, Detail: t.Detail,
+			ServerCertificate: chainOf(t.Server), ClientCertificate: chainOf(t.Client), Gateway: t.Gateway, Trust: t.Trust, Detail: t.Detail,
 		}
 	}
 	return out

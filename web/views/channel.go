@@ -15,6 +15,7 @@ type ChannelSettings struct {
 	// Certificates are offered; empty: ClientCert is free text.
 	Certificates      []Option
 	RequireClientCert bool
+	TellClientCert    bool
 	Passthrough       bool
 	Errors            map[string]string
 	Problem           string
