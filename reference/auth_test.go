@@ -243,7 +243,7 @@ func TestMemberFlow(t *testing.T) {
 		t.Fatalf("export: %d %s", status, body)
 	}
 	job := h.Get("Content-Location")
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		if status, _, body = g.send("GET", job, member, "", ""); status != 202 || time.Now().After(deadline) {
 			break
 		}

@@ -304,7 +304,7 @@ func TestExportProtocol(t *testing.T) {
 	kickoff := "/Patient/$export?_type=Goal,Nothing&_since=" + since
 	kick := s.get(kickoff, "Prefer", "respond-async, handling=lenient")
 	status := kick.header.Get("Content-Location")
-	for range 500 {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		r := s.get(status, "Accept", "application/json")
 		if r.status == 200 {
 			break

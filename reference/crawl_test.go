@@ -133,9 +133,12 @@ func (s *server) export(path string, header ...string) reply {
 	return s.wait(kick.header.Get("Content-Location"))
 }
 
+// patience is how long a test waits for what does end, however busy the machine is.
+const patience = 10 * time.Minute
+
 func (s *server) wait(status string) reply {
 	s.t.Helper()
-	for range 2000 {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		r := s.get(status)
 		if r.status != http.StatusAccepted {
 			return r

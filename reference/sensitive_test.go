@@ -69,7 +69,7 @@ func TestRegularConsentShowsNothingSensitive(t *testing.T) {
 
 	_, h, _ := g.send("GET", "/fhir/Patient/$export", general, "", "")
 	job := h.Get("Content-Location")
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		var status int
 		if status, _, body = g.send("GET", job, general, "", ""); status != 202 || time.Now().After(deadline) {
 			break

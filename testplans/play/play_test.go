@@ -33,6 +33,7 @@ type server struct {
 	asked []string // METHOD path authorization
 	keys  jose.JSONWebKeySet
 	polls int
+	hung  func() // called when a request hangs, if not nil
 }
 
 func start(t *testing.T) *server {
@@ -102,6 +103,9 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	case "/moved":
 		http.Redirect(w, r, "/fhir/Patient?page=3", http.StatusTemporaryRedirect)
 	case "/hang":
+		if s.hung != nil {
+			s.hung()
+		}
 		<-r.Context().Done()
 	default:
 		answer(404, "{}")
@@ -169,7 +173,7 @@ func run(t *testing.T, s *server, p *testplans.Play, inputs map[string]string) (
 	t.Helper()
 	sink, c := &proxytest.Sink{}, &clock{now: now}
 	rec := record.New(sink, testKey, record.Options{SpoolDir: t.TempDir(), HoldFor: time.Hour})
-	player := play.New(rec, &http.Transport{DisableCompression: true}, members{}, play.Options{Clock: c.Now, Wait: c.Wait, Unique: func() string { return "u1" }, Timeout: 5 * time.Second})
+	player := play.New(rec, &http.Transport{DisableCompression: true}, members{}, play.Options{Clock: c.Now, Wait: c.Wait, Unique: func() string { return "u1" }, Timeout: time.Minute})
 	out, err := player.Run(t.Context(), &testplans.Plan{ID: "p", Play: p}, play.Target{Base: s.http.URL + "/fhir/", Channel: "a~b", Inputs: inputs}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -307,11 +311,8 @@ func TestStopped(t *testing.T) {
 	player := play.New(rec, &http.Transport{DisableCompression: true}, members{}, play.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	plan := &testplans.Plan{ID: "p", Play: &testplans.Play{Acts: []testplans.Act{get("first", "/Patient"), get("second", "/hang"), get("third", "/Patient")}}}
-	outcomes, err := player.Run(ctx, plan, play.Target{Base: s.http.URL + "/fhir"}, func(e play.Event) {
-		if e.Outcome != nil && e.Act == "first" {
-			time.AfterFunc(50*time.Millisecond, cancel)
-		}
-	})
+	s.hung = cancel
+	outcomes, err := player.Run(ctx, plan, play.Target{Base: s.http.URL + "/fhir"}, nil)
 	if !errors.Is(err, context.Canceled) || len(outcomes) != 2 || outcomes[1].State != play.Broken {
 		t.Errorf("%+v, %v", outcomes, err)
 	}

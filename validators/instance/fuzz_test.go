@@ -69,7 +69,7 @@ func TestBombs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
 			r := validate(t, v, []byte(src))
-			if took := time.Since(start); took > 20*time.Second {
+			if took := time.Since(start); took > 2*time.Minute {
 				t.Errorf("took %v", took)
 			}
 			if len(r.Issues) == 0 || len(r.Issues) > 1000 {

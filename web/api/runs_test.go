@@ -192,7 +192,7 @@ func TestStreamTellsOfRuns(t *testing.T) {
 	store, d := talking(t)
 	srv := httptest.NewServer(router(t, d))
 	defer srv.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, "GET", srv.URL+"/api/v1/stream", nil)
 	if err != nil {
