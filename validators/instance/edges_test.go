@@ -76,6 +76,15 @@ func TestEdges(t *testing.T) {
 				{"url":"http://hl7.org/fhir/StructureDefinition/patient-birthPlace","valueAddress":{"city":"x"}}]}}`,
 			[]string{"extension-context Observation.code.extension[0]"},
 		},
+		"the URL of a definition": {
+			`{"resourceType":"CodeSystem","url":"CodeSystem/x","status":"draft","content":"complete"}`, []string{"canonical-form CodeSystem.url"},
+		},
+		"the URL of a definition by UUID": {
+			`{"resourceType":"CodeSystem","url":"urn:uuid:6f9619ff-8b86-d011-b42d-00cf4fc964ff","status":"draft","content":"complete"}`, nil,
+		},
+		"a URL that names nothing": {
+			`{"resourceType":"Patient","photo":[{"contentType":"image/png","url":"Binary/1"}]}`, nil,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string

@@ -232,6 +232,13 @@ func (w *walk) uri(e *fhirjson.Node, b *plan, s string) {
 			})
 		}
 	}
+	if b.prim == primURI && isOwnURL(b.el.Path) && !isAbsolute(s) {
+		w.add(finding{
+			rule: ruleCanonicalForm, node: e, prof: b.prof, expected: "an absolute URL", found: brief(e),
+			message: w.name(e) + " is not an absolute URL.", next: "Name the definition by a URL under which it can be referred to from anywhere.",
+		})
+		return
+	}
 	if s[0] == '#' {
 		w.local(s)
 		if b.prim == primCanonical && len(s) > 1 && !w.isContained(s[1:]) {
@@ -247,6 +254,12 @@ func (w *walk) uri(e *fhirjson.Node, b *plan, s string) {
 			message: w.name(e) + " is not an absolute URL.", expected: "an absolute URL or #id", found: brief(e),
 		})
 	}
+}
+
+// isOwnURL reports the element of a definition that holds its canonical URL: the member url of a resource.
+func isOwnURL(path string) bool {
+	typ, rest, _ := strings.Cut(path, ".")
+	return rest == "url" && typ != "Extension" && typ != "DeviceDefinition" // that one leads to a page
 }
 
 // canonicalType is the type of what a canonical names, "" where it cannot be told.
