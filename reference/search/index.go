@@ -95,6 +95,7 @@ func (e *Entries) add(p *Param, item value.Value) {
 		e.term(p.ID, el.Node.Text(), "")
 	case Number, Quantity:
 		e.quantity(p.ID, el)
+	case Composite: // of its parts, see composite
 	}
 }
 
