@@ -3,7 +3,7 @@ package proxy
 // Edit is one declared change the proxy made between what it received and what it forwarded; or, where To equals From and Why is
 // set, a URL that it looked at and left (see Left).
 type Edit struct {
-	// Where the edit is: "response header", "response body", "request header" or "request URL".
+	// Where the edit is: "response header", "response body", "request header", "request URL" or "request body" (a form).
 	Where string `json:"where"`
 	// At is the header's name or an RFC 6901 JSON Pointer into the original body.
 	At string `json:"at"`
@@ -27,6 +27,8 @@ const (
 	WhyIssuer = "left, because ID tokens that are signed name the issuer"
 	// WhySigned: the URLs stand in signed data.
 	WhySigned = "signed, so it cannot be changed: the URLs in it lead past the proxy"
+	// WhySignedAudience: a signed authorization request names the proxy.
+	WhySignedAudience = "signed, so it cannot be changed: the authorization server knows the FHIR server by its own URL and may refuse this one"
 	// WhyForm: the document is in a form that is not rewritten.
 	WhyForm = "a discovery document in this form is not rewritten: the URLs in it lead past the proxy"
 )

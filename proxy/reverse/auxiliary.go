@@ -46,36 +46,6 @@ func (ps *passage) toServer(path string) string {
 	return to
 }
 
-// authorizeQuery makes the aud and resource parameters of an authorization request (SMART App Launch, RFC 8707) name the server that
-// the token is for, where they name the proxy. Everything else in it stays as the client wrote it, redirect_uri among it.
-func authorizeQuery(ps *passage, query string) (string, []proxy.Edit) {
-	if !strings.Contains(query, "response_type=") || !strings.Contains(query, "aud=") && !strings.Contains(query, "resource=") {
-		return query, nil
-	}
-	var edits []proxy.Edit
-	pairs := strings.Split(query, "&")
-	for i, pair := range pairs {
-		name, raw, _ := strings.Cut(pair, "=")
-		if name != "aud" && name != "resource" {
-			continue
-		}
-		value, err := url.QueryUnescape(raw)
-		if err != nil {
-			continue
-		}
-		to, ok := ps.links.Server(value)
-		if !ok {
-			continue
-		}
-		pairs[i] = name + "=" + url.QueryEscape(to)
-		edits = append(edits, proxy.Edit{
-			Where: "request URL", At: name, From: value, To: to,
-			Why: "the authorization server knows the FHIR server by its own URL",
-		})
-	}
-	return strings.Join(pairs, "&"), edits
-}
-
 // placeCookies moves the cookies that a server sets for a path of its own to where that path is behind the channel, or a browser would
 // not send them back, and drops their Domain, which is not the proxy's. A cookie for all of a server stays on its channel.
 func placeCookies(ps *passage, h http.Header) []proxy.Edit {

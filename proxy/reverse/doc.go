@@ -6,8 +6,10 @@
 // without being listed, since HTTP makes every proxy do so: the Host of the request, and hop-by-hop fields (RFC 9110 7.6.1). A JSON
 // response up to 1 MiB is read whole before it is passed, to know whether links in it change; everything else streams.
 //
-// The auxiliary servers of the channel's server system are behind /@name/ of the channel. In an authorization request aud and resource
-// that name the proxy are put back to the server's own URL, and the paths of cookies follow the rewritten paths.
+// The auxiliary servers of the channel's server system are behind /@name/ of the channel. In an authorization request, in a URL, posted or
+// pushed, aud and resource that name the proxy are put back to the server's own URL; where they are signed they stay and the exchange
+// says so. The paths of cookies follow the rewritten paths. Fields that name a client certificate (RFC 9440) are believed from gateways
+// that are set, and taken out.
 //
 // Of an edited body, ETag and digest fields stay the server's. Bodies in codings other than gzip, NDJSON and partial content (206) are
 // never edited; links in them leave the proxy.

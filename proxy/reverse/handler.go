@@ -204,7 +204,7 @@ func (h *handler) outbound(pr *httputil.ProxyRequest) {
 	ps := passageOf(pr.In.Context())
 	path, query, hasQuery := strings.Cut(ps.rest, "?")
 	to := ps.toServer(path)
-	if q, edits := authorizeQuery(ps, query); len(edits) > 0 {
+	if q, edits := audiences(ps, query, "request URL"); len(edits) > 0 {
 		query = q
 		ps.pending.AddEdits(edits...)
 	}
@@ -215,6 +215,7 @@ func (h *handler) outbound(pr *httputil.ProxyRequest) {
 		out.URL.Path, out.URL.RawPath = unescapePath(to), to
 	}
 	out.Host = ps.server.Host
+	authorizeForm(ps, out)
 	out.Trailer = pr.In.Trailer // one map: its values come when the body has been read
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
 		if v, ok := pr.In.Header[name]; ok {
