@@ -88,9 +88,18 @@ func put(b *testing.B, st *store.Store, i int) *proxy.Exchange {
 	return ex
 }
 
-// BenchmarkVerdict is from an exchange that is stored beside 2,000 others to the notice that its verdict is.
+// exchanges is how many are recorded before: FHIRWIRE_BENCH_EXCHANGES, or few.
+func exchanges(few int) int {
+	if v, err := strconv.Atoi(os.Getenv("FHIRWIRE_BENCH_EXCHANGES")); err == nil {
+		return v
+	}
+	return few
+}
+
+// BenchmarkVerdict is from an exchange that is stored beside others (2,000 unless FHIRWIRE_BENCH_EXCHANGES says) to the notice that its
+// verdict is.
 func BenchmarkVerdict(b *testing.B) {
-	const n = 2000
+	n := exchanges(2000)
 	st, hub, s := recorded(b, n)
 	ctx, stop := context.WithCancel(b.Context())
 	ended := make(chan struct{})
@@ -117,10 +126,7 @@ func BenchmarkVerdict(b *testing.B) {
 
 // BenchmarkRecompute judges a channel from nothing: FHIRWIRE_BENCH_EXCHANGES of them, 5,000 unless it says.
 func BenchmarkRecompute(b *testing.B) {
-	n := 5000
-	if v, err := strconv.Atoi(os.Getenv("FHIRWIRE_BENCH_EXCHANGES")); err == nil {
-		n = v
-	}
+	n := exchanges(5000)
 	_, _, s := recorded(b, n)
 	b.ReportAllocs()
 	b.ResetTimer()

@@ -34,8 +34,8 @@ type Publisher interface {
 type Options struct {
 	// Limit bounds the exchanges of a channel that are judged, newest first; 0 means 100,000.
 	Limit int
-	// Keep bounds the exchanges that all channels together keep in memory, so that one more is judged at once; 0 means 6,000, which is some 20 MB. A channel
-	// with more is read anew for each judging, which then has its pauses.
+	// Keep bounds the exchanges that all channels together keep in memory, so that one more is judged at once; 0 means 120,000, which is some
+	// 2 KB each and for each plan a quarter of that. A channel with more is read anew for each judging, which then has its pauses.
 	Keep int
 	// Context is what reports of a channel are computed with, which decides about steps for other versions of a guide; nil means the
 	// channel's own guides, offline.
@@ -76,7 +76,7 @@ func New(plans []testplans.Plan, source Source, registry Registry, store Store, 
 		o.Limit = 100_000
 	}
 	if o.Keep <= 0 {
-		o.Keep = 6_000
+		o.Keep = 120_000
 	}
 	if o.Context == nil {
 		o.Context = contextOf

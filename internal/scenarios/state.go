@@ -30,6 +30,7 @@ type channel struct {
 	again map[string]bool
 	runs  map[string]*running // by planKey or the run's id
 	kept  int                 // exchanges in memory
+	have  shared              // by those in memory
 	// opened says that the runs with an open window are among them.
 	opened bool
 	kind   testplans.EvidenceKind
@@ -106,8 +107,12 @@ func (s *Service) takeSome(ctx context.Context, c *channel, list []brief, runs [
 	if err != nil {
 		return err
 	}
+	if c.have.texts == nil {
+		c.have = newShared()
+	}
 	for id, it := range items {
 		c.kept++
+		it.Exchange = c.have.exchange(it.Exchange)
 		for _, r := range want[id] {
 			r.judging.Add(it)
 		}
@@ -188,7 +193,7 @@ func (c *channel) drop() {
 	for _, r := range c.runs {
 		r.judging = nil
 	}
-	c.seen, c.newest, c.count, c.kept, c.older = false, 0, 0, 0, false
+	c.seen, c.newest, c.count, c.kept, c.older, c.have = false, 0, 0, 0, false, shared{}
 	c.waiting, c.again = map[string]time.Time{}, map[string]bool{}
 }
 
