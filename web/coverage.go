@@ -37,6 +37,14 @@ func (s *Server) coverage(c *gin.Context) error {
 		v.Empty = &noPlans
 		return render(c, http.StatusOK, views.CoveragePage(v))
 	}
+	if id := c.Query("requirement"); id != "" && c.Query("plan") == "" {
+		p := s.decides(ctx, n, plans, id)
+		if p == nil {
+			return &pageError{http.StatusNotFound, "No plan decides this requirement", "It is judged exchange by exchange only: Live lists the findings, and the scenarios do not ask for it."}
+		}
+		c.Redirect(http.StatusSeeOther, "/coverage?plan="+url.QueryEscape(p.ID)+"#r-"+url.QueryEscape(id))
+		return nil
+	}
 	p := s.firstTried(ctx, n, plans)
 	if id := c.Query("plan"); id != "" {
 		if p, err = planOf(plans, id); err != nil {
@@ -53,6 +61,7 @@ func (s *Server) coverage(c *gin.Context) error {
 		return "/coverage?" + q.Encode()
 	}
 	v.Title = p.Title
+	v.Shell.Title = "Coverage of " + p.Title
 	v.Scopes = []views.Link{{Text: "All pairs", Href: href(p.ID, "", ""), Current: channel == ""}}
 	for _, ch := range n.channels {
 		v.Scopes = append(v.Scopes, views.Link{Text: n.label(ch.Name), Href: href(p.ID, ch.Name, ""), Current: ch.Name == channel})
@@ -165,4 +174,18 @@ func seenLast(i *testplans.SupportedItem) int {
 		return 1
 	}
 	return 0
+}
+
+// decides is the plan that decides a requirement: one that some pair has tried, or the first.
+func (s *Server) decides(ctx context.Context, n *names, plans []testplans.Plan, id string) *testplans.Plan {
+	var with []testplans.Plan
+	for i := range plans {
+		if slices.ContainsFunc(plans[i].Steps, func(st testplans.Step) bool { return slices.Contains(requirementsOf(&st), id) }) {
+			with = append(with, plans[i])
+		}
+	}
+	if len(with) == 0 {
+		return nil
+	}
+	return s.firstTried(ctx, n, with)
 }

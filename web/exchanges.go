@@ -22,6 +22,7 @@ type viewRequest struct {
 	mode    string // pretty, raw or hex; "" is the best for the body
 	part    int    // page of a long body
 	finding int    // show the part that holds this finding; -1 for none
+	origin  string // of the dashboard, for links in what is copied
 }
 
 const listedFindings = 200
@@ -54,7 +55,7 @@ func (s *Server) exchange(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	vr := viewRequest{mode: c.Query("view"), part: int(number(c.Query("part"))), finding: -1}
+	vr := viewRequest{mode: c.Query("view"), part: int(number(c.Query("part"))), finding: -1, origin: originOf(c)}
 	if f, err := strconv.Atoi(c.Query("finding")); err == nil && f >= 0 {
 		vr.finding = f
 	}
@@ -65,7 +66,7 @@ func (s *Server) exchange(c *gin.Context) error {
 	if pane {
 		return render(c, http.StatusOK, views.Pane(*v))
 	}
-	v.Shell = s.shell(ctx, c, v.Number+" "+v.Heading, "live", n, "")
+	v.Shell = s.shell(ctx, c, v.Number+" "+v.Heading+tabTitle(tab), "live", n, "")
 	v.Scope = n.label(ex.Channel)
 	prev, next, err := s.deps.Exchanges.Neighbours(ctx, ex.ID)
 	if err != nil {
@@ -80,6 +81,16 @@ func (s *Server) exchange(c *gin.Context) error {
 		}
 	}
 	return render(c, http.StatusOK, views.ExchangePage(*v))
+}
+
+// tabTitle tells the tabs apart in the browser's history.
+func tabTitle(key string) string {
+	for _, t := range tabNames[1:] {
+		if t.key == key {
+			return ", " + strings.ToLower(t.text[:1]) + t.text[1:]
+		}
+	}
+	return ""
 }
 
 func knownTab(key string) bool {
@@ -408,7 +419,10 @@ func findingView(n *names, ex *proxy.Exchange, is *validators.Issue, index int) 
 	if is.NotChecked {
 		f.Side, f.Short = "", "" // it counts neither way
 	}
-	f.Back = "l-" + f.Key
+	f.Back, f.Similar = "l-"+f.Key, similarHref(ex.Channel, is)
+	if f.Require != "" {
+		f.RequireHref = "/coverage?requirement=" + url.QueryEscape(is.Requirement)
+	}
 	if is.Profile != "" {
 		f.Profile = shortProfile(is.Profile)
 		if is.Slice != "" {

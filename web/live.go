@@ -108,7 +108,7 @@ func (s *Server) preselect(ctx context.Context, c *gin.Context, n *names, v *vie
 	if err != nil {
 		return nil //nolint:nilerr // a list with a stale selection is still a list
 	}
-	pane, err := s.exchangeView(ctx, n, ex, "summary", viewRequest{})
+	pane, err := s.exchangeView(ctx, n, ex, "summary", viewRequest{origin: originOf(c)})
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ type halves struct {
 	request, response *half
 	ex                *proxy.Exchange
 	byIssue           map[int]place
+	origin            string // of the dashboard, for links in what is copied
 }
 
 // place is where a finding is shown.
@@ -43,7 +44,7 @@ const (
 
 // halves reads the bodies that the tab shows, and both as far as findings need line numbers.
 func (s *Server) halves(ctx context.Context, n *names, ex *proxy.Exchange, r *validators.Report, tab string, vr viewRequest) *halves {
-	h := &halves{ex: ex, byIssue: map[int]place{}}
+	h := &halves{ex: ex, byIssue: map[int]place{}, origin: vr.origin}
 	h.request = &half{key: "request", msg: ex.Request.Message}
 	if ex.Response != nil {
 		h.response = &half{key: "response", msg: ex.Response.Message}
@@ -124,9 +125,22 @@ func (h *halves) locate(n *names, is *validators.Issue, index int) {
 	if x.marks == nil {
 		x.marks = map[int][]mark{}
 	}
-	f := findingView(n, h.ex, is, index)
+	f := h.finding(n, is, index)
 	f.Place = placeText(is, p)
 	x.marks[p.line] = append(x.marks[p.line], mark{offset: is.Offset, class: m.Class, word: m.Word, rank: rank, finding: f})
+}
+
+// copiedFindings is how many findings of a page carry their text to copy.
+const copiedFindings = 40
+
+// finding is an issue in words, with its text to copy.
+func (h *halves) finding(n *names, is *validators.Issue, index int) views.Finding {
+	f := findingView(n, h.ex, is, index)
+	if index < copiedFindings {
+		href := h.origin + placeHref(h.ex, is, index)
+		f.Markdown, f.JSON = ticket(&f, h.ex, href), findingJSON(h.ex, is, href)
+	}
+	return f
 }
 
 func placeText(is *validators.Issue, p place) string {
@@ -165,7 +179,7 @@ func (h *halves) findings(n *names, ex *proxy.Exchange, r *validators.Report, ba
 			break
 		}
 		is, p := &r.Issues[i], h.byIssue[i]
-		f := findingView(n, ex, is, i)
+		f := h.finding(n, is, i)
 		f.Place = placeText(is, p)
 		f.Href = base + "/findings"
 		if p.half != nil {

@@ -78,6 +78,7 @@ func (s *Server) runPage(c *gin.Context, status int, q runRequest, sent *sentFor
 		Shell: s.runShell(c, n, p, plans, r.channel), Back: "/scenarios#p-" + p.ID, Track: p.Track, Title: p.Title,
 		Pair: client + " (client) to " + server + " (server)", Live: part,
 	}
+	v.Shell.Title = p.Title + ", " + n.label(r.channel)
 	if r.run.Name != "" {
 		v.Pair += ": " + visible([]byte(r.run.Name))
 	}

@@ -121,6 +121,7 @@ func (s *Server) routes(a *api.API) http.Handler {
 	page(http.MethodGet, "/exchanges/:id", s.exchange)
 	page(http.MethodGet, "/exchanges/:id/:part", s.exchange)
 	page(http.MethodPost, "/exchanges/:id/judge", s.judge)
+	page(http.MethodGet, "/findings", s.findings)
 	page(http.MethodGet, "/scenarios", s.scenarios)
 	page(http.MethodGet, "/scenarios/:plan", s.run)
 	page(http.MethodPost, "/scenarios/:plan/attest", s.attest)

@@ -195,7 +195,11 @@ type Finding struct {
 	Profile    string
 	ProfileURL string // http(s) only, else empty
 	Require    string
-	Back       string // to the list item
+	// RequireHref leads to what decides the requirement, Similar to the exchanges with a finding of the same rule.
+	RequireHref, Similar string
+	Back                 string // to the list item
+	// Markdown and JSON are the finding to copy; empty where there are too many to carry them.
+	Markdown, JSON string
 }
 
 // Judged says what a report was computed with.

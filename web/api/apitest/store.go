@@ -239,6 +239,24 @@ func (s *Store) Exchanges(_ context.Context, q proxy.Query) (proxy.Page, error) 
 	return p, nil
 }
 
+// found reports whether an exchange has findings of a kind.
+func (s *Store) found(id, kind string) bool {
+	r := s.reports[id]
+	if r == nil {
+		return false
+	}
+	switch sum := r.Summary; kind {
+	case "error":
+		return sum.Errors > 0
+	case "warning":
+		return sum.Warnings > 0
+	case "unchecked":
+		return sum.NotChecked > 0
+	default:
+		return sum.Errors+sum.Warnings+sum.Information > 0
+	}
+}
+
 func (s *Store) matches(f proxy.Filter, e *proxy.Exchange) bool {
 	for _, t := range f.Terms {
 		ok := false
@@ -258,6 +276,8 @@ func (s *Store) matches(f proxy.Filter, e *proxy.Exchange) bool {
 			case proxy.KeyRule:
 				r := s.reports[e.ID]
 				ok = ok || r != nil && slices.ContainsFunc(r.Issues, func(is validators.Issue) bool { return is.MessageID == v })
+			case proxy.KeyFinding:
+				ok = ok || s.found(e.ID, v)
 			case proxy.KeyServer:
 				_, server, _ := strings.Cut(e.Channel, "~")
 				ok = ok || server == v
