@@ -88,7 +88,8 @@ type PlayRequest struct {
 	Auth PlayAuth          `yaml:"auth" json:"auth,omitempty"`
 	// Pages is how many pages of a Bundle are asked for at most, by its next links; 0 is one.
 	Pages int `yaml:"pages" json:"pages,omitempty"`
-	// Certificate "none" connects without the client's certificate, where there is one.
+	// Certificate "none" connects without the client's certificate, where there is one; "unlisted" with one that no directory lists, which
+	// only the built-in reference payer knows how to verify: against another server the act is skipped.
 	Certificate string `yaml:"certificate" json:"certificate,omitempty"`
 }
 

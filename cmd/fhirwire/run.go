@@ -168,27 +168,36 @@ func (r *runner) options() (play.Options, error) {
 // runCertificate is the name that the client's certificate of a run goes by.
 const runCertificate = "run"
 
-// oneCertificate is the client's certificate of a run.
-type oneCertificate struct{ pair *tls.Certificate }
+// strangerCertificate is the name of one that no directory lists.
+const strangerCertificate = "stranger"
+
+// runCertificates are those that a run presents, by name.
+type runCertificates map[string]*tls.Certificate
 
 // TLS implements upstream.Certificates.
-func (c oneCertificate) TLS(string) (*tls.Certificate, error) { return c.pair, nil }
+func (c runCertificates) TLS(name string) (*tls.Certificate, error) { return c[name], nil }
 
 // reach is how the server is reached: with the client's certificate, and the CAs given. What the player needs of that goes into o.
 func (r *runner) reach(ctx context.Context, channel string, own *ownServer, o *play.Options) (context.Context, *upstream.Transports, error) {
 	ch := &proxy.Channel{Name: channel}
-	var cert oneCertificate
+	certs := runCertificates{}
 	switch {
 	case r.f.cert != "":
 		pair, err := tls.LoadX509KeyPair(r.f.cert, cmp.Or(r.f.certKey, r.f.cert))
 		if err != nil {
 			return ctx, nil, fmt.Errorf("client-cert: %w", err)
 		}
-		cert.pair = &pair
-	case own != nil:
-		cert.pair = own.client
+		certs[runCertificate] = &pair
+	case own != nil && own.client != nil:
+		certs[runCertificate], certs[strangerCertificate] = own.client, own.stranger
 	}
-	if cert.pair != nil {
+	// as makes a context for connections of their own, which present another certificate or none.
+	as := func(certificate string) func(context.Context) context.Context {
+		other := *ch
+		other.Name, other.Options.ClientCert = channel+" as "+certificate, certificate
+		return func(ctx context.Context) context.Context { return upstream.WithChannel(ctx, &other) }
+	}
+	if certs[runCertificate] != nil {
 		ch.Options.ClientCert = runCertificate
 	}
 	switch {
@@ -204,13 +213,13 @@ func (r *runner) reach(ctx context.Context, channel string, own *ownServer, o *p
 	case own != nil:
 		ch.Server.CA = string(own.ca)
 	}
-	if cert.pair != nil {
-		bare := *ch
-		bare.Name, bare.Options.ClientCert = channel+" without certificate", "" // connections of its own
-		o.Certificate = cert.pair
-		o.Bare = func(ctx context.Context) context.Context { return upstream.WithChannel(ctx, &bare) }
+	if o.Certificate = certs[runCertificate]; o.Certificate != nil {
+		o.Bare = as("")
 	}
-	return upstream.WithChannel(ctx, ch), upstream.New(upstream.Options{Certificates: cert, Clock: r.p.now}), nil
+	if certs[strangerCertificate] != nil {
+		o.Stranger = as(strangerCertificate)
+	}
+	return upstream.WithChannel(ctx, ch), upstream.New(upstream.Options{Certificates: certs, Clock: r.p.now}), nil
 }
 
 func (r *runner) dryRun() (int, error) {

@@ -87,9 +87,9 @@ func (s *ownServer) accepted(ctx context.Context, server *proxy.Leg) *proxy.Leg 
 	}
 	t := *server.TLS
 	t.Trust, t.Detail = proxy.TrustNone, ""
-	if len(t.Client) > 0 && s.client != nil {
-		chain, err := parseChain(s.client)
-		if err != nil || proxy.CertificateOf(chain[0]).Fingerprint != t.Client[0].Fingerprint {
+	if len(t.Client) > 0 {
+		chain := s.chainOf(t.Client[0].Fingerprint)
+		if chain == nil {
 			return nil // a person's own certificate: what the listener made of it was not noted
 		}
 		entry, err := s.listed.Entry(ctx, chain)
@@ -99,6 +99,16 @@ func (s *ownServer) accepted(ctx context.Context, server *proxy.Leg) *proxy.Leg 
 		}
 	}
 	return &proxy.Leg{TLS: &t}
+}
+
+// chainOf is that of the run's certificate with a fingerprint; nil for others.
+func (s *ownServer) chainOf(fingerprint string) []*x509.Certificate {
+	for _, cert := range []*tls.Certificate{s.client, s.stranger} {
+		if chain, err := parseChain(cert); err == nil && proxy.CertificateOf(chain[0]).Fingerprint == fingerprint {
+			return chain
+		}
+	}
+	return nil
 }
 
 func parseChain(cert *tls.Certificate) ([]*x509.Certificate, error) {

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"crypto/tls"
 	"testing"
 	"time"
 
+	"fhirwire/proxy"
 	"fhirwire/validators/directory"
 )
 
@@ -51,5 +53,44 @@ func TestRunDirectory(t *testing.T) {
 	}
 	if who, err := s.identify(t.Context(), chain); err != nil || who.Organization != runnerNPI {
 		t.Errorf("the runner: %+v, %v", who, err)
+	}
+}
+
+// TestAccepted: on what the run's own payer accepted a certificate is said of those that it knows, and of no other.
+func TestAccepted(t *testing.T) {
+	s, _ := securedServer(t)
+	leg := func(certs ...*tls.Certificate) *proxy.Leg {
+		out := &proxy.Leg{TLS: &proxy.TLS{Version: "TLS 1.3", Trust: proxy.TrustServerCA}}
+		for _, c := range certs {
+			chain, err := parseChain(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out.TLS.Client = proxy.Chain(chain)
+		}
+		return out
+	}
+	for _, tt := range []struct {
+		name string
+		leg  *proxy.Leg
+		want proxy.Trust // "" where nothing is said
+	}{
+		{"the runner's", leg(s.client), proxy.TrustDirectory},
+		{"one that is not listed", leg(s.stranger), proxy.TrustRefused},
+		{"none", leg(), proxy.TrustNone},
+		{"a person's own", leg(s.identity), ""},
+		{"in clear", &proxy.Leg{}, ""},
+		{"no connection", nil, ""},
+	} {
+		got := s.accepted(t.Context(), tt.leg)
+		if (got == nil) != (tt.want == "") || got != nil && (got.TLS.Trust != tt.want || tt.want != proxy.TrustNone && got.TLS.Detail == "") {
+			t.Errorf("%s: %+v", tt.name, got)
+		}
+		if tt.leg != nil && tt.leg.TLS != nil && tt.leg.TLS.Trust != proxy.TrustServerCA {
+			t.Errorf("%s: the server's leg was changed", tt.name)
+		}
+	}
+	if (&ownServer{}).accepted(t.Context(), leg()) != nil {
+		t.Error("a payer in clear says something")
 	}
 }

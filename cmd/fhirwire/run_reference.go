@@ -40,6 +40,7 @@ type ownServer struct {
 	// identity signs for the payer: its UDAP configuration and its directory entry. listed is the directory, roots what clients'
 	// certificates and software statements lead to.
 	identity *tls.Certificate
+	stranger *tls.Certificate // verifies as client's does, and is not in the directory
 	listed   *directoryPeers
 	roots    *x509.CertPool
 	cancel   context.CancelFunc
@@ -103,7 +104,7 @@ func (s *ownServer) secure(l *listener, now func() time.Time) (origin string, er
 		return "", err
 	}
 	origin = "https" + strings.TrimPrefix(l.url(), "http")
-	for name, uri := range map[string]string{runnerSlug: runnerURI, "run-reference": origin + "/fhir"} {
+	for name, uri := range map[string]string{runnerSlug: runnerURI, "run-reference": origin + "/fhir", strangerCertificate: "https://stranger.example/fhir"} {
 		if _, err := ca.IssueClient(localca.ClientRequest{Name: name, Organization: "fhirwire", URIs: []string{uri}}); err != nil {
 			return "", err
 		}
@@ -112,6 +113,9 @@ func (s *ownServer) secure(l *listener, now func() time.Time) (origin string, er
 		return "", err
 	}
 	if s.identity, err = ca.TLS("run-reference"); err != nil {
+		return "", err
+	}
+	if s.stranger, err = ca.TLS(strangerCertificate); err != nil {
 		return "", err
 	}
 	s.ca, s.roots = ca.RootPEM(), ca.ClientRoots()

@@ -263,9 +263,14 @@ func TestWithoutCertificate(t *testing.T) {
 	body := testplans.PlayRequest{Method: "POST", URL: "${registrationEndpoint}", Body: "{}"}
 	bare := body
 	bare.Certificate = "none"
-	p.play(t, clientCertificate(t), nil, discovery(), testplans.Act{Name: "with", Request: &body}, testplans.Act{Name: "without", Request: &bare})
+	unlisted := body
+	unlisted.Certificate = "unlisted"
+	out := p.play(t, clientCertificate(t), nil, discovery(), testplans.Act{Name: "with", Request: &body}, testplans.Act{Name: "without", Request: &bare}, testplans.Act{Name: "stranger", Request: &unlisted})
 	if p.bare != 1 || len(p.to("/register")) != 2 {
 		t.Errorf("%d of %d without", p.bare, len(p.to("/register")))
+	}
+	if out[3].State != play.Skipped {
+		t.Errorf("there is no certificate of a stranger, and it is presented: %+v", out[3])
 	}
 }
 

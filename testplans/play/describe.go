@@ -162,8 +162,8 @@ func (v vars) line(act string, q *testplans.PlayRequest) Line {
 	case testplans.AuthInvalid:
 		l.Then = "with a token that nobody issued"
 	}
-	if q.Certificate == "none" {
-		l.Then = strings.TrimPrefix(l.Then+", without a client certificate", ", ")
+	if how := map[string]string{"none": "without a client certificate", "unlisted": "with a certificate that no directory lists"}[q.Certificate]; how != "" {
+		l.Then = strings.TrimPrefix(l.Then+", "+how, ", ")
 	}
 	return l
 }

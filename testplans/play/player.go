@@ -44,6 +44,8 @@ type Options struct {
 	Certificate *tls.Certificate
 	// Bare makes a context for a request that connects without the client's certificate; nil: there is none to leave out.
 	Bare func(context.Context) context.Context
+	// Stranger makes one for a request that presents a certificate which no directory lists; nil: such acts are skipped.
+	Stranger func(context.Context) context.Context
 	// UserAgent is sent with each request; default "fhirwire".
 	UserAgent string
 	// Patience bounds the wait for one export; default 30 minutes. MaxWait bounds one pause of it; default a minute.

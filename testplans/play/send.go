@@ -53,8 +53,13 @@ func (r *run) request(ctx context.Context, q *testplans.PlayRequest) (answer, er
 	if err != nil {
 		return answer{}, err
 	}
-	if q.Certificate == "none" && r.p.o.Bare != nil {
+	switch {
+	case q.Certificate == "none" && r.p.o.Bare != nil:
 		ctx = r.p.o.Bare(ctx)
+	case q.Certificate == "unlisted" && r.p.o.Stranger == nil:
+		return answer{}, &skipError{"there is no certificate that the server verifies and its directory does not list"}
+	case q.Certificate == "unlisted":
+		ctx = r.p.o.Stranger(ctx)
 	}
 	last, err := r.send(ctx, out)
 	if err != nil {
