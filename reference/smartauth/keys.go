@@ -153,6 +153,18 @@ type keySet struct {
 	expires time.Time
 }
 
+// noRedirects is the client without its way of following redirects: a jwks_uri is checked when it is registered, where it would
+// lead to is not.
+func noRedirects(d Doer) Doer {
+	c, ok := d.(*http.Client)
+	if !ok || c == nil {
+		return d
+	}
+	plain := *c
+	plain.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &plain
+}
+
 // get gives the keys at a URL. With renew set, a copy that is not brand new is fetched again: a client may have rolled its keys.
 func (s *keySets) get(ctx context.Context, from string, renew bool) ([]key, error) {
 	if s.http == nil {

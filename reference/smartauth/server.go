@@ -150,7 +150,7 @@ func New(ctx context.Context, db *sqldb.DB, dataDir string, o Options) (*Server,
 	}
 	o.BaseURL = strings.TrimSuffix(o.BaseURL, "/")
 	s := &Server{
-		o: o, store: store{db}, keys: keySets{http: o.HTTP, clock: o.Clock, sets: map[string]*keySet{}},
+		o: o, store: store{db}, keys: keySets{http: noRedirects(o.HTTP), clock: o.Clock, sets: map[string]*keySet{}},
 		rate:    limiter{perMinute: o.RegistrationsPerMinute, used: map[string]*bucket{}},
 		issuers: map[string][]key{},
 	}
