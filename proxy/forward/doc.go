@@ -13,4 +13,25 @@
 // channel's name or a client's slug), from a client certificate on record, or from there being only one that leads to the host.
 //
 // On a channel set to pass through, the connection goes on unread; only its metadata are recorded.
+//
+// # What goproxy, ReverseProxy and net/http would do, and the tests that hold
+//
+//   - a replaced response body loses its Content-Length and becomes chunked: TestLengthsStayAsTheServerSentThem
+//   - bodies are closed twice: TestOneTunnelServesManyRequests, and record's TestSealOnce
+//   - Accept-Encoding is replaced and gzip added: TestInterceptedRequestsPassUnchanged, TestPlainRequestsPassUnchanged; reverse's TestBytes
+//   - intercepted tunnels outlive http.Server.Shutdown: TestShutdownLetsRequestsFinish, TestShutdownEnds, TestShutdownClosesWhatStandsStill
+//   - the built-in CA's key is public: TestLeavesComeFromTheLocalCA
+//   - servers are not verified, or not in each release: TestServersAreVerified, TestFailuresAreRecordedAndShort
+//   - an upstream proxy comes from the environment: TestProxiesOfTheEnvironmentAreNotUsed
+//   - bytes behind CONNECT are lost: TestBytesBehindConnectAreNotLost
+//   - responses are buffered: TestBodiesPassAsTheyCome; one that breaks off ends as if whole: TestAResponseThatBreaksOffDoesSoForTheClient
+//   - trailers, 100-continue and 103 are dropped: TestTrailersPass, TestExpectContinue, TestEarlyHintsPass; without end, 103 is relayed
+//     for ever: TestEarlyHintsWithoutEnd
+//   - upgraded connections stay open: TestUpgradedConnections, TestAnUpgradeThatEndsIsClosed, TestNoOtherProtocolIsSwitchedTo
+//   - a panic ends the process: TestAPanicCostsOneRequest; URLs with secrets are printed: TestNothingIsPrinted
+//   - no limits of time and size in tunnels: TestSlowClients, TestLimits, TestLongHeadersInATunnel
+//   - Rewrite drops query parameters it cannot parse, the transport reads on after the handler: reverse's TestBytes, TestBreaks
+//   - the host of a URL in HTTP/2's :path is dropped: TestHTTP2Attacks; user information is: TestUserInformationInAURL
+//   - what is hidden behind a request's ambiguous end: TestSmuggling; malformed CONNECTs: TestMalformedConnect
+//   - names that come to mean other addresses: TestRebindingNames, TestRegisteredNumbers, upstream's TestNever and TestOwnListener
 package forward
