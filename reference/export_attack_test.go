@@ -20,6 +20,8 @@ func TestKickoffsThatMakeNoSense(t *testing.T) {
 		{"/$export", `{"resourceType":"Patient"}`, "structure"},
 		{"/$export", `[]`, "structure"},
 		{"/$export?_type=Observation" + filters(101), "", "too-costly"},
+		{"/Patient/$export?_typeFilter=Provenance%3Frecorded%3Dgt2020", "", "not-supported"},
+		{"/Patient/$export?_typeFilter=Organization%3Fname%3Dx", "", "not-supported"},
 		{"/$export?_typeFilter=Patient%3F_has%3AGroup%3Amember%3Acode%3Dx", "", "not-supported"},
 	} {
 		method := http.MethodGet
@@ -60,6 +62,43 @@ func TestExportFilesAttacked(t *testing.T) {
 			if r := s.do(method, path, "{}"); r.status != 405 || r.header.Get("Allow") == "" {
 				t.Errorf("%s %s: %d, Allow %q", method, path, r.status, r.header.Get("Allow"))
 			}
+		}
+	}
+}
+
+// includeAssociatedData brings the Provenance of what is exported and no other; the latest is the last recorded for each.
+func TestExportWithItsProvenance(t *testing.T) {
+	s := start(t, 0)
+	put := func(path, body string) {
+		t.Helper()
+		if r := s.do(http.MethodPut, path, body); r.status != 201 {
+			t.Fatalf("%s: %d %s", path, r.status, r.raw)
+		}
+	}
+	put("/Patient/ap", `{"resourceType":"Patient","id":"ap","name":[{"family":"Assoc"}]}`)
+	put("/Encounter/ae", `{"resourceType":"Encounter","id":"ae","status":"finished","class":{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"AMB"},"subject":{"reference":"Patient/ap"}}`)
+	provenance := func(id, target, recorded string) {
+		put("/Provenance/"+id, `{"resourceType":"Provenance","id":"`+id+`","target":[{"reference":"`+target+`"}],"recorded":"`+recorded+`","agent":[{"who":{"display":"x"}}]}`)
+	}
+	provenance("ap-old", "Patient/ap", "2020-01-01T00:00:00Z")
+	provenance("ap-new", "Patient/ap", "2021-01-01T00:00:00+05:00")
+	provenance("ae-one", "Encounter/ae", "2019-01-01T00:00:00Z")
+	for query, want := range map[string]string{
+		"/Patient/$export?_type=Patient&includeAssociatedData=LatestProvenanceResources":                                                   "ap-new",
+		"/Patient/$export?includeAssociatedData=LatestProvenanceResources&_type=Patient,Encounter":                                         "ae-one ap-new",
+		"/Patient/$export?_type=Patient&includeAssociatedData=RelevantProvenanceResources":                                                 "ap-new ap-old",
+		"/Patient/$export?_type=Patient&includeAssociatedData=LatestProvenanceResources&includeAssociatedData=RelevantProvenanceResources": "ap-new ap-old",
+		"/$export?_type=Provenance,Encounter&includeAssociatedData=LatestProvenanceResources":                                              "ae-one",
+		"/$export?_type=Provenance,Encounter":                                                                                              "ae-one ap-new ap-old",
+	} {
+		var got []string
+		for _, id := range s.lines(s.export(query), "output")["Provenance"] {
+			if strings.HasPrefix(id, "ap-") || strings.HasPrefix(id, "ae-") {
+				got = append(got, id)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %q, want %q", query, got, want)
 		}
 	}
 }

@@ -221,7 +221,13 @@ func (r *run) source(ctx context.Context, typ string, known *referred) (iter.Seq
 	if err != nil {
 		return nil, err
 	}
+	associated := typ == "Provenance" && o.Associated != ""
+	if associated {
+		f.Since = time.Time{} // it may be older than the change that it is of
+	}
 	switch {
+	case o.Level == System && associated:
+		return r.associated(ctx, m.store.Stream(ctx, f)), nil
 	case o.Level == System:
 	case typ == "Group" && o.Subset && len(patients) == 0: // DDE-04
 		return func(func(resources.Resource, error) bool) {}, nil
@@ -239,6 +245,9 @@ func (r *run) source(ctx context.Context, typ string, known *referred) (iter.Seq
 		}
 		f.Patients = patients
 		out := m.store.ReferringTo(ctx, param, f)
+		if associated {
+			out = r.associated(ctx, out)
+		}
 		if len(r.share.general) > 0 {
 			return r.ofGeneral(ctx, f.Patients, param, out)
 		}

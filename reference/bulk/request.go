@@ -75,7 +75,9 @@ type order struct {
 	Subset   bool                `json:"subset,omitempty"` // patient was given, be Patients empty or not
 	Elements []string            `json:"elements,omitempty"`
 	Filters  map[string][]string `json:"filters,omitempty"` // type to queries
-	Notes    []note              `json:"notes,omitempty"`
+	// Associated is the value of includeAssociatedData.
+	Associated string `json:"associated,omitempty"`
+	Notes      []note `json:"notes,omitempty"`
 	// General: without sensitive data.
 	General bool `json:"general,omitempty"`
 	// DataExport, ExportType: $davinci-data-export.
@@ -154,10 +156,8 @@ func (m *Manager) refine(k Kickoff) (*order, error) {
 			}
 		case "includeAssociatedData":
 			for v := range strings.SplitSeq(p.Value, ",") {
-				if v = strings.TrimSpace(v); v != "LatestProvenanceResources" && v != "RelevantProvenanceResources" {
+				if v = strings.TrimSpace(v); !o.associate(v) {
 					err = drop("not-supported", "includeAssociatedData %q is not supported.", v)
-				} else if o.Given && !slices.Contains(types, "Provenance") {
-					types = append(types, "Provenance")
 				}
 			}
 		case "graph":
@@ -193,6 +193,9 @@ func (m *Manager) refine(k Kickoff) (*order, error) {
 	if o.Given && k.Level != System && k.Level != Formulary && !slices.ContainsFunc(types, func(t string) bool { return !slices.Contains(contextTypes, t) }) && !k.Lenient {
 		return nil, refusef(http.StatusBadRequest, "not-supported", "_type names only types that belong to no patient (BULK-KO-11).")
 	}
+	if o.Associated != "" && o.Given && !slices.Contains(types, "Provenance") {
+		types = append(types, "Provenance")
+	}
 	if !o.Given {
 		for _, t := range m.reg.Types() {
 			if m.exportable(k.Level, t) {
@@ -204,16 +207,8 @@ func (m *Manager) refine(k Kickoff) (*order, error) {
 		return nil, err
 	}
 	o.Types = types
-	slices.SortStableFunc(o.Types, func(a, b string) int { return rank(a) - rank(b) })
+	o.inOrder()
 	return o, nil
-}
-
-// rank puts what is found through other files behind them.
-func rank(typ string) int {
-	if typ == "Patient" {
-		return 0
-	}
-	return 2 + slices.Index(contextTypes, typ)
 }
 
 // exportable reports a type that an export of this level can hold.
@@ -253,6 +248,13 @@ func (m *Manager) typeFilter(o *order, v string, drop func(code, format string, 
 		typ, query, ok := strings.Cut(q, "?")
 		if !ok || !m.reg.Serves(typ) {
 			if err := drop("not-supported", "_typeFilter %q is no query on a served type.", q); err != nil {
+				return err
+			}
+			continue
+		}
+		// What goes out of these is found through other data; a filter is not ignored in silence (CF-15).
+		if o.Level != System && (typ == "Provenance" || typ == "Group" || slices.Contains(contextTypes, typ)) {
+			if err := drop("not-supported", "_typeFilter on %s is not applied at %s level.", typ, o.Level); err != nil {
 				return err
 			}
 			continue
