@@ -79,12 +79,22 @@ func (s *Server) systemsPageWith(c *gin.Context, status int, f views.SystemForm,
 		if until := sys.Options.InsecureUntil; until.After(s.opts.Clock()) {
 			item.Unverified = "Certificate not verified until " + s.clock(until)
 		}
+		item.EdgeCases = s.edgeCases(sys)
 		v.Systems = append(v.Systems, item)
 	}
 	for _, ch := range n.channels {
 		v.Channels = append(v.Channels, s.channelView(ctx, n, ch))
 	}
 	return render(c, status, views.SystemsPage(v))
+}
+
+// edgeCases is where the built-in payer's switches are, which answer to this machine only.
+func (s *Server) edgeCases(sys *proxy.System) string {
+	base, err := url.Parse(s.opts.ReferenceURL)
+	if s.opts.ReferenceURL == "" || sys.BaseURL != s.opts.ReferenceURL || err != nil {
+		return ""
+	}
+	return base.Scheme + "://" + base.Host + "/admin/edges"
 }
 
 func systemView(n *names, sys *proxy.System) views.System {

@@ -11,7 +11,7 @@ type Shell struct {
 	// Self is the page's own path and query, for forms that return to it.
 	Self string
 	// CSS and JS are the asset URLs.
-	CSS, JS string
+	CSS, JS, Icon string
 	// Event is the event's name and EventNote the line under it.
 	Event, EventNote string
 	// LiveCount and SystemCount stand in the rail.
@@ -88,6 +88,8 @@ type Live struct {
 	Older, Newer, First string
 	Empty               *Empty
 	Pane                *Exchange
+	// HAR downloads what is listed; empty where there is nothing.
+	HAR string
 }
 
 // Filter is the state of the filter bar.
@@ -308,6 +310,8 @@ type System struct {
 	// Unverified says until when the server's certificate is not verified; empty: it is.
 	Unverified  string
 	Consequence string
+	// EdgeCases is the page of the built-in payer's switches; empty for other systems.
+	EdgeCases string
 }
 
 // Channel is a pair with what its client is configured with.
