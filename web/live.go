@@ -87,11 +87,28 @@ func (s *Server) live(c *gin.Context) error {
 	}
 	if len(v.Rows) == 0 {
 		v.Empty = s.nothing(n, sc)
+	} else if s.deps.Exporter != nil {
+		v.HAR = harHref(sc)
 	}
 	if err := s.preselect(ctx, c, n, &v); err != nil {
 		return err
 	}
 	return render(c, http.StatusOK, views.LivePage(v))
+}
+
+// harHref downloads what is listed.
+func harHref(sc scope) string {
+	text := sc.text
+	if len(sc.faults) > 0 {
+		text = "" // the list is unfiltered
+	}
+	if sc.channel != "" {
+		text = strings.TrimSpace(text + ` channel:"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(sc.channel) + `"`)
+	}
+	if text == "" {
+		return "/api/v1/export/har"
+	}
+	return "/api/v1/export/har?" + url.Values{"filter": {text}}.Encode()
 }
 
 func (s *Server) preselect(ctx context.Context, c *gin.Context, n *names, v *views.Live) error {
@@ -239,7 +256,7 @@ func (s *Server) bareShell(c *gin.Context, title string) views.Shell {
 		self = c.Request.URL.RequestURI()
 	}
 	return views.Shell{
-		Title: title, Theme: theme, CSS: s.files.URL("app.css"), JS: s.files.URL("app.js"), Event: s.opts.Event,
+		Title: title, Theme: theme, CSS: s.files.URL("app.css"), JS: s.files.URL("app.js"), Icon: s.files.URL("icon.svg"), Event: s.opts.Event,
 		Self: self, Scope: "All pairs", Scopes: []views.Link{{Text: "All pairs", Href: "/"}},
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"fhirwire/web/api/apitest"
 )
 
-var assetName = regexp.MustCompile(`(app)\.[0-9a-f]{12}\.(css|js)`)
+var assetName = regexp.MustCompile(`(app|icon)\.[0-9a-f]{12}\.(css|js|svg)`)
 
 // checkPage compares a page with its golden file, asset hashes left out and one tag a line, so that differences read well.
 func checkPage(t *testing.T, name, html string) {

@@ -239,8 +239,8 @@ func phase(st *testplans.Step) string {
 
 var phaseNotes = map[string]string{"Required": "decides the verdict", "Optional": "never lowers the verdict"}
 
-// needsSomebody is the step shown unasked: the first required one that failed, else the first with evidence that is no pass,
-// else the first.
+// needsSomebody is the step shown unasked: the first required one that failed, else the first required one that traffic has yet to
+// show, else the first with evidence that is no pass, else the first.
 func needsSomebody(p *testplans.Plan, j *testplans.Judgement) string {
 	first := func(want func(*testplans.Result) bool) string {
 		for _, st := range p.Steps {
@@ -256,6 +256,7 @@ func needsSomebody(p *testplans.Plan, j *testplans.Judgement) string {
 	}
 	return cmp.Or(
 		first(func(r *testplans.Result) bool { return r.Verdict == testplans.Fail && !r.Optional }),
+		first(func(r *testplans.Result) bool { return r.Verdict == testplans.NotShown && !r.Optional }),
 		first(func(r *testplans.Result) bool { return len(r.Evidence) > 0 && r.Verdict != testplans.Pass }),
 		start,
 	)
@@ -327,6 +328,9 @@ func (s *Server) stepDetail(ctx context.Context, n *names, run *shown, st *testp
 	d := &views.StepDetail{
 		Heading: "Step " + step.Number + ", " + st.Title, Verdict: step.Verdict, Side: string(r.Side), Claim: st.Claim, Require: requirementsOf(st),
 		Told: told(n, j.Channel, st, r),
+	}
+	if r.Verdict == testplans.NotShown {
+		d.Awaited = s.awaited(n, p, st, j.Channel)
 	}
 	if r.Context.Rules > 0 {
 		d.Judged = "Rules " + strconv.Itoa(r.Context.Rules)

@@ -68,6 +68,8 @@ document.addEventListener("click", (e) => {
   if (step) { e.preventDefault(); return walk(step.dataset.step === "next" ? 1 : -1); }
   const finding = e.target.closest("a[data-finding]");
   if (finding) return noteFinding(finding);
+  const mover = list && e.target.closest("[data-move]");
+  if (mover) return list.move(Number(mover.dataset.move));
   if (list) list.click(e);
 });
 

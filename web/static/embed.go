@@ -12,7 +12,7 @@ import (
 
 // The assets, all of them ours.
 //
-//go:embed app.css app.js
+//go:embed app.css app.js icon.svg
 var assets embed.FS
 
 // Prefix is the path under which assets are served.
@@ -21,6 +21,8 @@ const Prefix = "/static/"
 var contentTypes = map[string]string{
 	"app.css": "text/css; charset=utf-8",
 	"app.js":  "text/javascript; charset=utf-8",
+
+	"icon.svg": "image/svg+xml",
 }
 
 // Files serves the assets.

@@ -116,11 +116,13 @@ type RunStep struct {
 
 // StepDetail is the chosen step: what decided it.
 type StepDetail struct {
-	Heading  string
-	Verdict  Mark
-	Side     string
-	Claim    string
-	Told     *Notice
+	Heading string
+	Verdict Mark
+	Side    string
+	Claim   string
+	Told    *Notice
+	// Awaited says which request would show a step that traffic has not shown.
+	Awaited  []Fact
 	Judged   string
 	Evidence []EvidenceRow
 	Lane     *Lane
