@@ -1,0 +1,5 @@
+//go:build race
+
+package reverse_test
+
+const raceEnabled = true
