@@ -71,6 +71,7 @@ func (d *definition) element(e *fhirjson.Node) {
 	if inherited != nil {
 		d.cardinality(e, inherited)
 	}
+	d.slicing(e)
 	own := d.ownTypes(e, inherited)
 	if known {
 		d.value(e, own, types)

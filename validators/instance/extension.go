@@ -185,6 +185,7 @@ const corePackage = "hl7.fhir.r4.core#4.0.1"
 // looserContexts are extensions that HL7's own guides use beyond their published contexts, and the elements they use them on.
 var looserContexts = map[string]string{
 	corePrefix + "capabilitystatement-expectation": "SearchParameter.", // the expectation of what a search parameter can do
+	corePrefix + "regex":                           "ElementDefinition.type",
 }
 
 // inContexts reports whether one of the contexts fits, and whether that could be told of all.

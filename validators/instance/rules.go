@@ -130,6 +130,7 @@ const (
 	ruleDefinitionValue
 	ruleDefinitionDiscriminator
 	ruleDefinitionExpression
+	ruleDefinitionSlicing
 	ruleValueSetCode
 	ruleCodeSystemContent
 	ruleCodeSystemCount
@@ -275,6 +276,7 @@ var rules = [numRules]validators.Rule{
 	ruleDefinitionValue:         {ID: "definition-value", Severity: erro, Code: validators.CodeInvalid, Title: "A fixed value or pattern has a type of its element"},
 	ruleDefinitionDiscriminator: {ID: "definition-discriminator", Severity: erro, Code: validators.CodeInvalid, Title: "A discriminator leads to something in the sliced element"},
 	ruleDefinitionExpression:    {ID: "definition-expression", Severity: erro, Code: validators.CodeInvalid, Title: "Expressions of constraints can be evaluated on their element"},
+	ruleDefinitionSlicing:       {ID: "definition-slicing", Severity: erro, Code: validators.CodeInvalid, Title: "A profile keeps the slicing of its base"},
 	ruleValueSetCode:            {ID: "value-set-code", Severity: warn, Code: validators.CodeCodeInvalid, Title: "The codes that a value set lists exist in their code system"},
 	ruleCodeSystemContent:       {ID: "code-system-content", Severity: erro, Code: validators.CodeInvalid, Title: "A code system holds what it says of its content"},
 	ruleCodeSystemCount:         {ID: "code-system-count", Severity: erro, Code: validators.CodeInvalid, Title: "The count of a code system is that of its concepts"},

@@ -149,6 +149,16 @@ const structure = `{"resourceType":"StructureDefinition","url":"http://example.c
 	{"id":"Patient.communication.language","path":"Patient.communication.language","min":1},{"id":"Patient.gender","path":"Patient.gender","max":"1"},
 	{"id":"Patient.deceased[x]","path":"Patient.deceased[x]","type":[{"code":"boolean"}]}]}}`
 
+// restructure is a profile of a profile that slices.
+const restructure = `{"resourceType":"StructureDefinition","url":"http://example.com/s/y","name":"Y","status":"draft","fhirVersion":"4.0.1",
+	"kind":"resource","abstract":false,"type":"Patient","baseDefinition":"http://example.com/p/patient","derivation":"constraint",
+	"differential":{"element":[
+	{"id":"Patient.telecom","path":"Patient.telecom","slicing":{"discriminator":[{"type":"value","path":"system"}],"ordered":true,"rules":"closed"}},
+	{"id":"Patient.telecom:phone","path":"Patient.telecom","sliceName":"phone","max":"1"},
+	{"id":"Patient.address","path":"Patient.address","slicing":{"discriminator":[{"type":"value","path":"use"},{"type":"exists","path":"city"}],"rules":"closed"}},
+	{"id":"Patient.address:more","path":"Patient.address","sliceName":"more","max":"1"},
+	{"id":"Patient.address:more.use","path":"Patient.address.use","min":1,"fixedCode":"old"}]}}`
+
 const codes = `{"resourceType":"ValueSet","url":"http://example.com/v/x","status":"draft","compose":{"include":[{"system":"http://hl7.org/fhir/administrative-gender",
 	"concept":[{"code":"male"},{"code":"other"}]},{"system":"http://loinc.org","concept":[{"code":"1-8"}]}]}}`
 
@@ -179,6 +189,10 @@ var examples = []struct {
 	{"definition-discriminator", structure, `"path":"system"}`, `"path":"systems"}`},
 	{"definition-expression", structure, `"name.exists()"`, `"name.exists("`},
 	{"definition-expression", structure, `"name.exists()"`, `"nome.exists()"`},
+	{"definition-slicing", restructure, `"ordered":true,"rules":"closed"`, `"ordered":true,"rules":"open"`},
+	{"definition-slicing", restructure, `"ordered":true`, `"ordered":false`},
+	{"definition-slicing", restructure, `[{"type":"value","path":"system"}]`, `[{"type":"value","path":"use"}]`},
+	{"definition-slicing", restructure, `"Patient.telecom:phone","path":"Patient.telecom","sliceName":"phone"`, `"Patient.telecom:fax","path":"Patient.telecom","sliceName":"fax"`},
 	{"value-set-code", codes, `"male"`, `"man"`},
 	{"code-system-content", system, `"complete"`, `"not-present"`},
 	{"code-system-content", system, `"complete"`, `"supplement"`},
@@ -362,7 +376,7 @@ func messageIDs(r validators.Report) []string {
 
 func TestEveryRuleHasAnExample(t *testing.T) {
 	v := rulesValidator(t, instance.Options{})
-	for name, src := range map[string]string{"patient": patient, "observation": observation, "searchset": searchset, "answered": answered, "questionnaire": questionnaire, "parameter": parameter, "system": system, "capabilities": capabilities, "document": document} {
+	for name, src := range map[string]string{"patient": patient, "observation": observation, "searchset": searchset, "answered": answered, "questionnaire": questionnaire, "parameter": parameter, "system": system, "restructure": restructure, "capabilities": capabilities, "document": document} {
 		if !json.Valid([]byte(src)) {
 			t.Fatalf("%s is not JSON", name)
 		}
