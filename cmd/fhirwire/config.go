@@ -26,6 +26,9 @@ type config struct {
 	ReferenceGuides string `yaml:"reference-guides"`
 	// ReferenceAuth is whether the reference server asks for tokens: off, optional or required.
 	ReferenceAuth string `yaml:"reference-auth"`
+	// ReferenceInitialTokens is a file with the initial access tokens without which the reference server registers nobody.
+	ReferenceInitialTokens string `yaml:"reference-initial-tokens"`
+
 	ForwardListen string `yaml:"forward-listen"`
 	// ForwardUser are the forward proxy's credentials, NAME:SECRET each.
 	ForwardUser userList `yaml:"forward-user"`
@@ -77,6 +80,7 @@ func (c *config) settings() []setting {
 		{"reference-listen", "address of the built-in reference payer server; \"off\" for none", &c.ReferenceListen},
 		{"reference-guides", "guides the reference server follows: stu2 (PDex 2.0.0, US Core 3.1.1) or 2.2 (PDex 2.2.0, US Core 6.1.0)", &c.ReferenceGuides},
 		{"reference-auth", "whether the reference server asks for tokens: off, optional (its own are honoured, foreign ones ignored) or required", &c.ReferenceAuth},
+		{"reference-initial-tokens", "`FILE` with initial access tokens, one a line: the reference server then registers only who presents one", &c.ReferenceInitialTokens},
 		{"forward-listen", "address of the forward proxy, for clients' HTTP proxy setting; \"off\" for none", &c.ForwardListen},
 		{"forward-user", "NAME:SECRET that clients of the forward proxy may give, needed off loopback; may be repeated", &c.ForwardUser},
 		{"tls-listen", "address of the TLS listener: proxy and reference server; \"off\" for none", &c.TLSListen},
@@ -284,6 +288,9 @@ func (c *config) check() []error {
 	case smartauth.Off, smartauth.Optional, smartauth.Required:
 	default:
 		errs = append(errs, fmt.Errorf("reference-auth: %q is none of off, optional, required", c.ReferenceAuth))
+	}
+	if c.Demo && c.ReferenceInitialTokens != "" {
+		errs = append(errs, errors.New("reference-initial-tokens: the demo's clients have none; leave demo out"))
 	}
 	if c.Demo && c.ReferenceListen == off {
 		errs = append(errs, errors.New("demo: needs the reference server; leave reference-listen on"))

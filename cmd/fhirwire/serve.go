@@ -238,9 +238,14 @@ func (a *app) simulate(ctx context.Context) error {
 	if err := os.MkdirAll(directory, 0o700); err != nil {
 		return fmt.Errorf("data: %w", err)
 	}
+	oauth := a.oauth()
+	if oauth.InitialTokens, err = initialTokens(a.cfg.ReferenceInitialTokens); err != nil {
+		return err
+	}
+	oauth.RequireInitialToken = len(oauth.InitialTokens) > 0
 	a.payer, err = reference.New(ctx, a.refDB, set, reference.Options{
 		DataDir: filepath.Join(a.cfg.Data, "reference"), Logger: a.logger, Clock: a.p.now, Version: version, Guides: eras[a.cfg.ReferenceGuides],
-		Auth: smartauth.Mode(a.cfg.ReferenceAuth), OAuth: a.oauth(), Directory: os.DirFS(directory),
+		Auth: smartauth.Mode(a.cfg.ReferenceAuth), OAuth: oauth, Directory: os.DirFS(directory),
 		Match: membermatch.Options{
 			Plan: []string{synth.PayerNPI, synth.CollectionPayerNPI}, PlanName: synth.PayerName,
 			UnsegmentedTag: synth.TagSystem + "|" + synth.TagUnsegmented,
