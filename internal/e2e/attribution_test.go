@@ -132,7 +132,7 @@ func part(t *testing.T, src []byte, keep func(name string) bool, changes ...stri
 // firstFile waits for an export and gives the URL of its first file.
 func firstFile(t *testing.T, status string) string {
 	t.Helper()
-	for range 200 {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
 		res, err := http.Get(status) //nolint:noctx // a test's
 		if err != nil {
 			t.Fatal(err)

@@ -21,7 +21,7 @@ import (
 func browser(t *testing.T) context.Context {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1440, 900),
+		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.UserDataDir(profileDir(t)), chromedp.WindowSize(1440, 900),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 	)
@@ -29,9 +29,25 @@ func browser(t *testing.T) context.Context {
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
+	t.Cleanup(func() { _ = chromedp.Cancel(ctx) }) // which waits for the browser
+	limited, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	t.Cleanup(cancel)
-	return ctx
+	return limited
+}
+
+// profileDir is a folder for a browser, whose helpers may go on writing for a moment after it has ended.
+func profileDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "fhirwire-browser")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for deadline := time.Now().Add(10 * time.Second); os.RemoveAll(dir) != nil && time.Now().Before(deadline); {
+			time.Sleep(50 * time.Millisecond)
+		}
+	})
+	return dir
 }
 
 func run(t *testing.T, ctx context.Context, what string, actions ...chromedp.Action) {
@@ -73,8 +89,10 @@ func screenshot(t *testing.T, ctx context.Context, file string) {
 	}
 }
 
-// eventually waits until the script is true in the page.
-func eventually(script string, limit time.Duration) chromedp.Action {
+// eventually waits until the script is true in the page. How fast that is on a machine at rest, usual says; on a busy one it may take
+// a minute more.
+func eventually(script string, usual time.Duration) chromedp.Action {
+	limit := usual + time.Minute
 	return chromedp.ActionFunc(func(ctx context.Context) error {
 		for deadline := time.Now().Add(limit); ; time.Sleep(50 * time.Millisecond) {
 			var ok bool

@@ -125,9 +125,8 @@ func (c bulkClient) export(base string, args ...string) (transactionTime string,
 // TestBulkClientOfOthers exports a Group, what changed in it since, and the system, with backend services' authorization: by a channel's
 // URL and by the forward proxy. The client is as its makers left it; its side of the plan is judged from what was recorded.
 func TestBulkClientOfOthers(t *testing.T) {
-	forward := freeAddress(t)
 	data := t.TempDir()
-	p := start(t, "--demo", "--data", data, "--forward-listen", forward, "--reference-auth", "required")
+	p := start(t, "--demo", "--data", data, "--reference-auth", "required")
 	c := newBulkClient(t, p)
 	_, byURL := p.connect(t, "by-url", p.reference, "", "")
 	_, direct := p.connect(t, "direct", p.reference, "", "")
@@ -148,13 +147,13 @@ func TestBulkClientOfOthers(t *testing.T) {
 		}
 	}
 	run(byURL, p.proxy+"/"+byURL+"/fhir")
-	through(t, direct, forward)
+	through(t, direct, p.forward)
 	run(direct, p.reference)
 
 	verdicts := func(channel string) []string {
 		t.Helper()
 		// Findings may still be on their way; exit 1 is a failed check, which is compared below.
-		p.exchanges(t, url.QueryEscape("channel:"+channel), 20)
+		p.all(t, url.QueryEscape("channel:"+channel), 20)
 		out, err := exec.Command(binary, "judge", "provider-access-bulk", "--channel", channel, "--data", data, "--format", "json").Output()
 		var judged struct {
 			Results []struct {

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -18,23 +17,12 @@ import (
 	"time"
 )
 
-// freeAddress is one that nobody listens on now.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().String()
-}
-
 // waitSeeded waits until the reference server has the demo's members.
 func waitSeeded(t *testing.T, p *program) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); status(t, p.reference+"/Group/group-all-members") != http.StatusOK; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); status(t, p.reference+"/Group/group-all-members") != http.StatusOK; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("the reference server was not seeded within a minute")
+			t.Fatal("the reference server is not seeded")
 		}
 	}
 }
@@ -57,8 +45,7 @@ func TestForwardNewman(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	forward := freeAddress(t)
-	p := start(t, "--demo", "--forward-listen", forward)
+	p := start(t, "--demo")
 	_, byURL := p.connect(t, "by-url", p.reference, "", "")
 	_, direct := p.connect(t, "direct", p.reference, "", "")
 	collection := filepath.Join(t.TempDir(), "collection.json")
@@ -74,9 +61,9 @@ func TestForwardNewman(t *testing.T) {
 	waitSeeded(t, p)
 	origin := strings.TrimSuffix(p.reference, "/fhir")
 	captured := func(channel, prefix string) []string {
-		newman(t, collection, "url_prefix="+prefix)
+		sent := newman(t, collection, "url_prefix="+prefix)
 		var out []string
-		for _, e := range p.exchanges(t, url.QueryEscape("channel:"+channel), 20) {
+		for _, e := range p.exchanges(t, url.QueryEscape("channel:"+channel), sent.through()) {
 			out = append(out, fmt.Sprintf("%s %s%s %d %s", e.Method, e.Interaction.Kind, e.Interaction.Operation, e.Status, e.Verdict))
 		}
 		slices.Sort(out)
@@ -86,7 +73,7 @@ func TestForwardNewman(t *testing.T) {
 	if n := strings.Count(strings.Join(a, "\n"), " 200 pass"); n < 20 {
 		t.Errorf("only %d requests did well: %q", n, a)
 	}
-	through(t, direct, forward)
+	through(t, direct, p.forward)
 	if b := captured(direct, origin); !slices.Equal(a, b) {
 		t.Errorf("by channel URL:\n%q\nby forward proxy:\n%q", a, b)
 	}
@@ -101,10 +88,10 @@ func TestForwardFHIRClient(t *testing.T) {
 	if err := exec.Command(python, "-c", "import fhirpy").Run(); err != nil {
 		t.Skipf("fhirpy is not installed for %s (FHIRWIRE_PYTHON): %v", python, err)
 	}
-	data, forward, secure := t.TempDir(), freeAddress(t), freeAddress(t)
-	p := start(t, "--demo", "--data", data, "--forward-listen", forward, "--tls-listen", secure)
+	data := t.TempDir()
+	p := start(t, "--demo", "--data", data)
 	waitSeeded(t, p)
-	base := "https://" + secure + "/fhir"
+	base := "https://" + p.tls + "/fhir"
 	_, channel := p.connect(t, "fhirpy", base, "", "")
 	script := filepath.Join(t.TempDir(), "client.py")
 	err := os.WriteFile(script, []byte(`
@@ -118,7 +105,7 @@ assert client.resources("Coverage").search(patient="pt-90417").fetch_all()
 	if err != nil {
 		t.Fatal(err)
 	}
-	through(t, channel+":", forward) // requests takes a name for credentials only with a colon behind it
+	through(t, channel+":", p.forward) // requests takes a name for credentials only with a colon behind it
 	t.Setenv("REQUESTS_CA_BUNDLE", filepath.Join(data, "ca", "root.pem"))
 	if out, err := exec.Command(python, script, base).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

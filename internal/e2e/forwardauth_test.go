@@ -16,9 +16,9 @@ import (
 // breaks off with an error of its own, so the exchange has to say why.
 func TestForwardNewmanWithPassword(t *testing.T) {
 	const user, secret = "postman", "a-long-secret"
-	data, forward, secure := t.TempDir(), freeAddress(t), freeAddress(t)
-	p := start(t, "--data", data, "--forward-listen", forward, "--tls-listen", secure, "--forward-user", user+":"+secret)
-	base := "https://" + secure + "/fhir"
+	data := t.TempDir()
+	p := start(t, "--data", data, "--forward-user", user+":"+secret)
+	base := "https://" + p.tls + "/fhir"
 	_, channel := p.connect(t, "newman", base, "", "")
 	collection := filepath.Join(t.TempDir(), "collection.json")
 	err := os.WriteFile(collection, []byte(`{
@@ -31,7 +31,7 @@ func TestForwardNewmanWithPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("NODE_EXTRA_CA_CERTS", filepath.Join(data, "ca", "root.pem"))
-	through(t, user+":"+secret, forward)
+	through(t, user+":"+secret, p.forward)
 	if run := newman(t, collection, "base="+base); len(run.Run.Executions) != 2 {
 		t.Errorf("newman made %d requests", len(run.Run.Executions))
 	}
@@ -41,7 +41,7 @@ func TestForwardNewmanWithPassword(t *testing.T) {
 		}
 	}
 
-	through(t, user+":wrong", forward)
+	through(t, user+":wrong", p.forward)
 	bin := os.Getenv("FHIRWIRE_NEWMAN")
 	if bin == "" {
 		bin = "newman"

@@ -59,7 +59,7 @@ func TestKillLosesNothingTheClientSaw(t *testing.T) {
 
 	again := start(t, "--data", data)
 	missing := 0
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(500 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(500 * time.Millisecond) {
 		recorded := again.recordedIDs(t)
 		missing = 0
 		seen.Range(func(id, _ any) bool {

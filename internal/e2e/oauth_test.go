@@ -23,7 +23,7 @@ func TestFindingOAuth(t *testing.T) {
 	data := t.TempDir()
 	p := start(t, "--demo", "--data", data)
 	kinds := map[string]int{}
-	for _, e := range p.exchanges(t, url.QueryEscape("channel:demo-client~reference"), 25) {
+	for _, e := range p.all(t, url.QueryEscape("channel:demo-client~reference"), 25) {
 		kinds[e.Interaction.Kind]++
 		want := []string{"pass", "pass-notes"}
 		if e.Status == 422 {

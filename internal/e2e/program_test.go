@@ -22,6 +22,7 @@ import (
 // program is a running "fhirwire serve --demo".
 type program struct {
 	dashboard, proxy, reference string
+	forward, tls                string // addresses, host:port
 	cmd                         *exec.Cmd
 	killed, stopped             bool
 }
@@ -44,7 +45,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-var announced = regexp.MustCompile(`(?m)^\s*(dashboard|proxy|reference)\s+(http://\S+)`)
+var announced = regexp.MustCompile(`(?m)^\s*(dashboard|proxy|reference|forward|TLS)\s+https?://(\S+)`)
 
 // start runs the program on free ports and waits until it has said where it listens.
 func start(t *testing.T, args ...string) *program {
@@ -74,16 +75,20 @@ func start(t *testing.T, args ...string) *program {
 		}
 	})
 	lines := bufio.NewScanner(stdout)
-	for (p.dashboard == "" || p.proxy == "" || p.reference == "") && lines.Scan() {
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "  data ") { // the last of what it says
 		if m := announced.FindStringSubmatch(lines.Text()); m != nil {
-			url := strings.TrimSuffix(m[2], "/")
+			at := strings.TrimSuffix(m[2], "/")
 			switch m[1] {
 			case "dashboard":
-				p.dashboard = url
+				p.dashboard = "http://" + at
 			case "proxy":
-				p.proxy = url
+				p.proxy = "http://" + at
 			case "reference":
-				p.reference = url
+				p.reference = "http://" + at
+			case "forward":
+				p.forward = at
+			case "TLS":
+				p.tls = at
 			}
 		}
 	}
@@ -132,7 +137,7 @@ func (p *program) post(t *testing.T, path, body string, into any) {
 
 func (p *program) waitReady(t *testing.T) {
 	t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		if res, err := http.Get(p.dashboard + "/readyz"); err == nil {
 			_ = res.Body.Close()
 			if res.StatusCode == http.StatusOK {
@@ -140,7 +145,7 @@ func (p *program) waitReady(t *testing.T) {
 			}
 		}
 	}
-	t.Fatal("not ready within a minute")
+	t.Fatal("not ready in time")
 }
 
 // exchange is what these tests read of GET /api/v1/exchanges.
@@ -161,7 +166,7 @@ type exchange struct {
 
 func getJSON(t *testing.T, url string, into any) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -187,7 +192,7 @@ func (p *program) exchanges(t *testing.T, filter string, atLeast int) []exchange
 	var page struct {
 		Exchanges []exchange `json:"items"`
 	}
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(200 * time.Millisecond) {
 		getJSON(t, fmt.Sprintf("%s/api/v1/exchanges?limit=200&filter=%s", p.dashboard, filter), &page)
 		judged := len(page.Exchanges) >= atLeast
 		for _, e := range page.Exchanges {
@@ -198,6 +203,19 @@ func (p *program) exchanges(t *testing.T, filter string, atLeast int) []exchange
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("%d exchanges for %s, not all judged: %+v", len(page.Exchanges), filter, page.Exchanges)
+		}
+	}
+}
+
+// all lists the exchanges of a filter once nothing more arrives: the store may be behind what a client saw.
+func (p *program) all(t *testing.T, filter string, atLeast int) []exchange {
+	t.Helper()
+	for before, quiet := 0, 0; ; time.Sleep(500 * time.Millisecond) {
+		got := p.exchanges(t, filter, atLeast)
+		if len(got) != before {
+			before, quiet = len(got), 0
+		} else if quiet++; quiet == 6 { // what waits on disk is brought every second
+			return got
 		}
 	}
 }
