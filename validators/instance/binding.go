@@ -58,6 +58,9 @@ func (w *walk) bindTo(e *fhirjson.Node, p *plan, valueSet string, strength profi
 	if p.shape == primitive && (e.Kind() != fhirjson.String || e.Text() == "" || codeFault(e.Text()) != "") {
 		return // no code, and that is said of its format
 	}
+	if p.el.Path == "ElementDefinition.type.code" && strings.HasPrefix(e.Text(), "http://hl7.org/fhirpath/") {
+		return // the types of FHIRPath are allowed beside those of FHIR
+	}
 	var (
 		worst   = terminology.No
 		why     string

@@ -85,6 +85,17 @@ func TestEdges(t *testing.T) {
 		"a URL that names nothing": {
 			`{"resourceType":"Patient","photo":[{"contentType":"image/png","url":"Binary/1"}]}`, nil,
 		},
+		"an extension on the value of the one it belongs to": {
+			`{"resourceType":"CodeSystem","url":"http://a.test/c","status":"draft","content":"complete","extension":[
+				{"url":"http://hl7.org/fhir/StructureDefinition/structuredefinition-standards-status","valueCode":"trial-use","_valueCode":{"extension":[
+				{"url":"http://hl7.org/fhir/StructureDefinition/structuredefinition-conformance-derivedFrom","valueCanonical":"http://a.test/i"}]}}]}`, nil,
+		},
+		"the same on another": {
+			`{"resourceType":"CodeSystem","url":"http://a.test/c","status":"draft","content":"complete","extension":[
+				{"url":"http://hl7.org/fhir/StructureDefinition/structuredefinition-wg","valueCode":"fm","_valueCode":{"extension":[
+				{"url":"http://hl7.org/fhir/StructureDefinition/structuredefinition-conformance-derivedFrom","valueCanonical":"http://a.test/i"}]}}]}`,
+			[]string{"extension-context CodeSystem.extension[0].valueCode.extension[0]"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string

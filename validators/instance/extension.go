@@ -244,10 +244,14 @@ func (w *walk) inContext(e *fhirjson.Node, c profile.Context, parents []*plan) (
 	carrier := parents[0]
 	switch c.Type {
 	case "extension":
-		if carrier.data != dataExtension {
+		outer := w.carrierNode(e)
+		switch {
+		case carrier.data == dataExtension:
+		case carrier.el.Path == "Extension.value[x]" && outer != nil: // on the value of the extension
+			outer = outer.Parent()
+		default:
 			return false, true
 		}
-		outer := w.carrierNode(e)
 		return outer != nil && outer.MemberText("url") == c.Expression, true
 	case "fhirpath":
 		return w.inPathContext(e, c.Expression)
