@@ -137,7 +137,7 @@ func judged(t *testing.T, want int, args []string) []testplans.Result {
 	return answer.Results
 }
 
-func plainJSON(t *testing.T, v any) string {
+func plainJSON(t testing.TB, v any) string {
 	t.Helper()
 	text, err := json.Marshal(v)
 	if err != nil {

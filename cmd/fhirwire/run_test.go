@@ -24,6 +24,9 @@ func played(t testing.TB, lib *guides.Library, set *profile.Set, plan string, ed
 	t.Helper()
 	p := &process{stdout: new(bytes.Buffer), stderr: new(bytes.Buffer), getenv: func(string) string { return "" }, now: time.Now}
 	r := runner{p: p, f: runFlags{edges: edges, patience: time.Minute}, lib: lib, model: set, inputs: map[string]string{}}
+	if len(edges) == 0 {
+		r.f.har = filepath.Join(t.TempDir(), "played.har")
+	}
 	var err error
 	if r.plan, err = findPlan(plan, set); err != nil {
 		t.Fatal(err)
@@ -31,6 +34,9 @@ func played(t testing.TB, lib *guides.Library, set *profile.Set, plan string, ed
 	j, err := r.run(t.Context())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if r.f.har != "" {
+		judgedAlike(t, &r, j)
 	}
 	return j, r.outcomes
 }

@@ -15,7 +15,8 @@ import (
 
 // newmanRun is what these tests read of newman's JSON report.
 type newmanRun struct {
-	Run struct {
+	File string `json:"-"` // the report
+	Run  struct {
 		Executions []struct {
 			Item struct {
 				Name string `json:"name"`
@@ -56,7 +57,7 @@ func newman(t *testing.T, collection string, vars ...string) newmanRun {
 	if err != nil {
 		t.Fatalf("newman: %v, %v\n%s", runErr, err, out)
 	}
-	var run newmanRun
+	run := newmanRun{File: report}
 	if err := json.Unmarshal(src, &run); err != nil {
 		t.Fatal(err)
 	}

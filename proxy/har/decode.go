@@ -310,7 +310,8 @@ func ofOthers(out *Entry, e *entry, text []byte) error {
 	ex.ID, ex.Matched = idOf(start, text), "imported from a HAR"
 	ex.Request.Body = undone(&ex.Request.Message, out.Request)
 	if ex.Response == nil {
-		ex.Failure = &proxy.Failure{Reason: proxy.ReasonUpstreamDown, Side: "server", Detail: "the HAR has no response"}
+		// Whose fault that was is not in it: the server may be down, or the client have hung up or blocked it.
+		ex.Failure = &proxy.Failure{Reason: proxy.ReasonUpstreamDown, Detail: "the file has no response"}
 		return nil
 	}
 	t.FirstByte = t.RequestDone.Add(duration(e.Timings.Wait))
