@@ -61,8 +61,12 @@ func facts(e *ig.ElementDefinition) map[string]string {
 	}
 	var types []string
 	for _, t := range e.Types {
-		slices.Sort(t.TargetProfiles)
-		types = append(types, fmt.Sprint(t.Code, t.Profiles, t.TargetProfiles))
+		var targets []string
+		for _, target := range t.TargetProfiles {
+			targets = append(targets, unpinned(target))
+		}
+		slices.Sort(targets)
+		types = append(types, fmt.Sprint(t.Code, t.Profiles, targets))
 	}
 	m["type"] = strings.Join(types, " ")
 	for k, v := range map[string]ig.Value{"fixed": e.Fixed, "pattern": e.Pattern} {
@@ -87,6 +91,20 @@ func facts(e *ig.ElementDefinition) map[string]string {
 	return m
 }
 
+// unpinned is text without the version that some publishers add to the canonicals of FHIR itself.
+func unpinned(s string) string { return strings.ReplaceAll(s, "|4.0.1", "") }
+
+// raised reports that a snapshot writes the minima of the slices, which hold anyway, also at the element that is sliced.
+func raised(want []ig.ElementDefinition, w *ig.ElementDefinition) bool {
+	sum := 0
+	for i := range want {
+		if s := &want[i]; s.Path == w.Path && s.SliceName != "" && s.ID == w.ID+":"+s.SliceName {
+			sum += max(s.Min, 0)
+		}
+	}
+	return w.Slicing != nil && w.Min <= sum
+}
+
 func differences(want, got []ig.ElementDefinition) []string {
 	byID, expanded := map[string]*ig.ElementDefinition{}, map[string]bool{}
 	for i := range got {
@@ -107,7 +125,7 @@ func differences(want, got []ig.ElementDefinition) []string {
 		delete(byID, w.ID)
 		fw, fg := facts(w), facts(g)
 		for _, k := range []string{"path", "sliceName", "min", "max", "type", "content", "fixed", "pattern", "binding", "slicing", "constraint", "mustSupport", "isModifier", "maxLength"} {
-			if fw[k] != fg[k] {
+			if unpinned(fw[k]) != unpinned(fg[k]) && !(k == "min" && raised(want, w)) {
 				out = append(out, fmt.Sprintf("%s: %s: published %q, generated %q", w.ID, k, fw[k], fg[k]))
 			}
 		}
@@ -126,7 +144,9 @@ func differences(want, got []ig.ElementDefinition) []string {
 }
 
 func TestRegenerate(t *testing.T) {
-	packages := append([]*ig.Package{core(t)}, published(t, "hl7.fhir.us.core-3.1.1", "hl7.fhir.us.davinci-hrex-1.0.0", "hl7.fhir.us.davinci-pdex-2.0.0")...)
+	packages := append([]*ig.Package{core(t)}, published(t, "hl7.fhir.us.core-3.1.1", "hl7.fhir.us.core-6.1.0", "hl7.fhir.us.core-7.0.0",
+		"hl7.fhir.us.davinci-hrex-1.0.0", "hl7.fhir.us.davinci-pdex-2.0.0", "hl7.fhir.us.davinci-pdex-2.2.0", "hl7.fhir.us.davinci-atr-2.1.0",
+		"hl7.fhir.us.carin-bb-1.1.0", "hl7.fhir.us.carin-bb-2.0.0", "hl7.fhir.us.davinci-pdex-plan-net-1.1.0", "hl7.fhir.us.davinci-drug-formulary-2.0.1")...)
 	c, err := profile.NewCatalog(packages, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +168,11 @@ func TestRegenerate(t *testing.T) {
 			}
 			pub, gen, err := c.Regenerate(p.ID(), r.URL)
 			if err != nil {
-				t.Errorf("%s: %v", r.URL, err)
+				line := fmt.Sprintf("%s %s: %v", p.ID(), r.ID, err)
+				if !known[line] {
+					t.Error(line)
+				}
+				delete(known, line)
 				continue
 			}
 			for _, d := range differences(pub, gen) {
