@@ -85,13 +85,21 @@ func StateOf(results []Result, waiting int) State {
 	}
 }
 
-// StateOfRun is StateOf with the run's window: when that has closed nothing more is waited for.
+// StateOfRun is StateOf with the run's window: when that has closed nothing more is waited for, and one that is empty was called off.
 func StateOfRun(r *Run, results []Result, waiting int, now time.Time) State {
+	if r.CalledOff() {
+		return Cancelled
+	}
 	st := StateOf(results, waiting)
 	if st == Recording && !r.Until.IsZero() && !now.Before(r.Until) {
 		return Done
 	}
 	return st
+}
+
+// CalledOff reports a run that was stopped before anything was evidence of it: its window is empty.
+func (r *Run) CalledOff() bool {
+	return !r.Until.IsZero() && !r.Since.IsZero() && !r.Since.Before(r.Until)
 }
 
 // PlaysTrack reports whether a channel whose track is named so plays plans of a track: its own is that one, in other letters or

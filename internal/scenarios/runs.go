@@ -187,7 +187,8 @@ func (s *Service) Runs(ctx context.Context, q testplans.RunQuery) (runs []testpl
 	return s.store.Runs(ctx, q)
 }
 
-// Stop closes a run's window now. The error wraps proxy.ErrConflict for a run that is always on.
+// Stop closes a run's window now, and calls off a run that nothing was evidence of yet: its window is empty then, and its state cancelled.
+// The error wraps proxy.ErrConflict for a run that is always on.
 func (s *Service) Stop(ctx context.Context, id string) (testplans.Run, error) {
 	run, err := s.store.Run(ctx, id)
 	if err != nil {
@@ -197,10 +198,17 @@ func (s *Service) Stop(ctx context.Context, id string) (testplans.Run, error) {
 	if !run.Until.IsZero() && !now.Before(run.Until) {
 		return s.RunByID(ctx, id) // it is closed
 	}
-	if now.Before(run.Since) {
-		now = run.Since // it has not begun: an empty window
+	until := run.Since
+	if now.After(run.Since) && !run.Standing {
+		j, err := s.JudgeRun(ctx, id)
+		if err != nil {
+			return testplans.Run{}, err
+		}
+		if j.State != testplans.NotTried {
+			until = now
+		}
 	}
-	return s.SetWindow(ctx, id, run.Since, now)
+	return s.SetWindow(ctx, id, run.Since, until)
 }
 
 // SetWindow moves a run's window: its results are computed anew, and those before stay. A zero until leaves it open.

@@ -182,6 +182,19 @@ func TestWindows(t *testing.T) {
 			t.Errorf("stopped: %d exchanges, %s, %v", j.Exchanges, j.State, err)
 		}
 
+		off, err := s.Start(ctx, testplans.Run{Plan: "match", Channel: pair})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if off, err = s.Stop(ctx, off.ID); err != nil || !off.CalledOff() {
+			t.Errorf("stopped before anything came: %+v, %v", off, err)
+		}
+		at("5", time.Now(), 200)
+		if j, err := s.JudgeRun(ctx, off.ID); err != nil || j.Exchanges != 0 || j.State != testplans.Cancelled {
+			t.Errorf("called off: %d exchanges, %s, %v", j.Exchanges, j.State, err)
+		}
+
 		standing, err := s.Standing(ctx, "match", pair)
 		if err != nil {
 			t.Fatal(err)
