@@ -108,6 +108,9 @@ func TestIgnoredParametersAreTold(t *testing.T) {
 	if r.status != 200 || r.json["total"] != 2.0 || len(r.ids("match")) != 2 {
 		t.Fatalf("%d %s", r.status, r.raw)
 	}
+	if once := s.get("/Patient?name=famous&_sort=nothing&_include=Patient:nothing"); strings.Count(once.raw, "was ignored") != 2 {
+		t.Errorf("each is told once: %s", once.raw)
+	}
 	for _, name := range []string{"_filter", "nonsense"} {
 		if !strings.Contains(r.raw, "Parameter "+name+" was ignored") || strings.Contains(r.link("self"), name) {
 			t.Errorf("%s: self %s in %s", name, r.link("self"), r.raw)

@@ -59,7 +59,7 @@ func (r *Registry) Parse(typ string, pairs []Pair, o ParseOptions) (Query, error
 			continue
 		}
 		used, err := p.result(pair)
-		if err == nil && !used {
+		if err == nil && !used && !shapes(pair.Name) {
 			var c Clause
 			if c, used, err = p.clause(typ, pair.Name, pair.Value); used {
 				q.Clauses = append(q.Clauses, c)
@@ -91,6 +91,12 @@ func (p *parser) ignore(name, reason string) error {
 
 func invalid(name, format string, args ...any) error {
 	return &Error{Name: name, Code: "invalid", Message: fmt.Sprintf(format, args...)}
+}
+
+// shapes reports a parameter that shapes the answer, whether it took effect or was ignored.
+func shapes(name string) bool {
+	return slices.Contains([]string{"_count", "_total", "_summary", "_elements", "_sort", "_include", "_revinclude"}, name) ||
+		strings.HasPrefix(name, "_include:") || strings.HasPrefix(name, "_revinclude:")
 }
 
 // result handles the parameters that shape the answer.
