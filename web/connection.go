@@ -115,21 +115,26 @@ func (s *Server) leg(ex *proxy.Exchange, l *proxy.Leg, title, peer string, inbou
 	t := l.TLS
 	v.Secure = true
 	if t.Gateway != "" {
-		add("Client certificate", "said by the gateway "+t.Gateway+" (Client-Cert, RFC 9440); the proxy saw no handshake with the client", false)
+		add("Client certificate", "as the gateway "+t.Gateway+" says (Client-Cert, RFC 9440); TLS with the client ends there", false)
 	}
 	add("TLS", t.Version, false)
 	add("Cipher suite", t.Cipher, true)
 	add("Server name (SNI)", t.ServerName, true)
 	whole := t.Cipher != "" // the last that a handshake settles
-	if !whole {
+	switch {
+	case !whole && t.Gateway == "":
 		add("Session", "the handshake did not complete", false)
-	} else {
+	case whole:
 		add("Protocol (ALPN)", protocolWords(t.Protocol), false)
 		add("Session", map[bool]string{true: "resumed", false: "full handshake"}[t.Resumed], false)
 	}
 	v.Trust = trustNotice(t, inbound)
 	v.Trust.Text = text(t.Detail)
 	own, theirs := "The proxy presented", "The client presented"
+	if inbound && t.Gateway != "" {
+		v.Chains = []views.Chain{s.chain(ex, "The gateway says the client presented", "No certificate.", t.Client)}
+		return v
+	}
 	if inbound && !whole {
 		return v
 	}

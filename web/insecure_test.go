@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"fhirwire/proxy"
 	"fhirwire/testplans"
 	"fhirwire/web/api/apitest"
 )
@@ -29,5 +30,24 @@ func TestRunOfUnverifiedServers(t *testing.T) {
 		if w.Code != http.StatusOK || strings.Contains(w.Body.String(), "Server not verified") != insecure || strings.Contains(w.Body.String(), `class="tag insecure"`) != insecure {
 			t.Errorf("insecure %v: %d %s", insecure, w.Code, w.Body)
 		}
+	}
+}
+
+// TestGatewayLeg: a certificate that a gateway named is shown as its word, beside no handshake that failed.
+func TestGatewayLeg(t *testing.T) {
+	store := apitest.NewStore()
+	ch := addPair(t, store, "Harborlight Health Plan", "Cedar Mesa Mutual", false)
+	e := withLegs(addExchange(store, "gateway", 0, spec{path: "/fhir/Patient/1", channel: ch, status: 200, ms: 12}))
+	e.ClientLeg.TLS = &proxy.TLS{Gateway: "10.0.0.5", Trust: proxy.TrustEventCA, Client: e.ClientLeg.TLS.Client[:1]}
+	addReport(store, "gateway", nil)
+	w := get(t, newServer(t, store, Options{}), "/exchanges/gateway/connection")
+	text := w.Body.String()
+	for _, want := range []string{"as the gateway 10.0.0.5 says", "The gateway says the client presented", "CN=Harborlight client"} {
+		if w.Code != http.StatusOK || !strings.Contains(text, want) {
+			t.Errorf("%d: %q is missing", w.Code, want)
+		}
+	}
+	if strings.Contains(text, "did not complete") {
+		t.Error("a handshake that nobody here saw did not complete")
 	}
 }
