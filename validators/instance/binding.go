@@ -77,6 +77,9 @@ func (w *walk) bindTo(e *fhirjson.Node, p *plan, valueSet string, strength profi
 			first = c
 		}
 		a := w.v.terms.Member(valueSet, c.system, c.code)
+		if c.system == "" && a.Value == terminology.Yes && (p.data == dataCoding || p.data == dataCodeableConcept) {
+			a.Value = terminology.No // without its system it is only a text that a code of the set has as well
+		}
 		switch a.Value {
 		case terminology.Yes:
 			worst = terminology.Yes

@@ -96,6 +96,17 @@ func TestEdges(t *testing.T) {
 				{"url":"http://hl7.org/fhir/StructureDefinition/structuredefinition-conformance-derivedFrom","valueCanonical":"http://a.test/i"}]}}]}`,
 			[]string{"extension-context CodeSystem.extension[0].valueCode.extension[0]"},
 		},
+		"a code of the value set without its system": {
+			`{"resourceType":"Condition","subject":{"reference":"Patient/1"},"clinicalStatus":{"coding":[{"code":"active"}]}}`,
+			[]string{"binding-required Condition.clinicalStatus"},
+		},
+		"beside one with it": {
+			`{"resourceType":"Condition","subject":{"reference":"Patient/1"},"clinicalStatus":{"coding":[{"code":"active"},
+				{"system":"http://terminology.hl7.org/CodeSystem/condition-clinical","code":"active"}]}}`, nil,
+		},
+		"an extension of HL7 that is not at hand": {
+			`{"resourceType":"Patient","extension":[{"url":"http://hl7.org/fhir/StructureDefinition/of-tomorrow","valueString":"x"}]}`, nil,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string

@@ -135,13 +135,19 @@ func (w *walk) unknownExtension(e *fhirjson.Node, url string, modifier bool, b *
 		f.message = w.name(e) + ": there is no extension " + short(url) + "."
 		w.add(f)
 		return
+	case strings.HasPrefix(url, corePrefix): // a later pack may have it
+		f.severity = validators.SeverityWarning
+		f.message = w.name(e) + ": neither FHIR R4 nor the extensions pack has an extension " + short(url) + "; its content was not checked."
+		f.next = "Correct the url, or add the package that defines it."
+		w.add(f)
+		return
 	}
 	w.addOnce(url, f)
 }
 
 // inNamespace reports a URL in a namespace that is at hand as a whole: what is not there does not exist.
 func (v *Validator) inNamespace(url string) bool {
-	return strings.HasPrefix(url, corePrefix) || slices.ContainsFunc(v.opt.Namespaces, func(ns string) bool { return strings.HasPrefix(url, ns) })
+	return slices.ContainsFunc(v.opt.Namespaces, func(ns string) bool { return strings.HasPrefix(url, ns) })
 }
 
 // extensionUse checks where and how a defined extension is used.
