@@ -127,20 +127,6 @@ func statusMutations() []mutation {
 				return running
 			}, true,
 		},
-		{
-			Description{"mutation-never-complete", "an export runs for ever"}, exportStatus, nil,
-			func(_ *http.Request, a *held, _ time.Time) bool {
-				if a.status != http.StatusOK {
-					return false
-				}
-				a.status = http.StatusAccepted
-				a.header.Set("Retry-After", "1")
-				a.header.Del("Content-Type")
-				a.header.Del("Expires")
-				a.set(nil)
-				return true
-			}, false,
-		},
 		onHeader("mutation-expires-missing", "a manifest comes without Expires", exportStatus, http.StatusOK, func(h http.Header) { h.Del("Expires") }),
 		onHeader("mutation-manifest-as-fhir", "a manifest is application/fhir+json", exportStatus, http.StatusOK, func(h http.Header) { h.Set("Content-Type", "application/fhir+json") }),
 		without("mutation-transaction-time-missing", "a manifest has no transactionTime", "transactionTime"),

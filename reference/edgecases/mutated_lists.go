@@ -85,16 +85,6 @@ func listMutations() []mutation {
 			},
 			func(*http.Request, *held, time.Time) bool { return true }, false,
 		},
-		{
-			Description{"mutation-addition-500", "an addition that cannot be made answers 500"}, operation("member-add"), nil,
-			func(_ *http.Request, a *held, _ time.Time) bool {
-				was := a.status >= http.StatusBadRequest && !bytes.Contains(a.body.Bytes(), []byte("is final"))
-				if was {
-					a.status = http.StatusInternalServerError
-				}
-				return was
-			}, false,
-		},
 		answered("mutation-final-takes-more", "a list that is final takes an addition", "member-add", http.StatusUnprocessableEntity, http.StatusOK, "is final"),
 		answered("mutation-confirm-200", "a confirmation answers 200", "confirm-attribution-list", http.StatusCreated, http.StatusOK, ""),
 		{
