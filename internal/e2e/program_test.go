@@ -24,6 +24,7 @@ type program struct {
 	dashboard, proxy, reference string
 	forward, tls                string // addresses, host:port
 	cmd                         *exec.Cmd
+	stderr                      string // the file with what it says there
 	killed, stopped             bool
 }
 
@@ -63,7 +64,7 @@ func start(t *testing.T, args ...string) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.cmd.Stderr = log
+	p.cmd.Stderr, p.stderr = log, log.Name()
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
