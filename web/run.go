@@ -173,7 +173,11 @@ func (s *Server) runView(ctx context.Context, n *names, run *shown, chosen strin
 	}
 	v.Review = s.stampOf(reviews, j.Digest())
 	v.Say = sayRun(j, v.Verdict.Word)
-	v.Notices = s.runNotices(n, j)
+	about, err := s.tokenNotice(ctx, n, j)
+	if err != nil {
+		return v, err
+	}
+	v.Notices = append(s.runNotices(n, j), about...)
 	for i := range p.Steps {
 		st := &p.Steps[i]
 		r, ok := j.Step(st.ID)

@@ -176,6 +176,8 @@ type Notice struct {
 	Class       string // "v-fail", "v-not-checked", "v-error", "v-none", "v-pass"
 	Title, Text string
 	Alert       bool
+	// Href leads to more, under the words of Link; empty for nothing more.
+	Href, Link string
 }
 
 // Finding is one finding in a list or a callout.

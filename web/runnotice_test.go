@@ -7,6 +7,7 @@ import (
 
 	"fhirwire/proxy"
 	"fhirwire/testplans"
+	"fhirwire/validators"
 	"fhirwire/web/api/apitest"
 )
 
@@ -49,5 +50,37 @@ func TestGatewayLeg(t *testing.T) {
 	}
 	if strings.Contains(text, "did not complete") {
 		t.Error("a handshake that nobody here saw did not complete")
+	}
+}
+
+// TestRunOfBadTokens: what is wrong with a channel's access tokens is told on its runs, with the way to the list.
+func TestRunOfBadTokens(t *testing.T) {
+	const channel = "harborlight~cedar"
+	for _, count := range []int{0, 2} {
+		store := apitest.NewStore()
+		demo(t, store)
+		d := store.Deps()
+		d.Scenarios = &apitest.Scenarios{List: []testplans.Plan{matchPlan}, Judgements: map[string]testplans.Judgement{channel: failedMatch(channel, testplans.Observed)}}
+		var ledger validators.Ledger
+		for range count {
+			ledger.FindingCount++
+			ledger.Findings = append(ledger.Findings, validators.TokenFinding{Issue: validators.Issue{Severity: validators.SeverityError, Message: "the token was used after its end " + hostile}})
+		}
+		d.Tokens = &tokenLedger{ledger: ledger}
+		s, err := New(d, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := get(t, s, "/scenarios/payer-to-payer?channel="+channel)
+		if got := strings.Contains(w.Body.String(), "2 findings about access tokens on this channel"); w.Code != http.StatusOK || got != (count > 0) {
+			t.Errorf("%d findings: %d %s", count, w.Code, w.Body)
+		}
+		if count > 0 {
+			noMarkup(t, "run", w)
+			if !strings.Contains(w.Body.String(), `/auth">Access tokens</a>`) {
+				t.Error("nothing leads to the list")
+			}
+		}
+		s.Close()
 	}
 }
