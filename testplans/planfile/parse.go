@@ -41,7 +41,7 @@ func Parse(file string, src []byte, model fhirpath.Model) (testplans.Plan, error
 
 	var tree any
 	if err := yaml.UnmarshalWithOptions(src, &tree); err != nil {
-		return testplans.Plan{}, syntaxFault(file, err)
+		return testplans.Plan{}, syntaxFault(file, src, err)
 	}
 	if err := compiledSchema().Validate(plain(tree)); err != nil {
 		failed, ok := errors.AsType[*jsonschema.ValidationError](err)
@@ -52,7 +52,7 @@ func Parse(file string, src []byte, model fhirpath.Model) (testplans.Plan, error
 	}
 	var plan testplans.Plan
 	if err := yaml.UnmarshalWithOptions(src, &plan, yaml.Strict()); err != nil {
-		return testplans.Plan{}, syntaxFault(file, err)
+		return testplans.Plan{}, syntaxFault(file, src, err)
 	}
 	sum := sha256.Sum256(src)
 	plan.Digest = hex.EncodeToString(sum[:])
@@ -89,7 +89,7 @@ func deepAt(src []byte) int {
 func rootOf(file string, src []byte) (ast.Node, error) {
 	doc, err := parser.ParseBytes(src, 0)
 	if err != nil {
-		return nil, syntaxFault(file, err)
+		return nil, syntaxFault(file, src, err)
 	}
 	if len(doc.Docs) != 1 || doc.Docs[0].Body == nil {
 		return nil, &Fault{File: file, Line: 1, Column: 1, Message: "one plan is expected: a mapping that begins with plan:"}
@@ -98,7 +98,7 @@ func rootOf(file string, src []byte) (ast.Node, error) {
 }
 
 // syntaxFault is a fault of YAML or of decoding, whose place the library knows.
-func syntaxFault(file string, err error) *Fault {
+func syntaxFault(file string, src []byte, err error) *Fault {
 	f := &Fault{File: file, Line: 1, Column: 1, Message: err.Error()}
 	if e, ok := errors.AsType[yaml.Error](err); ok {
 		f.Message = e.GetMessage()
@@ -107,6 +107,7 @@ func syntaxFault(file string, err error) *Fault {
 		}
 	}
 	f.Message = strings.Join(strings.Fields(f.Message), " ")
+	f.explain(src)
 	return f
 }
 
@@ -152,7 +153,7 @@ func (p *places) schemaFaults(e *jsonschema.ValidationError, out []*Fault) []*Fa
 		if missingForm.MatchString(message) {
 			message = strings.ReplaceAll(strings.Replace(message, "properties", "key", 1), "'", "")
 		}
-		out = append(out, p.at(at, "%s: %s", name(at), message))
+		out = append(out, p.at(at, "%s: %s", name(at), p.inWords(at, message)))
 	}
 	return out
 }

@@ -5,7 +5,9 @@ import (
 	"testing"
 
 	"fhirwire/testplans/planfile"
+	"fhirwire/validators/fhirpath"
 	"fhirwire/validators/fhirpath/fhirpathtest"
+	"fhirwire/validators/profile"
 )
 
 const good = `plan: demo
@@ -61,7 +63,7 @@ func TestFaults(t *testing.T) {
 			`p.yaml:19:5: steps 1: missing key: checks`, `p.yaml:26:5: unknown key "chekcs"; expected checks`,
 		}},
 		{"an unknown interaction", "kind: [read]", "kind: [raed]", []string{
-			`p.yaml:24:14: kind 0: value must be one of "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "history-system", "create", "search-type", "search-system", "capabilities", "batch", "transaction", "operation", "bulk-kickoff", "bulk-status", "bulk-file", "bulk-delete", "oauth-token", "oauth-dcr", "oauth-auth", "oauth-introsp", "smart-config", "udap-config", "oauth-config", "tunnel", "other"`,
+			`p.yaml:24:14: kind 0: "raed" is not known; expected read`,
 		}},
 		{"a FHIRPath error", "expr: id = %member", "expr: id.exits()", []string{`p.yaml:32:20: FHIRPath: unknown function "exits"`}},
 		{"a FHIRPath error in quotes", `parameter.where(name = 'x').value`, `parameter.wher(name = 'x').value`, []string{`p.yaml:13:61: FHIRPath: unknown function "wher"`}},
@@ -79,6 +81,26 @@ func TestFaults(t *testing.T) {
   - step: read`, `status: 200
   - step: read`, []string{`p.yaml:18:17: status: expected array, but got number`}},
 		{"a key twice", "title: A demo", "title: A demo\ntitle: B", []string{`p.yaml:3:1: mapping key "title" already defined at [2:1]`}},
+		{"an interaction far from any", "kind: [read]", "kind: [get]", []string{`p.yaml:24:14: kind 0: "get" is not known; expected one of read, vread, update, patch, delete, history-instance, history-type, history-system, create, search-type, search-system, capabilities, batch, transaction, operation, bulk-kickoff, bulk-status, bulk-file, bulk-delete, oauth-token, oauth-dcr, oauth-auth, oauth-introsp, smart-config, udap-config, oauth-config, tunnel, other`}},
+		{"an unknown resource type", "kind: [read]", "kind: [read]\n      type: [Pateint]", []string{`p.yaml:25:14: "Pateint" is no resource type; expected one such as Patient, in its own letters`}},
+		{"a data type as resource type", "kind: [read]", "kind: [read]\n      type: [HumanName]", []string{`p.yaml:25:14: "HumanName" is no resource type; expected one such as Patient, in its own letters`}},
+		{"a side that is none", "side: server\n        status", "side: servr\n        status", []string{`p.yaml:17:15: side: "servr" is not known; expected server`}},
+		{"a strength that is none", "side: server\n        fhirpath", "side: server\n        strength: MUST\n        fhirpath", []string{`p.yaml:30:19: strength: "MUST" is not known; expected one of SHALL, SHOULD, MAY`}},
+		{"a status that is none", `status: ["200"]
+  - step: read`, `status: ["2000"]
+  - step: read`, []string{`p.yaml:18:18: status 0: "2000" is not as expected: a status, "200", or a class of them, "4xx"`}},
+		{"a status without quotes", `status: ["200"]
+  - step: read`, `status: [200]
+  - step: read`, []string{`p.yaml:18:18: status 0: expected string, but got number`}},
+		{"a plan's name", "plan: demo", `plan: "De mo"`, []string{`p.yaml:1:7: plan: "De mo" is not as expected: lower-case letters and digits with hyphens between them, payer-to-payer-2`}},
+		{"a requirement's id", "[P2P-SC-52]", "[p2p 52]", []string{`p.yaml:22:20: requirements 0: "p2p 52" is not as expected: the id of a requirement, P2P-SC-40`}},
+		{"an operation without $", "[$member-match]", "[member-match]", []string{`p.yaml:11:45: operation 0: "member-match" is not as expected: an operation with its $, $member-match`}},
+		{"a pointer that is none", "fhirpath:\n          on: response\n          expr: id = %member", "pointer: {on: response, at: a/b}", []string{`p.yaml:30:37: at: "a/b" is not as expected: a JSON Pointer, /output/0/url; * stands for each item`}},
+		{"a tab", "    title: Read", "\ttitle: Read", []string{`p.yaml:20:1: a tab; YAML is indented with spaces`}},
+		{"an alias of nothing", "kind: [read]", "kind: *kinds", []string{`p.yaml:24:13: no anchor &kinds stands before this`}},
+		{"a merge of nothing", "    title: Read", "    <<: *common\n    title: Read", []string{`p.yaml:20:9: no anchor &common stands before this`}},
+		{"a list that is not closed", "[P2P-SC-52]", "[P2P-SC-52", []string{`p.yaml:23:5: ',' or ']' must be specified`}},
+		{"a line out of place", "    claim: The member is read", "   claim: The member is read", []string{`p.yaml:21:4: value is not allowed in this context`}},
 		{"no YAML", "roles: {client", "roles: {{client", []string{`p.yaml:5:9: could not find flow map content`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -104,6 +126,26 @@ func TestFaults(t *testing.T) {
 		if _, err := planfile.Parse("p.yaml", []byte(src), nil); err == nil {
 			t.Errorf("%q accepted", src)
 		}
+	}
+}
+
+// profiled is a model that knows one profile.
+type profiled struct{ fhirpath.Model }
+
+func (profiled) Profile(canonical string) (*profile.Profile, bool) {
+	return nil, canonical == "http://x/known"
+}
+
+// TestProfileAtHand: a profile whose elements are to be counted has to be at hand, where that can be told.
+func TestProfileAtHand(t *testing.T) {
+	covers := strings.Replace(good, "fhirpath:\n          on: response\n          expr: id = %member", "covers: {profile: http://x/known}", 1)
+	model := profiled{fhirpathtest.Small()}
+	if _, err := planfile.Parse("p.yaml", []byte(covers), model); err != nil {
+		t.Error(err)
+	}
+	want := "p.yaml:30:27: no guide at hand has the profile http://x/nope; add its guide, or correct the URL"
+	if _, err := planfile.Parse("p.yaml", []byte(strings.Replace(covers, "known", "nope", 1)), model); err == nil || err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
 }
 

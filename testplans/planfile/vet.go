@@ -58,6 +58,7 @@ func (v *vetter) selection(at string, s *testplans.Select, attested bool) {
 	for name, value := range s.Parameters {
 		v.text(at+"/parameters/"+escape(name), value)
 	}
+	v.types(at+"/type", s.Type)
 	v.expr(at+"/request", s.Request)
 	v.expr(at+"/response", s.Response)
 	v.relations(at+"/follows", s.Follows)
@@ -175,6 +176,9 @@ func kindNames(t checks.Table) string {
 }
 
 func (v *vetter) check(at string, c *testplans.Check) {
+	if c.Covers != nil {
+		v.profiled(at+"/covers/profile", c.Covers.Profile)
+	}
 	switch {
 	case c.Header != nil:
 		v.values(at+"/header", c.Header.Is, c.Header.Matches)

@@ -50,7 +50,7 @@ func TestPlayFaults(t *testing.T) {
 		{"a capture of nothing", ", fhirpath: parameter.value", "", "a capture of an act takes one of fhirpath, pointer and header; found 0"},
 		{"an input that is there", "name: id, about", "name: base, about", "the variable base is there already"},
 		{"a step that is played after all", "play:\n", "play:\n  unplayed: [{step: read, why: No}]\n", "the act read shows read; expected a step that no act shows"},
-		{"a wrong way to register", "      request: {url: \"/Patient/${x}", "      register: {method: secret}\n      request: {url: \"/Patient/${x}", "value must be one of"},
+		{"a wrong way to register", "      request: {url: \"/Patient/${x}", "      register: {method: secret}\n      request: {url: \"/Patient/${x}", `method: "secret" is not known; expected one of client_secret_basic`},
 	} {
 		src := strings.Replace(goodPlay, tt.old, tt.with, 1)
 		if src == goodPlay {
