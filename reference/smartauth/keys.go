@@ -243,11 +243,20 @@ func keyURL(s string) error {
 	switch {
 	case err != nil || u.Host == "" || u.Fragment != "" || u.User != nil:
 		return errors.New("jwks_uri is no absolute URL without fragment and user")
+	case nobodys(u.Hostname()):
+		return errors.New("jwks_uri names an address that no client has")
 	case u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()):
 		return nil
 	default:
 		return errors.New("jwks_uri is not https")
 	}
+}
+
+// nobodys holds for addresses that are no host's own, such as those under which clouds tell a machine its secrets. Names that lead
+// there are refused when they are dialed, by Options.HTTP.
+func nobodys(host string) bool {
+	ip := net.ParseIP(host)
+	return ip != nil && (ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified())
 }
 
 func loopback(host string) bool {
