@@ -53,7 +53,7 @@ func (s *served) slowExports() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusOK {
 		s.t.Fatal(res.Status)
 	}
