@@ -184,7 +184,7 @@ func (w *walk) inBundle(e, r *fhirjson.Node, text string, l link) (none resident
 	if l.form == linkRelative && w.misnamed(e, text, l, x) {
 		return none
 	}
-	head := (x.typ == "document" || x.typ == "message") && l.form != linkAbsolute && w.heads(bundle)
+	head := (x.typ == "document" || x.typ == "message") && l.form != linkAbsolute && w.heads(bundle) && !toOtherDocument(e)
 	if !head && !isAbsolute(entry.MemberText("fullUrl")) {
 		return none // said of the fullUrl
 	}
@@ -223,6 +223,12 @@ func (w *walk) reachable(rs []resident, anyURL bool) bool {
 // heads reports whether the current resource is the first entry of the Bundle: its Composition or MessageHeader.
 func (w *walk) heads(bundle *fhirjson.Node) bool {
 	return w.scope.entry.Index() == 0 && w.scope.entry.Parent().Parent() == bundle && (w.scope.resource.ResourceType() == "Composition" || w.scope.resource.ResourceType() == "MessageHeader")
+}
+
+// toOtherDocument reports a reference of Composition.relatesTo, which a document does not carry.
+func toOtherDocument(e *fhirjson.Node) bool {
+	at := e.Parent()
+	return at != nil && at.Parent() != nil && at.Parent().Key() == "relatesTo"
 }
 
 // misnamed reports a relative reference whose id is the UUID of an entry that holds another type.

@@ -2,6 +2,7 @@ package instance_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"fhirwire/validators/instance"
@@ -106,6 +107,9 @@ func TestEdges(t *testing.T) {
 		},
 		"an extension of HL7 that is not at hand": {
 			`{"resourceType":"Patient","extension":[{"url":"http://hl7.org/fhir/StructureDefinition/of-tomorrow","valueString":"x"}]}`, nil,
+		},
+		"a document that replaces another": {
+			strings.Replace(document, `"title":"Note"`, `"title":"Note","relatesTo":[{"code":"replaces","targetReference":{"reference":"Composition/9"}}]`, 1), nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
