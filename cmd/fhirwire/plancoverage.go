@@ -52,11 +52,14 @@ var profileRoots = []string{
 // tally counts the requirements that bind a party and that traffic can show.
 type tally struct{ Binding, Showable, Decided, ByProfile int }
 
-func tallyOf(all []plans.Covered) tally {
+func tallyOf(all []plans.Covered) tally { return tallyWhere(all, (*plans.Requirement).Binds) }
+
+// tallyWhere counts those that are of a kind.
+func tallyWhere(all []plans.Covered, is func(*plans.Requirement) bool) tally {
 	var t tally
 	for i := range all {
 		c := &all[i]
-		if !c.Binds() {
+		if !is(&c.Requirement) {
 			continue
 		}
 		t.Binding++
@@ -118,7 +121,8 @@ func coverageCSV(w io.Writer, all []plans.Covered) error {
 // coverageText is for people: the count, by document, and then what is open with the reason.
 func coverageText(w io.Writer, all []plans.Covered) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n", tallyOf(all))
+	s := tallyWhere(all, (*plans.Requirement).Scenario)
+	fmt.Fprintf(&b, "%s\n%d checks are of the scenarios themselves; recorded traffic can show %d of them, and %d of these are decided\n\n", tallyOf(all), s.Binding, s.Showable, s.Decided)
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "DOCUMENT\tBINDING\tSHOWABLE\tDECIDED\tBY PROFILES") // the builder takes everything
 	for rest := all; len(rest) > 0; {
@@ -137,7 +141,7 @@ func coverageText(w io.Writer, all []plans.Covered) error {
 	b.WriteString("\nNot decided\n")
 	for i := range all {
 		c := &all[i]
-		if c.Binds() && !c.Decided() {
+		if (c.Binds() || c.Scenario()) && !c.Decided() {
 			fmt.Fprintf(&b, "  %-12s %s\n", c.ID, cmp.Or(c.Reason, "no check yet"))
 		}
 	}

@@ -39,6 +39,9 @@ func (r *Requirement) Binds() bool {
 	return strings.Contains(s, "SHALL") || s != "" && s[0] >= '1' && s[0] <= '9' || s == "error"
 }
 
+// Scenario reports a check of a track's own scenario.
+func (r *Requirement) Scenario() bool { return r.Strength == "scenario" }
+
 // Showable reports a requirement that recorded traffic can show.
 func (r *Requirement) Showable() bool {
 	return r.Shown == "traffic" || strings.HasPrefix(r.Shown, "profile ")
