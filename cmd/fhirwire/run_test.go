@@ -7,12 +7,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"fhirwire/reference/edgecases"
 	"fhirwire/testplans"
 	"fhirwire/testplans/play"
 	"fhirwire/validators/guides"
@@ -96,35 +94,6 @@ func TestPlansPass(t *testing.T) {
 	}
 	if n == 0 {
 		t.Error("no plan can be played")
-	}
-}
-
-// TestWrongServers: each mistake is found by exactly one check, and that check names the requirement.
-func TestWrongServers(t *testing.T) {
-	if raceDetector {
-		t.Skip("plays with the race detector take minutes; testplans/play is under it, and one run of the scripts")
-	}
-	lib, set := builtinGuides(t)
-	if len(wrongServers) != len(edgecases.Mutations()) {
-		t.Errorf("%d mutations are listed, and there are %d", len(wrongServers), len(edgecases.Mutations()))
-	}
-	for _, tt := range wrongServers {
-		t.Run(string(tt.edge), func(t *testing.T) {
-			t.Parallel()
-			j, _ := played(t, lib, set, tt.plan, string(tt.edge))
-			var got []string
-			for _, r := range j.results {
-				if r.Check != "" && r.Verdict == testplans.Fail {
-					got = append(got, r.Step+"/"+r.Check)
-					if !slices.Contains(r.Requirements, tt.requirement) || r.Side != "server" {
-						t.Errorf("%s/%s names %v and blames the %s", r.Step, r.Check, r.Requirements, r.Side)
-					}
-				}
-			}
-			if !slices.Equal(got, []string{tt.check}) {
-				t.Errorf("checks that fail: %q, want %s only", got, tt.check)
-			}
-		})
 	}
 }
 

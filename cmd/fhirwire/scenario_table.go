@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"fhirwire/reference/edgecases"
 	"fhirwire/testplans"
 	"fhirwire/testplans/planfile"
 	"fhirwire/testplans/plans"
@@ -21,27 +20,6 @@ import (
 	"fhirwire/validators/fhirpath"
 	"fhirwire/validators/guides"
 )
-
-// wrongServer is a mistake of the reference payer that one check finds, with the requirement that the check names.
-type wrongServer struct {
-	edge               edgecases.Edge
-	plan               string
-	check, requirement string
-}
-
-// wrongServers are the mistakes that are played: each is found by exactly this check (TestWrongServers).
-var wrongServers = []wrongServer{
-	{edgecases.WrongStatus, "payer-to-payer-stu2", "kickoff/accepted", "P2P-DAT-151"},
-	{edgecases.MissingManifestKey, "payer-to-payer-stu2", "manifest/request", "BULK-MF-01"},
-	{edgecases.CountOffByOne, "payer-to-payer-stu2", "files/count", "BULK-FI-25"},
-	{edgecases.PatientFilter, "payer-to-payer-stu2", "searches/this-member", "P2P-SC-52"},
-	{edgecases.TransactionTimeLate, "payer-to-payer-stu2", "manifest/snapshot", "BULK-MF-01"},
-	{edgecases.TokenLeaked, "payer-to-payer-stu2", "manifest/no-token", "BULK-FI-03"},
-	{edgecases.MemberCodeMissing, "payer-to-payer-stu2", "match/typed", "P2P-MM-171"},
-	{edgecases.OKForNoMatch, "payer-to-payer-stu2", "match/found", "P2P-MM-21"},
-	{edgecases.RelativeURL, "payer-to-payer-stu2", "manifest/output-url", "BULK-MF-02"},
-	{edgecases.FileType, "payer-to-payer-stu2", "files/ndjson", "P2P-DAT-153"},
-}
 
 // scenarioFile is where the table stands, from the folder of the module.
 const scenarioFile = "testplans/SCENARIOS.md"
@@ -65,9 +43,10 @@ func scenarioTable(ctx context.Context, p *process, model fhirpath.Model, lib *g
 		}
 		open += n
 	}
-	b.WriteString("\n## Wrong servers\n\nEach mistake is found by exactly one check, which names the requirement.\n\n| Mistake | Plan | Check | Requirement |\n|---|---|---|---|\n")
+	b.WriteString("\n## Wrong servers\n\nEach mistake is found by exactly one check of a plan, which names the requirement. Mistakes of one plan with the same letter are\nplayed together in the tests: as many checks fail as there are mistakes.\n\n" +
+		"| Mistake | Plan | Check | Requirement | Together |\n|---|---|---|---|---|\n")
 	for _, w := range wrongServers {
-		fmt.Fprintf(&b, "| `%s` | %s | `%s` | %s |\n", w.edge, w.plan, w.check, w.requirement)
+		fmt.Fprintf(&b, "| `%s` | %s | `%s` | %s | %s |\n", w.edge, w.plan, w.check, w.requirement, w.together)
 	}
 	if open > 0 {
 		return exitFindings, fmt.Errorf("%d steps that are played do not pass", open)
