@@ -58,7 +58,9 @@ func TestWrongServers(t *testing.T) {
 func wrongPlays() [][]wrongServer {
 	var out [][]wrongServer
 	for _, w := range wrongServers {
-		at := slices.IndexFunc(out, func(p []wrongServer) bool { return w.together != "" && p[0].plan == w.plan && p[0].together == w.together })
+		at := slices.IndexFunc(out, func(p []wrongServer) bool {
+			return w.together != "" && p[0].plan == w.plan && p[0].together == w.together
+		})
 		if at < 0 {
 			out = append(out, []wrongServer{w})
 			continue
