@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"fhirwire/proxy"
 	"fhirwire/testplans"
 	"fhirwire/validators"
 )
@@ -146,6 +148,13 @@ func (a *API) listRuns(c *gin.Context) error {
 	limit, err := strconv.Atoi(cmp.Or(c.Query("limit"), "100"))
 	if err != nil || limit < 1 || limit > 1000 {
 		return failed(http.StatusBadRequest, "limit is a number from 1 to 1000.")
+	}
+	if cursor := c.Query("cursor"); cursor != "" {
+		if _, err := a.deps.Runs.RunByID(ctx, cursor); errors.Is(err, proxy.ErrNotFound) {
+			return failed(http.StatusBadRequest, "The cursor is not one that this list gave out. Leave it out to start from the newest.")
+		} else if err != nil {
+			return err
+		}
 	}
 	runs, more, err := a.deps.Runs.Runs(ctx, testplans.RunQuery{Plan: c.Query("plan"), Channel: c.Query("channel"), Before: c.Query("cursor"), Limit: limit})
 	if err != nil {

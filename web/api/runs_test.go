@@ -86,6 +86,9 @@ func TestRuns(t *testing.T) {
 	if len(page.Items) != 1 || page.Items[0].ID != standing || page.Next != "" {
 		t.Errorf("second page %+v", page)
 	}
+	if w := call(t, r, "GET", "/runs?cursor=nope", ""); w.Code != 400 {
+		t.Errorf("a cursor that is none: %d %s", w.Code, w.Body)
+	}
 
 	w = call(t, r, "POST", "/runs/"+standing+"/attestations", `{"step":"said","check":"yes","verdict":"pass","by":"Ada","note":"heard it"}`)
 	run := decode[api.Run](t, w)
@@ -120,9 +123,14 @@ func TestRuns(t *testing.T) {
 	if moved.Exchanges != 0 || moved.Until != nil || moved.State != testplans.NotTried {
 		t.Errorf("moved %+v", moved)
 	}
+	off := decode[api.Run](t, call(t, r, "POST", "/runs/"+made.ID+"/stop", ""))
+	if off.Until == nil || !off.Until.Equal(began.Add(30*time.Minute)) || off.State != testplans.Cancelled {
+		t.Errorf("stopped before anything came in its window: %+v", off)
+	}
+	moved = decode[api.Run](t, call(t, r, "PUT", "/runs/"+made.ID+"/window", `{"since":"2026-09-12T09:30:00Z"}`))
 	stopped := decode[api.Run](t, call(t, r, "POST", "/runs/"+made.ID+"/stop", ""))
-	if stopped.Until == nil || !stopped.Until.Equal(began.Add(time.Hour)) {
-		t.Errorf("stopped %+v", stopped)
+	if stopped.Until == nil || !stopped.Until.Equal(began.Add(time.Hour)) || stopped.State != testplans.Done || stopped.Exchanges != moved.Exchanges || moved.Exchanges == 0 {
+		t.Errorf("stopped %+v, before %+v", stopped, moved)
 	}
 
 	for _, tt := range []struct {
