@@ -162,6 +162,7 @@ func (d *Desk) gives(ctx context.Context, by testplans.Relation, it Item) (keys 
 			}
 		}
 		return keys, why, nil
+	case testplans.ByID, testplans.ByOrder: // nothing to look up
 	}
 	return nil, "", nil
 }
@@ -185,6 +186,7 @@ func (d *Desk) looksFor(ctx context.Context, by testplans.Relation, it Item) (ke
 			return nil, false, err
 		}
 		return c.ids, c.why == "" || len(c.ids) > 0, nil
+	case testplans.ByID, testplans.ByOrder: // nothing to look up
 	}
 	return nil, false, nil
 }

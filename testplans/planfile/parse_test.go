@@ -82,7 +82,7 @@ func TestFaults(t *testing.T) {
   - step: read`, []string{`p.yaml:18:17: status: expected array, but got number`}},
 		{"a key twice", "title: A demo", "title: A demo\ntitle: B", []string{`p.yaml:3:1: mapping key "title" already defined at [2:1]`}},
 		{"an interaction far from any", "kind: [read]", "kind: [get]", []string{`p.yaml:24:14: kind 0: "get" is not known; expected one of read, vread, update, patch, delete, history-instance, history-type, history-system, create, search-type, search-system, capabilities, batch, transaction, operation, bulk-kickoff, bulk-status, bulk-file, bulk-delete, oauth-token, oauth-dcr, oauth-auth, oauth-introsp, smart-config, udap-config, oauth-config, tunnel, other`}},
-		{"an unknown resource type", "kind: [read]", "kind: [read]\n      type: [Pateint]", []string{`p.yaml:25:14: "Pateint" is no resource type; expected one such as Patient, in its own letters`}},
+		{"an unknown resource type", "kind: [read]", "kind: [read]\n      type: [Patients]", []string{`p.yaml:25:14: "Patients" is no resource type; expected one such as Patient, in its own letters`}},
 		{"a data type as resource type", "kind: [read]", "kind: [read]\n      type: [HumanName]", []string{`p.yaml:25:14: "HumanName" is no resource type; expected one such as Patient, in its own letters`}},
 		{"a side that is none", "side: server\n        status", "side: servr\n        status", []string{`p.yaml:17:15: side: "servr" is not known; expected server`}},
 		{"a strength that is none", "side: server\n        fhirpath", "side: server\n        strength: MUST\n        fhirpath", []string{`p.yaml:30:19: strength: "MUST" is not known; expected one of SHALL, SHOULD, MAY`}},
