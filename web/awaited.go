@@ -54,9 +54,7 @@ func awaitedRequest(sel *testplans.Select) string {
 	for _, k := range kinds {
 		switch word := (proxy.Interaction{Kind: proxy.Kind(k)}).Label(); {
 		case len(sel.Operation) > 0 && (k == "" || k == string(proxy.KindOperation) || k == string(proxy.KindBulkKickoff)):
-			for _, op := range sel.Operation {
-				what = append(what, op)
-			}
+			what = append(what, sel.Operation...)
 		case k == "":
 			what = append(what, "a request")
 		default:

@@ -147,7 +147,7 @@ func (s *Server) exchangeView(ctx context.Context, n *names, ex *proxy.Exchange,
 	v.Counts, v.Clean = tally(report)
 	halves := s.halves(ctx, n, ex, report, tab, vr)
 	v.Curl = curl(ex, halves.request.plainText())
-	v.Findings = halves.findings(n, ex, report, v.Href)
+	v.Findings = halves.findings(n, report, v.Href)
 	switch tab {
 	case "request", "response":
 		v.Message = halves.message(tab, v, vr)

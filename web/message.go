@@ -169,7 +169,7 @@ func placeText(is *validators.Issue, p place) string {
 }
 
 // findings lists the report's issues, each with a link to its line.
-func (h *halves) findings(n *names, ex *proxy.Exchange, r *validators.Report, base string) []views.Finding {
+func (h *halves) findings(n *names, r *validators.Report, base string) []views.Finding {
 	if r == nil {
 		return nil
 	}

@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/csv"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -26,9 +27,7 @@ func twoPlans(t *testing.T) (*apitest.Store, *Server, string) {
 func decide(t *testing.T, s *Server, plan, channel string, more url.Values) string {
 	t.Helper()
 	form := url.Values{"channel": {channel}, "state": {"verified"}, "by": {"Ada Lovelace"}, "role": {"track lead"}}
-	for k, v := range more {
-		form[k] = v
-	}
+	maps.Copy(form, more)
 	return send(t, s, "/scenarios/"+plan+"/review", http.StatusSeeOther, form)
 }
 

@@ -27,19 +27,20 @@ func sheetLinks(plan string) []views.Link {
 }
 
 // sheetRuns are the runs of the plan asked for, or of all, by plan and then by pair.
-func (s *Server) sheetRuns(ctx context.Context, c *gin.Context) (list []queued, plans []testplans.Plan, more bool, err error) {
-	if plans, err = s.plans(ctx); err != nil {
-		return nil, nil, false, err
+func (s *Server) sheetRuns(ctx context.Context, c *gin.Context) (list []queued, more bool, err error) {
+	plans, err := s.plans(ctx)
+	if err != nil {
+		return nil, false, err
 	}
 	if id := c.Query("plan"); id != "" {
 		p, err := planOf(plans, id)
 		if err != nil {
-			return nil, nil, false, err
+			return nil, false, err
 		}
 		plans = []testplans.Plan{*p}
 	}
 	if s.deps.Runs == nil {
-		return nil, plans, false, nil
+		return nil, false, nil
 	}
 	list, more, err = s.queue(ctx, plans)
 	order := map[string]int{}
@@ -52,7 +53,7 @@ func (s *Server) sheetRuns(ctx context.Context, c *gin.Context) (list []queued, 
 		}
 		return strings.Compare(a.channel, b.channel)
 	})
-	return list, plans, more, err
+	return list, more, err
 }
 
 // sheet is every run with who decided what, to print and to sign.
@@ -62,7 +63,7 @@ func (s *Server) sheet(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	list, _, more, err := s.sheetRuns(ctx, c)
+	list, more, err := s.sheetRuns(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -119,7 +120,7 @@ func (s *Server) sheetCSV(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	list, _, _, err := s.sheetRuns(ctx, c)
+	list, _, err := s.sheetRuns(ctx, c)
 	if err != nil {
 		return err
 	}

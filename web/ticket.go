@@ -24,13 +24,13 @@ func ticket(f *views.Finding, e *proxy.Exchange, href string, more ...string) st
 	line("Expected", markdownCode(f.Expected))
 	line("Found", markdownCode(f.Found))
 	line("Do next", markdownText(f.DoNext))
-	rule := markdownCode(f.RuleID)
-	for _, s := range []string{f.Constraint, f.Require, f.Profile} {
+	var rules []string
+	for _, s := range []string{f.RuleID, f.Constraint, f.Require, f.Profile} {
 		if s != "" {
-			rule += ", " + markdownCode(s)
+			rules = append(rules, markdownCode(s))
 		}
 	}
-	line("Rule", rule)
+	line("Rule", strings.Join(rules, ", "))
 	line("Exchange", markdownCode(visible([]byte(clip(e.Request.Method+" "+e.Request.URL, 500))))+", "+statusLine(e)+", "+e.Timing.Start.UTC().Format(time.RFC3339))
 	line("Link", href)
 	for _, m := range more {
