@@ -196,8 +196,9 @@ func (s *harSource) item(ctx context.Context, m *masker, e har.Entry, channel st
 	}
 	ex.Interaction = s.classify.Classify(ctx, ex, bodies)
 	it := checks.Item{Exchange: ex, Bodies: bodies}
-	wanted, findings := true, s.inspect != nil
+	findings := s.inspect != nil
 	if s.wants != nil {
+		var wanted bool
 		wanted, findings = s.wants(ex)
 		it.Bodies = s.spool
 		if wanted {
