@@ -401,6 +401,7 @@ func clip(s string) string {
 func show(b []byte) string {
 	const most = 24
 	cut := ""
+	b = bytes.TrimRight(b, " \t\r\n") // a reader in pieces may not see what blanks follow
 	if len(b) > most {
 		b, cut = b[:most], "…"
 	}
