@@ -69,3 +69,28 @@ func wrongPlays() [][]wrongServer {
 	}
 	return out
 }
+
+// TestEdgeHeader: the runner and the reference payer mean the same header, and the plans ask for edges that there are.
+func TestEdgeHeader(t *testing.T) {
+	if testplans.EdgeHeader != edgecases.Header {
+		t.Errorf("%s is sent, and %s is read", testplans.EdgeHeader, edgecases.Header)
+	}
+	_, set := builtinGuides(t)
+	all, err := builtinPlans(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := slices.Concat(edgecases.Edges(), edgecases.Mutations())
+	for _, plan := range all {
+		if plan.Play == nil {
+			continue
+		}
+		for _, a := range plan.Play.Acts {
+			for _, e := range a.Edges {
+				if !slices.ContainsFunc(known, func(d edgecases.Description) bool { return string(d.Edge) == e }) {
+					t.Errorf("%s: act %s asks for %s, which there is not", plan.ID, a.Name, e)
+				}
+			}
+		}
+	}
+}
