@@ -24,7 +24,8 @@ const maxOpen = 10_000
 // openFiles makes the files of an export free, and its manifest say so.
 func (s *Switches) openFiles() mutation {
 	return mutation{
-		Description{OpenFiles, ""}, exportStatus, nil,
+		Description{OpenFiles, ""},
+		exportStatus, nil,
 		func(r *http.Request, a *held, _ time.Time) bool {
 			return a.object(func(m map[string]any) bool {
 				s.mu.Lock()

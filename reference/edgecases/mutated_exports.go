@@ -75,7 +75,8 @@ func kickoffMutations() []mutation {
 			h.Set("Content-Location", "/"+path)
 		}),
 		{
-			Description{"mutation-refusal-in-html", "the refusal of an export is a page"}, exportKickoff, nil,
+			Description{"mutation-refusal-in-html", "the refusal of an export is a page"},
+			exportKickoff, nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				if a.status < http.StatusBadRequest {
 					return false
@@ -86,7 +87,8 @@ func kickoffMutations() []mutation {
 			}, false,
 		},
 		{
-			Description{"mutation-refusal-without-error", "the OperationOutcome of a refused export has only informational issues"}, exportKickoff, nil,
+			Description{"mutation-refusal-without-error", "the OperationOutcome of a refused export has only informational issues"},
+			exportKickoff, nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				if a.status < http.StatusBadRequest || !bytes.Contains(a.body.Bytes(), []byte(`"severity":"error"`)) {
 					return false
@@ -96,7 +98,8 @@ func kickoffMutations() []mutation {
 			}, false,
 		},
 		{
-			Description{"mutation-since-ignored", "an export of what changed has what did not change, too"}, exportKickoff,
+			Description{"mutation-since-ignored", "an export of what changed has what did not change, too"},
+			exportKickoff,
 			func(r *http.Request) {
 				q := r.URL.Query()
 				if q.Has("_since") {
@@ -118,7 +121,8 @@ func statusMutations() []mutation {
 	}
 	return []mutation{
 		{
-			Description{"mutation-progress-too-long", "X-Progress has more than a hundred characters"}, exportStatus, nil,
+			Description{"mutation-progress-too-long", "X-Progress has more than a hundred characters"},
+			exportStatus, nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				running := a.status == http.StatusAccepted
 				if running {
@@ -145,7 +149,8 @@ func statusMutations() []mutation {
 		without("mutation-error-missing", "a manifest has no error", "error"),
 		onManifest("mutation-file-type-missing", "the files of a manifest have no type", eachOf(func(f map[string]any) { delete(f, "type") })),
 		{
-			Description{"mutation-manifest-changes", "transactionTime of a complete export is another each time"}, exportStatus, nil,
+			Description{"mutation-manifest-changes", "transactionTime of a complete export is another each time"},
+			exportStatus, nil,
 			func(_ *http.Request, a *held, now time.Time) bool {
 				return a.object(func(m map[string]any) bool {
 					text, _ := m["transactionTime"].(string)
@@ -167,7 +172,8 @@ func statusMutations() []mutation {
 		extraFile("mutation-person-in-formulary", "a formulary comes with a file of Patients", "Patient", somebodyElse, "/InsurancePlan/"),
 		extraFile("mutation-types-ignored", "an export has a file of another type than those asked for", "Library", anotherType, "_type="),
 		{
-			Description{"mutation-cancel-200", "a DELETE of an export is answered 200"}, ended, nil,
+			Description{"mutation-cancel-200", "a DELETE of an export is answered 200"},
+			ended, nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				was := a.status == http.StatusAccepted
 				if was {
@@ -177,7 +183,8 @@ func statusMutations() []mutation {
 			}, false,
 		},
 		{
-			Description{"mutation-cancelled-goes-on", "a DELETE of an export is accepted and does nothing"}, ended,
+			Description{"mutation-cancelled-goes-on", "a DELETE of an export is accepted and does nothing"},
+			ended,
 			func(r *http.Request) { r.Method = http.MethodHead },
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				a.status = http.StatusAccepted

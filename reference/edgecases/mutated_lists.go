@@ -47,7 +47,8 @@ func listMutations() []mutation {
 	// answered gives another status to answers of a status that say something.
 	answered := func(e Edge, does, op string, from, to int, says string) mutation {
 		return mutation{
-			Description{e, does}, operation(op), nil,
+			Description{e, does},
+			operation(op), nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				was := a.status == from && bytes.Contains(a.body.Bytes(), []byte(says))
 				if was {
@@ -88,7 +89,8 @@ func listMutations() []mutation {
 		answered("mutation-final-takes-more", "a list that is final takes an addition", "member-add", http.StatusUnprocessableEntity, http.StatusOK, "is final"),
 		answered("mutation-confirm-200", "a confirmation answers 200", "confirm-attribution-list", http.StatusCreated, http.StatusOK, ""),
 		{
-			Description{"mutation-everybody-attributed", "$attribution-status says yes to whoever is asked about"}, operation("attribution-status"), nil,
+			Description{"mutation-everybody-attributed", "$attribution-status says yes to whoever is asked about"},
+			operation("attribution-status"), nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				if a.status < http.StatusBadRequest {
 					return false

@@ -63,7 +63,8 @@ func matchMutations() []mutation {
 			return list
 		})),
 		{
-			Description{"mutation-404-for-no-match", "$member-match answers 404 where nobody matches"}, memberMatch, nil,
+			Description{"mutation-404-for-no-match", "$member-match answers 404 where nobody matches"},
+			memberMatch, nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				was := a.status == http.StatusUnprocessableEntity && bytes.Contains(a.body.Bytes(), []byte(`"not-found"`))
 				if was {
@@ -73,7 +74,8 @@ func matchMutations() []mutation {
 			}, false,
 		},
 		{
-			Description{"mutation-refusal-leaks", "a refused $member-match has a Patient in it"}, memberMatch, nil,
+			Description{"mutation-refusal-leaks", "a refused $member-match has a Patient in it"},
+			memberMatch, nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				const at = `{"resourceType":"OperationOutcome",`
 				if a.status < http.StatusBadRequest || !bytes.HasPrefix(a.body.Bytes(), []byte(at)) {
@@ -84,7 +86,8 @@ func matchMutations() []mutation {
 			}, false,
 		},
 		{
-			Description{"mutation-refusal-unexplained", "a refused $member-match answers Parameters without any"}, memberMatch, nil,
+			Description{"mutation-refusal-unexplained", "a refused $member-match answers Parameters without any"},
+			memberMatch, nil,
 			func(_ *http.Request, a *held, _ time.Time) bool {
 				if a.status < http.StatusBadRequest {
 					return false
