@@ -89,7 +89,8 @@ func TestExportWithItsProvenance(t *testing.T) {
 		"/Patient/$export?_type=Patient&includeAssociatedData=RelevantProvenanceResources":                                                 "ap-new ap-old",
 		"/Patient/$export?_type=Patient&includeAssociatedData=LatestProvenanceResources&includeAssociatedData=RelevantProvenanceResources": "ap-new ap-old",
 		"/$export?_type=Provenance,Encounter&includeAssociatedData=LatestProvenanceResources":                                              "ae-one",
-		"/$export?_type=Provenance,Encounter":                                                                                              "ae-one ap-new ap-old",
+
+		"/$export?_type=Provenance,Encounter": "ae-one ap-new ap-old",
 	} {
 		var got []string
 		for _, id := range s.lines(s.export(query), "output")["Provenance"] {
