@@ -43,6 +43,7 @@ type Desk struct {
 	// covered are the tallies of checks, questions what requests ask by exchange id, answers the values compared: all are asked again with
 	// each new exchange.
 	covered   map[*testplans.Check]*covering
+	together  [][]*testplans.Check // that count over the same exchanges
 	questions map[string]question
 	answers   map[string]answered
 	values    map[valueKey]valued

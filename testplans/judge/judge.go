@@ -84,6 +84,7 @@ func New(plan testplans.Plan, run testplans.Run, table checks.Table) *Judging {
 	for i := range plan.Steps {
 		j.addStep(&plan.Steps[i])
 	}
+	j.desk.Together(j.plan)
 	return j
 }
 
