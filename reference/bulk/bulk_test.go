@@ -238,6 +238,28 @@ func TestCancelWhileRunning(t *testing.T) {
 	}
 }
 
+// TestCancelWhileWriting cancels exports at any moment of their work: none is answered with an error, and nothing stays.
+func TestCancelWhileWriting(t *testing.T) {
+	f := setup(t, 40, Options{LinesPerFile: 2})
+	for i := range 60 {
+		id := f.kick(Patient)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for again := true; again; {
+				again, _ = f.step(t.Context(), id) // what a cancelled unit fails at does not matter
+			}
+		})
+		time.Sleep(time.Duration(i) * 200 * time.Microsecond)
+		if err := f.Cancel(t.Context(), id); err != nil {
+			t.Fatalf("export %d: %v", i, err)
+		}
+		wg.Wait()
+	}
+	if entries, err := os.ReadDir(f.o.Dir); err != nil || len(entries) != 0 {
+		t.Errorf("left behind: %v, %v", entries, err)
+	}
+}
+
 func TestFilesExpire(t *testing.T) {
 	f := setup(t, 1, Options{Keep: time.Minute})
 	id := f.kick(Patient, Param{"_type", "Patient"})

@@ -471,11 +471,16 @@ func (m *Manager) Cancel(ctx context.Context, id string) error {
 		return ErrNotFound
 	}
 	m.mu.Lock()
-	if stop := m.running[id]; stop != nil {
+	stop := m.running[id]
+	m.mu.Unlock()
+	if stop != nil {
 		stop()
 	}
-	m.mu.Unlock()
-	return m.remove(ctx, id)
+	err := m.remove(ctx, id)
+	if file := (*fs.PathError)(nil); stop != nil && errors.As(err, &file) {
+		return nil // the unit at work writes there still, and removes it when it notices: see step
+	}
+	return err
 }
 
 func (m *Manager) remove(ctx context.Context, id string) error {
