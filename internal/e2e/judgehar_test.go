@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/url"
 	"os/exec"
 	"path/filepath"
@@ -46,6 +47,7 @@ func TestCollectionJudgedAfterwards(t *testing.T) {
 	data := t.TempDir()
 	p := start(t, "--demo", "--data", data)
 	const channel = "newman~reference"
+	p.playsAnyTrack(t, channel, "/custom/pdex_payer_client/fhir")
 	report := newman(t, collection, "url_prefix="+p.proxy+"/"+channel).File
 	p.exchanges(t, url.QueryEscape("channel:"+channel), 20)
 
@@ -85,6 +87,37 @@ func TestCollectionJudgedAfterwards(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// playsAnyTrack has a channel judged by the plans of every track.
+func (p *program) playsAnyTrack(t *testing.T, name, basePath string) {
+	t.Helper()
+	var id string
+	for deadline := time.Now().Add(time.Minute); id == ""; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("no channel %s", name)
+		}
+		var channels struct{ Items []struct{ ID, Name string } }
+		getJSON(t, p.dashboard+"/api/v1/channels", &channels)
+		for _, c := range channels.Items {
+			if c.Name == name {
+				id = c.ID
+			}
+		}
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, p.dashboard+"/api/v1/channels/"+id, strings.NewReader(`{"options":{"base_path":"`+basePath+`"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		t.Fatalf("channel %s: %s", name, res.Status)
 	}
 }
 
