@@ -22,7 +22,7 @@ func (r *Registry) Index(ctx context.Context, root *fhirjson.Node, into *Entries
 	if t == nil {
 		return fmt.Errorf("%q: %w", root.ResourceType(), ErrType)
 	}
-	env := fhirpath.Env{Resource: root, RootResource: root, Context: root, Resolver: r.stubs}
+	env := fhirpath.Env{Resource: root, RootResource: root, Context: root, Resolver: r.referents}
 	for _, p := range t.params {
 		for _, e := range p.exprs {
 			items, err := e.Eval(ctx, root, env)
@@ -44,7 +44,7 @@ func (r *Registry) Index(ctx context.Context, root *fhirjson.Node, into *Entries
 // References evaluates one reference parameter on a resource: the local targets as Term{Key: id, Qualifier: type}.
 func (r *Registry) References(ctx context.Context, root *fhirjson.Node, params []*Param) ([]Term, error) {
 	var into Entries
-	env := fhirpath.Env{Resource: root, RootResource: root, Context: root, Resolver: r.stubs}
+	env := fhirpath.Env{Resource: root, RootResource: root, Context: root, Resolver: r.referents}
 	for _, p := range params {
 		plain := *p
 		plain.Compartment = false
@@ -283,12 +283,12 @@ func (e *Entries) quantity(id int64, el value.Element) {
 	e.measure(m)
 }
 
-// stubs answers resolve() with an empty resource of the referenced type, which is all that "resolve() is Patient" asks. An
+// referents answer resolve() with an empty resource of the referenced type, which is all that "resolve() is Patient" asks. An
 // index that read other resources would change with them.
-type stubs map[string]*fhirjson.Node
+type referents map[string]*fhirjson.Node
 
-func newStubs(types []string) stubs {
-	s := stubs{}
+func newReferents(types []string) referents {
+	s := referents{}
 	for _, t := range types {
 		s[t] = fhirjson.Parse([]byte(`{"resourceType":"` + t + `"}`)).Root()
 	}
@@ -296,7 +296,7 @@ func newStubs(types []string) stubs {
 }
 
 // Resolve implements fhirpath.Resolver.
-func (s stubs) Resolve(_ context.Context, from *fhirjson.Node, reference string) (*fhirjson.Node, error) {
+func (s referents) Resolve(_ context.Context, from *fhirjson.Node, reference string) (*fhirjson.Node, error) {
 	if id, ok := strings.CutPrefix(reference, "#"); ok {
 		for c := from.Resource().Member("contained").FirstOrNil(); c != nil; c = c.Next() {
 			if c.MemberText("id") == id {

@@ -88,10 +88,10 @@ func paramID(typ, code string) int64 {
 
 // Registry is the served types with their parameters, compiled. It is immutable and shared.
 type Registry struct {
-	types map[string]*typeParams
-	names []string
-	model fhirpath.Model
-	stubs stubs
+	types     map[string]*typeParams
+	names     []string
+	model     fhirpath.Model
+	referents referents
 	// missing are served parameters that the definitions do not know.
 	missing []string
 }
@@ -106,7 +106,7 @@ type typeParams struct {
 // is left out and listed by Missing. One of a kind that this package does not index, or with an expression that does not
 // compile, is an error.
 func NewRegistry(defs Definitions, model fhirpath.Model) (*Registry, error) {
-	r := &Registry{types: map[string]*typeParams{}, model: model, stubs: newStubs(typeNames())}
+	r := &Registry{types: map[string]*typeParams{}, model: model, referents: newReferents(typeNames())}
 	seen := map[int64]string{}
 	var errs []error
 	for _, row := range served {
