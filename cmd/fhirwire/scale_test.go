@@ -78,7 +78,7 @@ func BenchmarkPlans(b *testing.B) {
 				}
 			}
 			b.ReportMetric((spent(b) - begun).Seconds(), "cpu-s/all")
-			b.ReportMetric(float64(heapNow()-heap)/float64(total), "kept-B/exchange")
+			b.ReportMetric((float64(heapNow())-float64(heap))/float64(total), "kept-B/exchange")
 			var worst time.Duration
 			for n, it := range whole {
 				begun := spent(b)
@@ -110,7 +110,7 @@ func judgeMany(b *testing.B, set *profile.Set, plan testplans.Plan, items []chec
 			b.Fatal(err)
 		}
 		b.ReportMetric((spent(b) - begun).Seconds(), "cpu-s/all")
-		b.ReportMetric(float64(heapNow()-heap)/float64(total), "kept-B/exchange")
+		b.ReportMetric((float64(heapNow())-float64(heap))/float64(total), "kept-B/exchange")
 		var worst, sum time.Duration
 		for n, it := range items {
 			j.Add(another(it, 1<<20, time.Duration(total)*time.Hour+time.Duration(n)))

@@ -47,10 +47,10 @@ assert.equal((await c.patch({ resourceType: 'Patient', id, jsonPatch: [{ op: 'te
 const batch = await c.batch({ body: { resourceType: 'Bundle', type: 'batch', entry: [{ request: { method: 'GET', url: '/Patient/' + id } }, { request: { method: 'DELETE', url: 'Patient/' + id } }] } });
 assert.deepEqual(batch.entry.map((e) => e.response.status.slice(0, 3)), ['200', '204']); done('batch');
 assert.equal(await status(() => c.read({ resourceType: 'Patient', id })), 410); done('read of the deleted');
-const placeholder = 'urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0a';
+const temporary = 'urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0a';
 const tx = await c.transaction({ body: { resourceType: 'Bundle', type: 'transaction', entry: [
-  { fullUrl: placeholder, resource: body, request: { method: 'POST', url: 'Patient' } },
-  { resource: { resourceType: 'RelatedPerson', active: true, patient: { reference: placeholder }, name: [{ family: 'Kin' }] }, request: { method: 'POST', url: 'RelatedPerson' } }] } });
+  { fullUrl: temporary, resource: body, request: { method: 'POST', url: 'Patient' } },
+  { resource: { resourceType: 'RelatedPerson', active: true, patient: { reference: temporary }, name: [{ family: 'Kin' }] }, request: { method: 'POST', url: 'RelatedPerson' } }] } });
 assert.deepEqual(tx.entry.map((e) => e.response.status.slice(0, 3)), ['201', '201']); done('transaction');
 const everything = await c.operation({ resourceType: 'Patient', name: '$everything', id: '999', method: 'GET' });
 assert.ok(everything.entry.length > 20); done('$everything');
