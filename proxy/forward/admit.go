@@ -18,8 +18,9 @@ type Peers interface {
 	ByCertificate(ctx context.Context, chain []*x509.Certificate) (id string, ok bool)
 }
 
-// admit notes what the client's certificate is worth, and refuses where the channel requires one that is accepted.
-func (s *Server) admit(p *record.Pending, r *http.Request, ch *proxy.Channel) *answer.Refusal {
+// admit notes what the client's certificate is worth, and refuses where the channel requires one that is accepted. told is the chain
+// that the server is to know of.
+func (s *Server) admit(p *record.Pending, r *http.Request, ch *proxy.Channel) (told []*x509.Certificate, ref *answer.Refusal) {
 	var by peers.Judging
 	if s.opt.Peers != nil {
 		by = s.opt.Peers
@@ -28,8 +29,11 @@ func (s *Server) admit(p *record.Pending, r *http.Request, ch *proxy.Channel) *a
 	if a.Noted {
 		p.TrustClient(a.Trust, a.Detail)
 	}
-	if a.Refused == "" {
-		return nil
+	switch {
+	case a.Refused != "":
+		return nil, answer.Certificate(a.Refused)
+	case ch.Options.TellClientCert && a.Accepted && r.TLS != nil:
+		return r.TLS.PeerCertificates, nil
 	}
-	return answer.Certificate(a.Refused)
+	return nil, nil
 }

@@ -7,7 +7,8 @@
 // goproxy again as a request with an absolute URL, so that plain and intercepted requests take one way. goproxy's own interception
 // loop is not used: it has no limits on headers or time, knows no 100-continue, survives shutdown and dies of a panic.
 //
-// Requests and responses pass byte for byte; hop-by-hop fields (RFC 9110 7.6.1) excepted, and nothing is rewritten. A host is
+// Requests and responses pass byte for byte, and nothing is rewritten; hop-by-hop fields (RFC 9110 7.6.1) excepted, and those that name
+// a client certificate (RFC 9440), which are an edit of the record. A host is
 // registered when it is in the base URL or an auxiliary URL of a server system that has a channel, with its port and scheme. All else
 // is refused before its name is looked up, and the refusal is recorded. Which channel is meant follows from the proxy user name (a
 // channel's name or a client's slug), from a client certificate on record, or from there being only one that leads to the host.

@@ -16,6 +16,7 @@ import (
 
 	"fhirwire/proxy"
 	"fhirwire/proxy/answer"
+	"fhirwire/proxy/peers"
 	"fhirwire/proxy/record"
 	"fhirwire/proxy/upstream"
 )
@@ -130,11 +131,16 @@ func (s *Server) request(r *http.Request, ctx *goproxy.ProxyCtx) (*http.Request,
 	if ref != nil {
 		return r, sealed(ref, r, ps.pending)
 	}
-	if ref := s.admit(ps.pending, r, to.channel); ref != nil {
+	told, ref := s.admit(ps.pending, r, to.channel)
+	if ref != nil {
 		return r, sealed(ref, r, ps.pending)
 	}
 	ps.target = to
-	return outbound(r, ps), nil
+	out := outbound(r, ps)
+	if edits := peers.Tell(out.Header, told); len(edits) > 0 {
+		ps.pending.AddEdits(edits...)
+	}
+	return out, nil
 }
 
 func (s *Server) vet(r *http.Request, ps *passage) (target, *answer.Refusal) {

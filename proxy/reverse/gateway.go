@@ -11,20 +11,11 @@ import (
 	"slices"
 	"strings"
 
-	"fhirwire/proxy"
+	"fhirwire/proxy/peers"
 )
 
-// The fields in which gateways that end TLS name the client's certificate: RFC 9440, and what came before it.
-const (
-	clientCert      = "Client-Cert"
-	clientCertChain = "Client-Cert-Chain"
-	olderClientCert = "X-Forwarded-Client-Cert"
-)
-
-const (
-	maxSaid      = 16       // certificates
-	maxSaidBytes = 64 << 10 // of a certificate in base64
-)
+// maxSaidBytes bounds a certificate in base64.
+const maxSaidBytes = 64 << 10
 
 // testimony is what a gateway in front of the proxy says of the client's certificate.
 type testimony struct {
@@ -40,7 +31,7 @@ func (h *handler) hear(r *http.Request) testimony {
 		return testimony{}
 	}
 	t := testimony{gateway: from.Addr().Unmap().String()}
-	if len(r.Header[clientCert]) > 0 || len(r.Header[clientCertChain]) > 0 { // or its client presented none
+	if len(r.Header[peers.FieldCert]) > 0 || len(r.Header[peers.FieldChain]) > 0 { // or its client presented none
 		t.chain, t.fault = certificatesIn(r.Header)
 	}
 	return t
@@ -48,16 +39,16 @@ func (h *handler) hear(r *http.Request) testimony {
 
 // certificatesIn reads the fields of RFC 9440: one byte sequence, and a list of them.
 func certificatesIn(header http.Header) ([]*x509.Certificate, error) {
-	leaf := header[clientCert]
+	leaf := header[peers.FieldCert]
 	if len(leaf) != 1 {
-		return nil, fmt.Errorf("there are %d %s fields", len(leaf), clientCert)
+		return nil, fmt.Errorf("there are %d %s fields", len(leaf), peers.FieldCert)
 	}
 	items := leaf
-	for _, line := range header[clientCertChain] {
+	for _, line := range header[peers.FieldChain] {
 		items = append(slices.Clip(items), strings.Split(line, ",")...)
 	}
-	if len(items) > maxSaid {
-		return nil, fmt.Errorf("%d certificates are more than %d", len(items), maxSaid)
+	if len(items) > peers.MaxChain {
+		return nil, fmt.Errorf("%d certificates are more than %d", len(items), peers.MaxChain)
 	}
 	var chain []*x509.Certificate
 	for _, item := range items {
@@ -90,31 +81,11 @@ func (t testimony) connection(r *http.Request) *tls.ConnectionState {
 
 // tellServer takes what names a client certificate out of the request, and puts in the client's own where the channel says so.
 func (ps *passage) tellServer(header http.Header) {
-	var edits []proxy.Edit
-	for _, name := range []string{clientCert, clientCertChain, olderClientCert} {
-		for _, line := range header[name] {
-			edits = append(edits, proxy.Edit{
-				Where: "request header", At: name, From: line, Why: "what names a client certificate reaches a server only as the word of a gateway it believes",
-			})
-		}
-		header.Del(name)
+	var shown []*x509.Certificate
+	if ps.channel.Options.TellClientCert && ps.accepted {
+		shown = ps.shown
 	}
-	if ps.channel.Options.TellClientCert && ps.accepted && len(ps.shown) > 0 {
-		add := func(name string, certs []*x509.Certificate) {
-			var items []string
-			for _, c := range certs[:min(len(certs), maxSaid)] {
-				items = append(items, ":"+base64.StdEncoding.EncodeToString(c.Raw)+":")
-			}
-			line := strings.Join(items, ", ")
-			header.Set(name, line)
-			edits = append(edits, proxy.Edit{Where: "request header", At: name, To: line, Why: "the channel tells the server the client's certificate (RFC 9440)"})
-		}
-		add(clientCert, ps.shown[:1])
-		if len(ps.shown) > 1 {
-			add(clientCertChain, ps.shown[1:])
-		}
-	}
-	if len(edits) > 0 {
+	if edits := peers.Tell(header, shown); len(edits) > 0 {
 		ps.pending.AddEdits(edits...)
 	}
 }
