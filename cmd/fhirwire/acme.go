@@ -27,10 +27,11 @@ import (
 
 // acmeOptions are the settings of certificates by ACME.
 type acmeOptions struct {
-	directory string         // of the authority; "" is the library's, Let's Encrypt
-	email     string         // the authority may write to it
-	roots     *x509.CertPool // for the connection to the authority; nil: the machine's
-	dir       string         // holds the account and the certificates
+	directory string                       // of the authority; "" is the library's, Let's Encrypt
+	email     string                       // the authority may write to it
+	roots     *x509.CertPool               // for the connection to the authority; nil: the machine's
+	account   *acme.ExternalAccountBinding // nil: the authority knows no accounts of its own
+	dir       string                       // holds the account and the certificates
 	// retry is the wait after the first failure, which doubles up to look; look is how often a certificate is looked at.
 	retry, look time.Duration
 	clock       func() time.Time
@@ -78,7 +79,8 @@ const acmeTimeout = 30 * time.Second
 func (a *acmeCertificates) manager(host string) *autocert.Manager {
 	m := &autocert.Manager{
 		Prompt: autocert.AcceptTOS, HostPolicy: autocert.HostWhitelist(host), Email: a.opt.email, Cache: autocert.DirCache(a.opt.dir),
-		Client: &acme.Client{DirectoryURL: cmp.Or(a.opt.directory, autocert.DefaultACMEDirectory), UserAgent: "fhirwire/" + version},
+		ExternalAccountBinding: a.opt.account,
+		Client:                 &acme.Client{DirectoryURL: cmp.Or(a.opt.directory, autocert.DefaultACMEDirectory), UserAgent: "fhirwire/" + version},
 	}
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true}
 	if a.opt.roots != nil {
@@ -237,8 +239,11 @@ func (a *app) openACME() (*acmeCertificates, error) {
 	if u, err := url.Parse(o.directory); err == nil && u.Host != "" { // what one authority issued is not to stand for another's
 		o.dir = filepath.Join(o.dir, strings.NewReplacer(":", "_", "[", "", "]", "").Replace(u.Host))
 	}
+	var err error
+	if o.account, err = a.cfg.externalAccount(); err != nil {
+		return nil, err
+	}
 	if a.cfg.ACMECA != "" {
-		var err error
 		if o.roots, err = certificatePool(a.cfg.ACMECA); err != nil {
 			return nil, fmt.Errorf("acme-ca: %w", err)
 		}
@@ -271,6 +276,9 @@ func (c *config) checkACME() []error {
 	}
 	if u, err := url.Parse(c.ACMEDirectory); c.ACMEDirectory != "" && (err != nil || u.Scheme != "https" || u.Host == "") {
 		errs = append(errs, errors.New("acme-directory: want the https URL of the authority's directory"))
+	}
+	if err := c.checkExternalAccount(); err != nil {
+		errs = append(errs, err)
 	}
 	return errs
 }

@@ -36,6 +36,7 @@ type acmeAuthority struct {
 	t        *testing.T
 	answers  atomic.Pointer[http.Handler] // nil: it asks for patience
 	gone     atomic.Bool                  // it does not even do that
+	accounts map[string]string            // external ones with their keys; it asks for one if there are any
 	rootFile string                       // has the roots of its own server
 }
 
@@ -72,7 +73,12 @@ func (a *acmeAuthority) up(listener string, seconds uint64) (roots, between *x50
 	}
 	quiet, store := log.New(io.Discard, "", 0), db.NewMemoryStore()
 	issuing := ca.New(quiet, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {ValidityPeriod: seconds}})
-	front := wfe.New(quiet, store, va.New(quiet, 1, number, false, nameServiceTCP(a.t), store), issuing, []string{"authority.example"}, false, false, 1, 1)
+	front := wfe.New(quiet, store, va.New(quiet, 1, number, false, nameServiceTCP(a.t), store), issuing, []string{"authority.example"}, false, len(a.accounts) > 0, 1, 1)
+	for kid, key := range a.accounts {
+		if err := store.AddExternalAccountKeyByID(kid, key); err != nil {
+			a.t.Fatal(err)
+		}
+	}
 	h := front.Handler()
 	a.answers.Store(&h)
 	roots, between = x509.NewCertPool(), x509.NewCertPool()
@@ -146,9 +152,11 @@ func within(t *testing.T, what string, came func() bool) {
 }
 
 // byACME starts serve with one name by ACME.
-func byACME(t *testing.T, authority *acmeAuthority) *served {
-	return startServe(t, t.TempDir(), "--acme-hosts", "Proxy.Event.Example", "--acme-email", "it@event.example", "--log-level", "info",
-		"--acme-directory", authority.URL+wfe.DirectoryPath, "--acme-ca", authority.rootFile)
+func byACME(t *testing.T, authority *acmeAuthority, args ...string) *served {
+	return startServe(t, t.TempDir(), slices.Concat([]string{
+		"--acme-hosts", "Proxy.Event.Example", "--acme-email", "it@event.example", "--log-level", "info",
+		"--acme-directory", authority.URL + wfe.DirectoryPath, "--acme-ca", authority.rootFile,
+	}, args)...)
 }
 
 func (s *served) certificatesPage() string {
@@ -250,6 +258,9 @@ func TestACMESettings(t *testing.T) {
 		"--acme-directory https://acme.example/directory":                                  "acme-hosts: which names",
 		"--acme-hosts a.example --acme-directory http://acme.example/directory":            "acme-directory: want the https URL",
 		"--acme-hosts a.example --acme-directory https://acme.example --acme-ca /no/where": "acme-ca: ",
+		"--acme-hosts a.example --acme-eab-kid k":                                          "give acme-eab-kid and acme-eab-key-file together",
+		"--acme-eab-kid k --acme-eab-key-file f":                                           "acme-hosts: which names",
+		"--acme-hosts a.example --acme-eab-kid k --acme-eab-key-file /no/where":            "acme-eab-key-file: ",
 		"--acme-hosts a.example --tls-listen off":                                          "tls-listen: certificates are given",
 	} {
 		t.Run(args, func(t *testing.T) {

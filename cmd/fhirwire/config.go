@@ -44,6 +44,9 @@ type config struct {
 	// ACMEDirectory is the authority's; empty is Let's Encrypt. ACMECA is a PEM file with the roots of its own server.
 	ACMEDirectory string `yaml:"acme-directory"`
 	ACMECA        string `yaml:"acme-ca"`
+	// ACMEEABKid and ACMEEABKeyFile tie the ACME account to one with the authority (external account binding).
+	ACMEEABKid     string `yaml:"acme-eab-kid"`
+	ACMEEABKeyFile string `yaml:"acme-eab-key-file"`
 	// ReferenceMTLS is whether the reference server asks for client certificates on the TLS listener: off, optional or required.
 	ReferenceMTLS string `yaml:"reference-mtls"`
 	// Gateways are addresses and prefixes of gateways that end TLS in front of the proxy.
@@ -91,6 +94,8 @@ func (c *config) settings() []setting {
 		{"acme-email", "address that the ACME authority may write to", &c.ACMEEmail},
 		{"acme-directory", "directory `URL` of the ACME authority, for instance the event's own; default: Let's Encrypt", &c.ACMEDirectory},
 		{"acme-ca", "PEM file with the roots by which the ACME authority's own server is verified, instead of the machine's", &c.ACMECA},
+		{"acme-eab-kid", "key id of the account that the ACME authority gave you (external account binding)", &c.ACMEEABKid},
+		{"acme-eab-key-file", "`FILE` with that account's key in base64url, as the authority gives it", &c.ACMEEABKeyFile},
 		{"reference-mtls", "whether the reference server looks at client certificates on the TLS listener: off, optional (those presented have to be good) or required (and listed in the directory)", &c.ReferenceMTLS},
 		{"gateways", "comma-separated addresses (10.0.0.5, 192.0.2.0/24) of gateways that end TLS in front of the proxy and are believed about client certificates (Client-Cert, RFC 9440)", &c.Gateways},
 		{"client-ca", "PEM file with the CAs whose client certificates are accepted from everybody at the event", &c.ClientCA},
