@@ -147,6 +147,15 @@ func TestSearchRefuses(t *testing.T) {
 		{"/Patient?_sort=nonsense", "respond-async, Handling = strict", 400, "not-supported"},
 		{"/Patient?_include=Patient:nonsense", "handling=strict", 400, "not-supported"},
 		{"/Nonsense?a=b", "", 404, "not-supported"},
+		{"/Patient?_filter=name%20eq%20a", "", 400, "not-supported"},
+		{"/Patient?_text=a", "", 400, "not-supported"},
+		{"/Patient?_content=a", "", 400, "not-supported"},
+		{"/Patient?_list=$current-allergies", "", 400, "not-supported"},
+		{"/Patient?_query=a", "", 400, "not-supported"},
+		{"/Condition?code:text=a", "", 400, "not-supported"},
+		{"/Condition?code:in=http://a", "", 400, "not-supported"},
+		{"/Condition?code:not-in=http://a", "", 400, "not-supported"},
+		{"/Condition?code:above=a", "", 400, "not-supported"},
 		{"/Patient?name=%zz", "", 400, "invalid"},
 	} {
 		r := s.get(tt.path, "Prefer", tt.prefer)

@@ -2,6 +2,5 @@
 // side of an exchange.
 //
 // New opens it over a database and a set of guides, Seed and Load fill it, Handler serves it and Run works on bulk exports
-// until its context ends. It is a black box to the rest of the program: whoever talks to it does so over HTTP. It serves JSON only,
-// and the history of a resource but not of a type or of all.
+// until its context ends. It is a black box to the rest of the program: whoever talks to it does so over HTTP. It serves JSON only.
 package reference

@@ -94,10 +94,13 @@ func (s *Switches) refused(w http.ResponseWriter, r *http.Request, path string, 
 	return false
 }
 
+// HeldBack is the X-Progress of an export that is said to run because that was asked for.
+const HeldBack = "held back on request"
+
 // stillRunning says that an export runs.
 func stillRunning(w http.ResponseWriter, retryAfter string) {
 	h := w.Header()
-	h.Set("X-Progress", "held back on request")
+	h.Set("X-Progress", HeldBack)
 	h.Set("Retry-After", retryAfter)
 	h.Set("Content-Length", "0")
 	w.WriteHeader(http.StatusAccepted)

@@ -155,6 +155,11 @@ func (a *API) routes() *gin.Engine {
 	}
 	post := func(path string, h func(*gin.Context) error) { e.POST(Prefix+path, a.wrap(h)) }
 	get("/metadata", a.metadata)
+	get("", a.searchAll)
+	get("/", a.searchAll)
+	get("/_search", a.searchAll)
+	post("/_search", a.searchAll)
+	get("/_history", a.histories)
 	post("", a.batch)
 	post("/", a.batch)
 	get("/$export", a.kickOff(bulk.System))

@@ -86,7 +86,7 @@ func (a *API) statement(base string, sec Security) capabilityStatement {
 	}
 	r := rest{
 		Mode: "server", Documentation: "Synthetic data.", Security: sec.rest(),
-		Interaction: []coded{{"batch"}, {"transaction"}},
+		Interaction: []coded{{"transaction"}, {"batch"}, {"search-system"}, {"history-system"}},
 		Operation:   []operation{{"export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"}},
 		Compartment: []string{"http://hl7.org/fhir/CompartmentDefinition/patient"},
 	}
@@ -100,7 +100,7 @@ func (a *API) statement(base string, sec Security) capabilityStatement {
 func (a *API) restResource(typ string) restResource {
 	out := restResource{
 		Type: typ, SupportedProfile: a.o.Profiles(typ),
-		Interaction: []coded{{"read"}, {"vread"}, {"history-instance"}, {"search-type"}, {"create"}, {"update"}, {"patch"}, {"delete"}},
+		Interaction: []coded{{"read"}, {"vread"}, {"history-instance"}, {"history-type"}, {"search-type"}, {"create"}, {"update"}, {"patch"}, {"delete"}},
 		Versioning:  "versioned-update", ReadHistory: true, UpdateCreate: true, ConditionalCreate: true, ConditionalRead: "full-support",
 		ReferencePolicy: []string{"literal", "local", "resolves"},
 	}

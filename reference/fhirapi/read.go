@@ -18,22 +18,19 @@ import (
 var ownParams = []string{"_format", "_pretty", cursorParam}
 
 func (a *API) served(typ string) error {
-	if strings.HasPrefix(typ, "_") {
-		return failf(http.StatusNotFound, "not-supported", "%s over all types is not served here.", typ)
-	}
 	if !a.reg.Serves(typ) {
 		return failf(http.StatusNotFound, "not-supported", "Resource type %q is not served here.", typ)
 	}
 	return nil
 }
 
-// readOrSearch: some clients search by GET [type]/_search, which later versions of FHIR allow.
+// readOrSearch also serves the history of a type. Some clients search by GET [type]/_search, which later versions of FHIR allow.
 func (a *API) readOrSearch(c *gin.Context) error {
 	switch c.Param("id") {
 	case "_search":
 		return a.searchType(c)
 	case "_history":
-		return failf(http.StatusNotFound, "not-supported", "The history of a type is not served here; that of a resource is.")
+		return a.histories(c)
 	}
 	return a.read(c)
 }

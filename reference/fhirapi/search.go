@@ -26,7 +26,7 @@ type place struct {
 	resources.Cursor
 	// Total is one more than the total of the first page, 0 for none.
 	Total int `json:"t,omitempty"`
-	// Phase is where $everything goes on.
+	// Phase is where $everything, or the search of several types, goes on.
 	Phase int `json:"p,omitempty"`
 }
 
@@ -44,10 +44,19 @@ func decodePlace(s string) (place, error) {
 	if err == nil {
 		err = json.Unmarshal(b, &p)
 	}
-	if err != nil || p.Row < 0 || p.Offset < 0 || p.Last < 0 || p.Total < 0 {
+	if err != nil || p.Row < 0 || p.Offset < 0 || p.Last < 0 || p.Total < 0 || p.Phase < 0 {
 		return p, failf(http.StatusBadRequest, "invalid", "The page link is damaged: start the search again.")
 	}
 	return p, nil
+}
+
+// placeOf is where a search goes on, by the cursor among its parameters.
+func placeOf(pairs []search.Pair) (place, error) {
+	i := slices.IndexFunc(pairs, func(p search.Pair) bool { return p.Name == cursorParam })
+	if i < 0 {
+		return place{}, nil
+	}
+	return decodePlace(pairs[i].Value)
 }
 
 func (a *API) searchType(c *gin.Context) error {
@@ -93,11 +102,9 @@ func (a *API) search(c *gin.Context, typ string, pairs []search.Pair) error {
 	if err != nil {
 		return err
 	}
-	var at place
-	if i := slices.IndexFunc(pairs, func(p search.Pair) bool { return p.Name == cursorParam }); i >= 0 {
-		if at, err = decodePlace(pairs[i].Value); err != nil {
-			return err
-		}
+	at, err := placeOf(pairs)
+	if err != nil {
+		return err
 	}
 	b := newBundle("searchset", a.o.NewID())
 	self := base + "/" + typ

@@ -236,6 +236,8 @@ func termMatch(c *search.Clause, a search.Alternative) (cond, error) {
 		return condf("i.key LIKE ? ESCAPE '!'", "%"+strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(a.Key)+"%"), nil
 	case search.Below:
 		return prefix(a.Key), nil
+	case search.Above:
+		return condf("i.key IN ?", above(a.Key)), nil
 	case search.Plain, search.Exact, search.Not, search.Identifier, search.OfType:
 	default:
 		return cond{}, fmt.Errorf("modifier %s of %s: not planned", c.Modifier, c.Param.Code)
@@ -253,6 +255,20 @@ func termMatch(c *search.Clause, a search.Alternative) (cond, error) {
 		return condf("i.key = ? AND i.qualifier IN ?", a.Key, []string{a.Qualifier, search.ImplicitSystem}), nil
 	default:
 		return condf("i.key = ? AND i.qualifier = ?", a.Key, a.Qualifier), nil
+	}
+}
+
+// above are the URLs that contain this one: itself and what is before each of its slashes.
+func above(url string) []string {
+	out := []string{url}
+	_, rest, _ := strings.Cut(url, "://")
+	for from := len(url) - len(rest); ; {
+		i := strings.IndexByte(url[from:], '/')
+		if i < 0 {
+			return out
+		}
+		out = append(out, url[:from+i], url[:from+i+1])
+		from += i + 1
 	}
 }
 

@@ -92,7 +92,11 @@ func (e *Entries) add(p *Param, item value.Value) {
 	case Date:
 		e.date(p.ID, el)
 	case URI:
-		e.term(p.ID, el.Node.Text(), "")
+		url, version := el.Node.Text(), ""
+		if p.Code == codeProfile {
+			url, version, _ = strings.Cut(url, "|")
+		}
+		e.term(p.ID, url, version)
 	case Number, Quantity:
 		e.quantity(p.ID, el)
 	case Composite: // of its parts, see composite

@@ -66,6 +66,9 @@ const (
 	CodeLastUpdated = "_lastUpdated"
 )
 
+// codeProfile is a URI that may name a version behind a bar; the version is kept apart, so that it may be left out of a search.
+const codeProfile = "_profile"
+
 // Column reports a parameter that the store answers from the resource's own row.
 func (p *Param) Column() bool { return p.Code == CodeID || p.Code == CodeLastUpdated }
 
@@ -152,7 +155,7 @@ func NewRegistry(defs Definitions, model fhirpath.Model) (*Registry, error) {
 var errUndefined = errors.New("no definition")
 
 // everyType are the parameters each type has.
-var everyType = []string{CodeID, CodeLastUpdated, "_tag", "_security"}
+var everyType = []string{CodeID, CodeLastUpdated, "_tag", "_security", codeProfile, "_source"}
 
 func (r *Registry) define(typ, code string, known []Definition) (*Param, error) {
 	p := &Param{Type: typ, Code: code, ID: paramID(typ, code)}

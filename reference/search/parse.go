@@ -58,6 +58,9 @@ func (r *Registry) Parse(typ string, pairs []Pair, o ParseOptions) (Query, error
 			}
 			continue
 		}
+		if slices.Contains(unserved, pair.Name) {
+			return Query{}, &Error{Name: pair.Name, Code: "not-supported", Message: "is not supported here, and results without it would be wrong"}
+		}
 		used, err := p.result(pair)
 		if err == nil && !used && !shapes(pair.Name) {
 			var c Clause
@@ -74,6 +77,9 @@ func (r *Registry) Parse(typ string, pairs []Pair, o ParseOptions) (Query, error
 	}
 	return q, nil
 }
+
+// unserved restrict a search in ways that are not served. Who sends one knows it for a restriction, so it is refused and not ignored.
+var unserved = []string{"_filter", "_text", "_content", "_list", "_query", "_in"}
 
 type parser struct {
 	reg *Registry
@@ -231,7 +237,7 @@ func (p *parser) clause(typ, name, v string) (c Clause, used bool, err error) {
 			ok = param.Kind == Reference
 		case OfType:
 			ok = param.Typed()
-		case Below:
+		case Below, Above:
 			ok = param.Kind == URI
 		default:
 			ok = param.Kind == Reference && mod[0] >= 'A' && mod[0] <= 'Z'
@@ -310,7 +316,11 @@ func (p *parser) value(param *Param, mod Modifier, name, v, refType string) (Alt
 		}
 		return Alternative{Key: fold(v)}, nil
 	case param.Kind == URI:
-		return Alternative{Key: cut(unescape(v))}, nil
+		v = unescape(v)
+		if url, version, ok := strings.Cut(v, "|"); ok && param.Code == codeProfile {
+			return Alternative{Key: cut(url), Qualifier: cut(version), Qualified: true}, nil
+		}
+		return Alternative{Key: cut(v)}, nil
 	case param.Kind == Reference:
 		return p.reference(param, name, unescape(v), refType)
 	case param.Kind == Date:

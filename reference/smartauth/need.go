@@ -84,7 +84,7 @@ func (q request) need() Need {
 	case len(q.segments) > 0 && q.segments[0] == "bulk": // status and files of a job: any token; the job's URL is a secret of its own
 		return nil
 	case q.typ == "":
-		return Need{{system("*", Read|Search)}}
+		return q.everyTypeNeed()
 	case q.search:
 		return append(append(Need{anyContext(q.typ, Search)}, q.includes()...), q.reverses()...)
 	}
@@ -98,6 +98,18 @@ func (q request) need() Need {
 	default:
 		return Need{anyContext(q.typ, Read)}
 	}
+}
+
+// everyTypeNeed: a search of several types (GET [base]?_type=) searches each; the history of all, and one that is posted, can be of anything.
+func (q request) everyTypeNeed() Need {
+	if len(q.segments) > 0 || len(q.params["_type"]) == 0 {
+		return Need{{system("*", Read|Search)}}
+	}
+	out := append(q.includes(), q.reverses()...)
+	for _, t := range q.types() {
+		out = append(out, []Scope{system(t, Search)})
+	}
+	return out
 }
 
 // includes: what _include and _revinclude bring along has to be readable too. Without a target type an _include can bring
