@@ -3,6 +3,7 @@ package scenarios
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"fhirwire/internal/live"
@@ -28,6 +29,16 @@ func newNews() news { return news{map[string]bool{}, map[string]bool{}} }
 
 // Run judges every channel that has traffic, first what is stored, then as it is recorded and inspected. It returns when ctx ends.
 func (s *Service) Run(ctx context.Context, hub Live) {
+	ctx, stop := context.WithCancel(ctx)
+	var beside sync.WaitGroup
+	s.follows(true)
+	defer func() {
+		s.follows(false)
+		stop()
+		beside.Wait()
+		s.callOff()
+	}()
+	beside.Go(func() { s.beside(ctx) })
 	for ctx.Err() == nil {
 		notices := hub.Subscribe(ctx, 4096)
 		s.forget() // what happened before was not heard
@@ -109,40 +120,55 @@ func (s *Service) work(ctx context.Context, n *news) (left bool) {
 
 // inspectedAgain notes that an exchange has a new report.
 func (s *Service) inspectedAgain(name, id string) {
-	s.mu.Lock()
-	c := s.channels[name]
-	s.mu.Unlock()
-	if c == nil {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.judged = 0; c.seen {
-		c.again[id] = true
-	}
+	s.tell(s.channel(name), func(c *channel) {
+		for _, r := range c.runs {
+			r.upTo = 0
+		}
+		if c.seen {
+			c.again[id] = true
+		}
+	})
 }
 
 // bring judges all runs of a channel over what is stored; later says that it has to wait.
 func (s *Service) bring(ctx context.Context, name string) (later bool, err error) {
 	c, release, err := s.hold(ctx, name)
 	if err != nil {
-		return false, err
+		return errors.Is(err, errLater), ignoring(err, errLater)
 	}
 	defer release()
 	if c.tooSoon(s.opt.Clock()) {
 		return true, nil
 	}
-	if err := s.enterOpen(ctx, c); err != nil {
+	if long, err := s.takesLong(ctx, c); err != nil || long {
+		if long {
+			s.handOver(c)
+		}
 		return false, err
 	}
+	return false, s.judgeAll(ctx, c)
+}
+
+func ignoring(err, what error) error {
+	if errors.Is(err, what) {
+		return nil
+	}
+	return err
+}
+
+// judgeAll judges all runs of a channel that is the caller's.
+func (s *Service) judgeAll(ctx context.Context, c *channel) error {
+	if err := s.enterOpen(ctx, c); err != nil {
+		return err
+	}
 	if err := s.catchUp(ctx, c); err != nil {
-		return false, err
+		return err
 	}
 	var errs []error
 	for _, r := range c.runs {
 		errs = append(errs, s.conclude(ctx, c, r))
 	}
-	return false, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // enterOpen adds the runs of a channel whose window is open, and those that were asked for stay.
@@ -174,14 +200,7 @@ func (s *Service) ofRun(ctx context.Context, id string, n *news) {
 	if err != nil {
 		return // the channel is judged with its next exchange
 	}
-	s.mu.Lock()
-	c := s.channels[run.Channel]
-	s.mu.Unlock()
-	if c != nil {
-		c.mu.Lock()
-		c.opened = false
-		c.mu.Unlock()
-	}
+	s.tell(s.channel(run.Channel), func(c *channel) { c.opened = false })
 	n.channels[run.Channel] = true
 }
 
@@ -199,14 +218,10 @@ func (s *Service) all(ctx context.Context, n *news) {
 
 // flush stores results that changed in their evidence alone.
 func (s *Service) flush(ctx context.Context) {
-	s.mu.Lock()
-	channels := make([]*channel, 0, len(s.channels))
-	for _, c := range s.channels {
-		channels = append(channels, c)
-	}
-	s.mu.Unlock()
-	for _, c := range channels {
-		c.mu.Lock()
+	for _, c := range s.known() {
+		if !s.tryTurn(c) {
+			continue // another time
+		}
 		for _, r := range c.runs {
 			if !r.unsaved || r.run.ID == "" {
 				continue
@@ -215,7 +230,7 @@ func (s *Service) flush(ctx context.Context) {
 				s.opt.Logger.ErrorContext(ctx, "results were not stored", "run_id", r.run.ID, "error", err)
 			}
 		}
-		c.mu.Unlock()
+		<-c.turn
 	}
 }
 

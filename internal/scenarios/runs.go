@@ -54,6 +54,7 @@ func (s *Service) conclude(ctx context.Context, c *channel, r *running) error {
 	if err := s.compute(ctx, c, r); err != nil {
 		return err
 	}
+	defer s.keepLast(c, r)
 	j := &r.judgement
 	digest := j.Digest()
 	if digest == r.digest && !r.unsaved || j.State == testplans.NotTried && r.run.ID == "" {
@@ -119,15 +120,23 @@ func (s *Service) Standing(ctx context.Context, plan, name string) (testplans.Ru
 	if err != nil {
 		return testplans.Run{}, err
 	}
+	run := testplans.Run{Plan: plan, Channel: name, Standing: true}
 	c, release, err := s.hold(ctx, name)
+	if errors.Is(err, errLater) { // whoever has the channel finds it stored
+		r := &running{plan: p, run: run}
+		if _, r.run.Kind, r.run.Context, err = s.describe(ctx, name); err == nil {
+			r.run.PlanDigest, err = p.Digest, s.ensure(ctx, r)
+		}
+		return r.run, err
+	}
 	if err != nil {
 		return testplans.Run{}, err
 	}
 	defer release()
-	if err := s.standing(ctx, c, p); err != nil {
+	r, err := s.runOf(ctx, c, p, run)
+	if err != nil {
 		return testplans.Run{}, err
 	}
-	r := c.runs[planKey(plan)]
 	if err := s.ensure(ctx, r); err != nil {
 		return testplans.Run{}, err
 	}
@@ -234,15 +243,7 @@ func (s *Service) SetWindow(ctx context.Context, id string, since, until time.Ti
 
 // leave forgets what is kept of a run, so that it is read anew.
 func (s *Service) leave(name, id string) {
-	s.mu.Lock()
-	c := s.channels[name]
-	s.mu.Unlock()
-	if c == nil {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.runs, id)
+	s.tell(s.channel(name), func(c *channel) { delete(c.runs, id) })
 }
 
 // JudgeRun is how a run stands. One whose plan or channel is not known any more is as it was stored last.
@@ -262,12 +263,7 @@ func (s *Service) JudgeRun(ctx context.Context, id string) (testplans.Judgement,
 		}
 		return j, err
 	}
-	j, err := s.judge(ctx, run.Channel, id, func(c *channel) error {
-		if c.runs[id] != nil {
-			return nil
-		}
-		return s.enter(ctx, c, id, p, run)
-	})
+	j, err := s.judge(ctx, p, run)
 	if errors.Is(err, proxy.ErrNotFound) {
 		return s.stored(ctx, run)
 	}
@@ -319,11 +315,7 @@ func (s *Service) Attest(ctx context.Context, id string, a testplans.Attestation
 	if err != nil {
 		return testplans.Judgement{}, err
 	}
-	s.mu.Lock()
-	c := s.channels[run.Channel]
-	s.mu.Unlock()
-	if c != nil {
-		c.mu.Lock()
+	s.tell(s.channel(run.Channel), func(c *channel) {
 		for _, r := range c.runs {
 			if r.run.ID != id {
 				continue
@@ -331,10 +323,9 @@ func (s *Service) Attest(ctx context.Context, id string, a testplans.Attestation
 			if r.run.Attestations = list; r.judging != nil {
 				r.judging.Attest(list)
 			}
-			c.computed = time.Time{}
+			r.upTo, c.computed = 0, time.Time{}
 		}
-		c.mu.Unlock()
-	}
+	})
 	s.opt.Publisher.Publish(live.Notice{Kind: live.KindRun, ID: id})
 	return s.JudgeRun(ctx, id)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -37,6 +38,9 @@ type Options struct {
 	// Keep bounds the exchanges that all channels together keep in memory, so that one more is judged at once; 0 means 120,000, which is some
 	// 2 KB each and for each plan a quarter of that. A channel with more is read anew for each judging, which then has its pauses.
 	Keep int
+	// AtOnce bounds the exchanges that whoever asks waits for while Run is running; 0 means 1,000. A channel with more to read is judged beside,
+	// and the answer until then is how it stood last, evaluating.
+	AtOnce int
 	// Context is what reports of a channel are computed with, which decides about steps for other versions of a guide; nil means the
 	// channel's own guides, offline.
 	Context func(*proxy.Channel) (validators.Context, error)
@@ -61,10 +65,14 @@ type Service struct {
 	table    checks.Table
 	opt      Options
 
-	mu       sync.Mutex // guards all below
-	channels map[string]*channel
-	asked    int64 // counts what was asked, to tell what was used last
-	kept     map[string]int
+	queued chan struct{} // holds one when queue has something
+
+	mu        sync.Mutex // guards all below
+	channels  map[string]*channel
+	asked     int64 // counts what was asked, to tell what was used last
+	kept      map[string]int
+	following bool     // Run is running
+	queue     []string // channels to be judged beside
 }
 
 // timeout bounds one judging.
@@ -77,6 +85,9 @@ func New(plans []testplans.Plan, source Source, registry Registry, store Store, 
 	}
 	if o.Keep <= 0 {
 		o.Keep = 120_000
+	}
+	if o.AtOnce <= 0 {
+		o.AtOnce = 1000
 	}
 	if o.Context == nil {
 		o.Context = contextOf
@@ -92,7 +103,7 @@ func New(plans []testplans.Plan, source Source, registry Registry, store Store, 
 	}
 	s := &Service{
 		plans: slices.Clone(plans), byID: map[string]int{}, source: source, registry: registry, store: store, table: table, opt: o,
-		channels: map[string]*channel{}, kept: map[string]int{},
+		channels: map[string]*channel{}, kept: map[string]int{}, queued: make(chan struct{}, 1),
 	}
 	slices.SortFunc(s.plans, func(a, b testplans.Plan) int {
 		return cmp.Or(strings.Compare(a.Track, b.Track), strings.Compare(a.Title, b.Title), strings.Compare(a.ID, b.ID))
@@ -127,30 +138,33 @@ func (s *Service) Judge(ctx context.Context, plan, name string) (testplans.Judge
 	if err != nil {
 		return testplans.Judgement{}, err
 	}
-	return s.judge(ctx, name, planKey(plan), func(c *channel) error { return s.standing(ctx, c, p) })
+	return s.judge(ctx, p, testplans.Run{Plan: plan, Channel: name, Standing: true})
 }
 
-// judge brings a run up to date. need makes sure that the channel has it.
-func (s *Service) judge(ctx context.Context, name, key string, need func(*channel) error) (testplans.Judgement, error) {
+// judge brings a run up to date, or says how it stood last while that takes long.
+func (s *Service) judge(ctx context.Context, p *testplans.Plan, run testplans.Run) (testplans.Judgement, error) {
 	// Whoever asks meanwhile waits for the same work; it goes on when the first of them hangs up.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
-	c, release, err := s.hold(ctx, name)
+	c, release, err := s.hold(ctx, run.Channel)
+	if errors.Is(err, errLater) {
+		return s.before(ctx, p, run)
+	}
 	if err != nil {
 		return testplans.Judgement{}, err
 	}
 	defer release()
-	if err := need(c); err != nil {
+	r, err := s.runOf(ctx, c, p, run)
+	if err != nil {
 		return testplans.Judgement{}, err
 	}
-	r := c.runs[key]
 	if c.tooSoon(s.opt.Clock()) && r.judgement.Results != nil {
-		j := r.judgement
-		if behind, err := s.behind(ctx, c); err != nil || !behind {
-			return j, err
-		}
-		j.State = testplans.Evaluating // the last results stay beside it
-		return j, nil
+		return s.stood(ctx, r.judgement, r.upTo)
+	}
+	if long, err := s.takesLong(ctx, c); err != nil {
+		return testplans.Judgement{}, err
+	} else if long {
+		return s.hand(ctx, c, p, run)
 	}
 	if err := s.catchUp(ctx, c); err != nil {
 		return testplans.Judgement{}, err
@@ -159,30 +173,36 @@ func (s *Service) judge(ctx context.Context, name, key string, need func(*channe
 	return r.judgement, err
 }
 
-// hold is a channel with what it is judged with, locked until release.
+// runOf is a run as the channel has it, which enters it if it has not.
+func (s *Service) runOf(ctx context.Context, c *channel, p *testplans.Plan, run testplans.Run) (*running, error) {
+	key := keyOf(&run)
+	if c.runs[key] == nil {
+		enter := s.standing(ctx, c, p)
+		if !run.Standing {
+			enter = s.enter(ctx, c, key, p, run)
+		}
+		if enter != nil {
+			return nil, enter
+		}
+	}
+	return c.runs[key], nil
+}
+
+// hold is a channel with what it is judged with, whose turn is the caller's until release. It wraps errLater for one that is judged beside.
 func (s *Service) hold(ctx context.Context, name string) (c *channel, release func(), err error) {
 	ch, kind, with, err := s.describe(ctx, name)
 	if err != nil {
 		return nil, nil, err
 	}
-	s.mu.Lock()
-	if c = s.channels[name]; c == nil {
-		c = &channel{name: name, runs: map[string]*running{}}
-		s.channels[name] = c
-	}
-	s.asked++
-	c.used = s.asked
-	s.mu.Unlock()
-	c.mu.Lock()
-	release = func() {
-		s.trim(c)
-		c.mu.Unlock()
+	c = s.channel(name)
+	if err := s.await(ctx, c); err != nil {
+		return nil, nil, fmt.Errorf("channel %s: %w", name, err)
 	}
 	if err := s.equip(ctx, c, ch, kind, with); err != nil {
-		release()
+		s.release(c)
 		return nil, nil, err
 	}
-	return c, release, nil
+	return c, func() { s.release(c) }, nil
 }
 
 // equip gives a channel the runs that are always on for it. Where what they are judged with changed, all are judged anew.
@@ -230,7 +250,7 @@ func (s *Service) enter(ctx context.Context, c *channel, key string, p *testplan
 			return err
 		}
 	}
-	c.runs[key] = &running{plan: p, run: run}
+	c.runs[key] = &running{key: key, plan: p, run: run}
 	return nil
 }
 
@@ -268,19 +288,9 @@ func (c *channel) tooSoon(now time.Time) bool {
 	return c.large && now.Sub(c.computed) < 10*c.cost
 }
 
-// behind reports whether there are exchanges that were not judged.
-func (s *Service) behind(ctx context.Context, c *channel) (bool, error) {
-	got, err := s.source.Exchanges.Exchanges(ctx, proxy.Query{Filter: ofChannel(c.name), Limit: 1, SkipTotal: true})
-	if err != nil {
-		return false, fmt.Errorf("newest exchange of channel %s: %w", c.name, err)
-	}
-	return len(got.Exchanges) > 0 && got.Exchanges[0].Number != c.judged, nil
-}
-
 // trim keeps the exchanges in memory within their bound: those of channels go that were not asked for the longest time, and the channel's
-// own when it has too many alone. The caller holds c.mu.
+// own when it has too many alone. The caller has the channel's turn.
 func (s *Service) trim(c *channel) {
-	c.judged = max(c.judged, c.newest)
 	if c.large = c.kept > s.opt.Keep; c.large {
 		c.drop()
 	}
@@ -299,25 +309,28 @@ func (s *Service) trim(c *channel) {
 			return
 		}
 		s.kept[oldest.name] = 0
-		if oldest.mu.TryLock() { // one that is at work will be trimmed by itself
+		select {
+		case oldest.turn <- struct{}{}:
 			oldest.drop()
-			oldest.mu.Unlock()
+			<-oldest.turn
+		default: // one that is at work will be trimmed by itself
 		}
 	}
 }
 
 // forget drops what is kept, so that all is read again.
 func (s *Service) forget() {
+	for _, c := range s.known() {
+		s.tell(c, func(c *channel) {
+			c.drop()
+			c.runs, c.opened = map[string]*running{}, false
+		})
+	}
+}
+
+// known are the channels that were asked for.
+func (s *Service) known() []*channel {
 	s.mu.Lock()
-	channels := make([]*channel, 0, len(s.channels))
-	for _, c := range s.channels {
-		channels = append(channels, c)
-	}
-	s.mu.Unlock()
-	for _, c := range channels {
-		c.mu.Lock()
-		c.drop()
-		c.runs, c.opened = map[string]*running{}, false
-		c.mu.Unlock()
-	}
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.channels))
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"fhirwire/proxy"
@@ -19,8 +18,8 @@ import (
 type channel struct {
 	name string
 
-	mu     sync.Mutex // guards all below, and is held while judging
-	seen   bool       // the judgings have what was stored up to newest
+	turn   chan struct{} // holds one while somebody has the turn: to judge, or to change what is below
+	seen   bool          // the judgings have what was stored up to newest
 	newest int64
 	count  int
 	older  bool
@@ -35,17 +34,29 @@ type channel struct {
 	opened bool
 	kind   testplans.EvidenceKind
 	with   validators.Context
-	judged int64 // the newest exchange that judgements are of
 	// computed is when all was read the last time and cost how long that took, for one that is too large to keep.
 	large    bool
 	computed time.Time
 	cost     time.Duration
 
-	used int64 // guarded by the service's mutex: when it was asked for
+	// The service's mutex guards these.
+	used   int64 // when it was asked for
+	told   []func(*channel)
+	last   map[string]standing // by key
+	handed chan struct{}       // closed from when it is handed over to be judged beside until that is done
+	fault  error               // why that failed
+}
+
+// standing is how a run stood when it was judged last, and up to which exchange.
+type standing struct {
+	judgement    testplans.Judgement
+	upTo         int64
+	since, until time.Time
 }
 
 // running is a run that is judged along.
 type running struct {
+	key     string
 	plan    *testplans.Plan
 	run     testplans.Run
 	judging *judge.Judging // nil while it is dropped
@@ -53,6 +64,7 @@ type running struct {
 	last    time.Time
 
 	judgement testplans.Judgement // the last one; without results while there is none
+	upTo      int64               // the newest exchange that it is of; 0 when that has another report since
 	digest    string
 	savedAt   time.Time
 	unsaved   bool
@@ -60,6 +72,13 @@ type running struct {
 
 // planKey is the key of the run that is always on.
 func planKey(plan string) string { return "plan " + plan }
+
+func keyOf(run *testplans.Run) string {
+	if run.Standing {
+		return planKey(run.Plan)
+	}
+	return run.ID
+}
 
 func (r *running) window(at time.Time) bool {
 	return !at.Before(r.run.Since) && (r.run.Until.IsZero() || at.Before(r.run.Until))
@@ -258,6 +277,7 @@ func (s *Service) compute(ctx context.Context, c *channel, r *running) error {
 		Plan: r.plan.ID, Channel: c.name, Run: r.run.ID, Kind: r.run.Kind, State: testplans.StateOfRun(&r.run, results, waiting, s.opt.Clock()), Results: results,
 		Exchanges: r.count, Waiting: waiting, Older: c.older, Last: r.last,
 	}
+	r.upTo = c.newest
 	return nil
 }
 

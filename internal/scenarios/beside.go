@@ -1,0 +1,296 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"fhirwire/proxy"
+	"fhirwire/testplans"
+)
+
+// errLater is for a channel that is being judged beside: nobody waits for that.
+var errLater = errors.New("it is being judged")
+
+// channel is what is known about a channel, nothing at first.
+func (s *Service) channel(name string) *channel {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.channels[name]
+	if c == nil {
+		c = &channel{name: name, turn: make(chan struct{}, 1), runs: map[string]*running{}, last: map[string]standing{}, handed: make(chan struct{})}
+		c.drop()
+		s.channels[name] = c
+	}
+	s.asked++
+	c.used = s.asked
+	return c
+}
+
+// await takes a channel's turn; errLater when it is judged beside.
+func (s *Service) await(ctx context.Context, c *channel) error {
+	s.mu.Lock()
+	handed := c.handed
+	s.mu.Unlock()
+	select {
+	case <-handed:
+		return errLater
+	default:
+	}
+	select {
+	case c.turn <- struct{}{}:
+		s.hear(c)
+		return nil
+	case <-handed:
+		return errLater
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// tryTurn takes a channel's turn if nobody has it.
+func (s *Service) tryTurn(c *channel) bool {
+	select {
+	case c.turn <- struct{}{}:
+		s.hear(c)
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *Service) release(c *channel) {
+	s.hear(c)
+	s.trim(c)
+	<-c.turn
+}
+
+// tell changes a channel, now or when somebody has its turn next; nobody judges it before. What was told first happens first.
+func (s *Service) tell(c *channel, change func(*channel)) {
+	s.mu.Lock()
+	c.told = append(c.told, change)
+	s.mu.Unlock()
+	if s.tryTurn(c) {
+		<-c.turn
+	}
+}
+
+// hear does what was told. The caller has the channel's turn.
+func (s *Service) hear(c *channel) {
+	s.mu.Lock()
+	told := c.told
+	c.told = nil
+	s.mu.Unlock()
+	for _, change := range told {
+		change(c)
+	}
+}
+
+// takesLong reports whether so much of a channel is to be read that whoever asks does not wait for it.
+func (s *Service) takesLong(ctx context.Context, c *channel) (bool, error) {
+	s.mu.Lock()
+	following := s.following
+	s.mu.Unlock()
+	if !following {
+		return false, nil // nobody would judge it beside
+	}
+	if c.seen {
+		added := false
+		for _, r := range c.runs {
+			added = added || r.judging == nil
+		}
+		return added && c.count > s.opt.AtOnce, nil
+	}
+	got, err := s.source.Exchanges.Exchanges(ctx, proxy.Query{Filter: ofChannel(c.name), Limit: 1})
+	if err != nil {
+		return false, fmt.Errorf("exchanges of channel %s: %w", c.name, err)
+	}
+	return got.Total > s.opt.AtOnce, nil
+}
+
+// hand has a channel judged beside, unless a run's last judgement is of all that it has, and says how the run stands until then.
+func (s *Service) hand(ctx context.Context, c *channel, p *testplans.Plan, run testplans.Run) (testplans.Judgement, error) {
+	j, err := s.before(ctx, p, run)
+	if err == nil && j.State != testplans.Evaluating {
+		return j, nil
+	}
+	s.handOver(c)
+	return j, err
+}
+
+// handOver has a channel judged beside.
+func (s *Service) handOver(c *channel) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slices.Contains(s.queue, c.name) || !s.following {
+		return
+	}
+	close(c.handed)
+	s.queue = append(s.queue, c.name)
+	select {
+	case s.queued <- struct{}{}:
+	default:
+	}
+}
+
+// takeBack ends that.
+func (s *Service) takeBack(c *channel, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = slices.DeleteFunc(s.queue, func(name string) bool { return name == c.name })
+	c.handed, c.fault = make(chan struct{}), err
+}
+
+// follows says whether Run is running.
+func (s *Service) follows(now bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.following = now
+}
+
+// callOff takes back what is still to be judged beside.
+func (s *Service) callOff() {
+	for c := s.next(); c != nil; c = s.next() {
+		s.takeBack(c, nil)
+	}
+}
+
+// beside judges the channels that take long, one after another, until ctx ends.
+func (s *Service) beside(ctx context.Context) {
+	for ctx.Err() == nil {
+		if c := s.next(); c != nil {
+			if err := s.judgeBeside(ctx, c); err != nil && ctx.Err() == nil {
+				s.opt.Logger.ErrorContext(ctx, "judging failed", "channel", c.name, "error", err)
+			}
+			continue
+		}
+		select {
+		case <-s.queued:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// next is the first of the queue, nil when that is empty.
+func (s *Service) next() *channel {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) == 0 {
+		return nil
+	}
+	return s.channels[s.queue[0]]
+}
+
+func (s *Service) judgeBeside(ctx context.Context, c *channel) (err error) {
+	select {
+	case c.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	s.hear(c)
+	defer func() {
+		s.takeBack(c, err)
+		s.release(c)
+	}()
+	ch, kind, with, err := s.describe(ctx, c.name)
+	if err != nil {
+		return err
+	}
+	if err := s.equip(ctx, c, ch, kind, with); err != nil {
+		return err
+	}
+	return s.judgeAll(ctx, c)
+}
+
+// keepLast notes how a run stands, for those who ask while it is judged again.
+func (s *Service) keepLast(c *channel, r *running) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.last[r.key] = standing{r.judgement, r.upTo, r.run.Since, r.run.Until}
+}
+
+// before is how a run stood last: evaluating when there is more to judge. One that was never judged since this process began is as it was
+// stored; what was never judged at all is not-checked.
+func (s *Service) before(ctx context.Context, p *testplans.Plan, run testplans.Run) (testplans.Judgement, error) {
+	c := s.channel(run.Channel)
+	s.mu.Lock()
+	last, known := c.last[keyOf(&run)]
+	fault := c.fault
+	s.mu.Unlock()
+	switch {
+	case fault != nil:
+		return testplans.Judgement{}, fmt.Errorf("judging channel %s: %w", run.Channel, fault)
+	case known && last.since.Equal(run.Since) && last.until.Equal(run.Until):
+		return s.stood(ctx, last.judgement, last.upTo)
+	}
+	return s.storedLast(ctx, c, p, run)
+}
+
+// stood is a judgement up to an exchange, evaluating when that is not the newest.
+func (s *Service) stood(ctx context.Context, j testplans.Judgement, upTo int64) (testplans.Judgement, error) {
+	got, err := s.source.Exchanges.Exchanges(ctx, proxy.Query{Filter: ofChannel(j.Channel), Limit: 1, SkipTotal: true})
+	if err != nil {
+		return testplans.Judgement{}, fmt.Errorf("newest exchange of channel %s: %w", j.Channel, err)
+	}
+	if upTo == 0 || len(got.Exchanges) > 0 && got.Exchanges[0].Number != upTo {
+		j.State = testplans.Evaluating
+	}
+	return j, nil
+}
+
+// storedLast is how a run was stored last.
+func (s *Service) storedLast(ctx context.Context, c *channel, p *testplans.Plan, run testplans.Run) (testplans.Judgement, error) {
+	if run.Standing && run.ID == "" {
+		known, err := s.store.StandingRun(ctx, p.ID, run.Channel)
+		if err != nil && !errors.Is(err, proxy.ErrNotFound) {
+			return testplans.Judgement{}, err
+		}
+		if err == nil {
+			run = known
+		}
+	}
+	_, kind, _, err := s.describe(ctx, run.Channel)
+	if err != nil {
+		return testplans.Judgement{}, err
+	}
+	had := testplans.Judgement{}
+	if run.ID != "" {
+		if had, err = s.stored(ctx, run); err != nil {
+			return testplans.Judgement{}, err
+		}
+	}
+	j := testplans.Judgement{Plan: p.ID, Channel: run.Channel, Run: run.ID, Kind: kind, State: testplans.Evaluating, Results: lastOf(p, had.Results), Last: had.Last}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, judged := c.last[keyOf(&run)]; !judged {
+		c.last[keyOf(&run)] = standing{j, 0, run.Since, run.Until}
+	}
+	return j, nil
+}
+
+// lastOf puts results in a plan's order, not-checked where there is none.
+func lastOf(p *testplans.Plan, had []testplans.Result) []testplans.Result {
+	var out []testplans.Result
+	add := func(none testplans.Result) {
+		at := slices.IndexFunc(had, func(r testplans.Result) bool { return r.Step == none.Step && r.Check == none.Check })
+		if at >= 0 {
+			out = append(out, had[at])
+			return
+		}
+		none.Plan, none.Verdict, none.Message = p.ID, testplans.NotChecked, "what was recorded is being judged"
+		out = append(out, none)
+	}
+	add(testplans.Result{Claim: p.Title})
+	for i := range p.Steps {
+		st := &p.Steps[i]
+		add(testplans.Result{Step: st.ID, Claim: st.Claim, Optional: st.Optional, Requirements: st.Requirements})
+		for k := range st.Checks {
+			check := &st.Checks[k]
+			add(testplans.Result{
+				Step: st.ID, Check: check.ID, Claim: check.Claim, Optional: st.Optional, Strength: st.StrengthOf(check), Requirements: st.RequirementsOf(check),
+			})
+		}
+	}
+	return out
+}
