@@ -37,9 +37,7 @@ func (s *Server) results(c *gin.Context) error {
 			return err
 		}
 	}
-	for _, o := range plans {
-		v.Tabs = append(v.Tabs, views.Link{Text: planName(&o), Href: resultsHref(o.ID), Current: o.ID == p.ID})
-	}
+	v.Tabs = planTabs(plans, p.ID)
 	v.Shell.Title = "Results of " + p.Title
 	m, err := s.matrix(ctx, n, p, plans)
 	if err != nil {

@@ -129,6 +129,7 @@ func (s *Server) routes(a *api.API) http.Handler {
 	page(http.MethodPost, "/scenarios/:plan/window", s.window)
 	page(http.MethodPost, "/scenarios/:plan/stop", s.stopRun)
 	page(http.MethodGet, "/results", s.results)
+	page(http.MethodGet, allResultsPath, s.resultsAll)
 	page(http.MethodGet, "/results/sheet", s.sheet)
 	page(http.MethodGet, "/results/csv", s.sheetCSV)
 	page(http.MethodGet, "/review", s.reviewQueue)
