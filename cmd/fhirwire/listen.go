@@ -33,10 +33,15 @@ func ignoreClosed(err error) error {
 
 func listenOn(ctx context.Context, name, key, addr string) (*listener, error) {
 	var lc net.ListenConfig
+	var malformed *net.AddrError
 	ln, err := lc.Listen(ctx, "tcp", addr)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("%s: %s is in use by another program, perhaps another fhirwire: give the %s another address with --%s (port 0 is any free one)", key, addr, name, key)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("%s: this user may not listen on %s: ports below 1024 are the system's; give the %s another with --%s", key, addr, name, key)
+	case errors.As(err, &malformed):
+		return nil, fmt.Errorf("%s: %q is no address to listen on (%s): want HOST:PORT, such as 127.0.0.1:8080 or :8080", key, addr, malformed.Err)
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}

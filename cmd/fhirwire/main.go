@@ -130,28 +130,16 @@ func help(w io.Writer) {
 	_, _ = io.WriteString(w, b.String())
 }
 
-// newFlags makes a command's flag set; help goes to stdout and names the arguments.
-func newFlags(p *process, name, args, does string) *flag.FlagSet {
-	fs := flag.NewFlagSet("fhirwire "+name, flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
-	fs.Usage = func() {
-		_, _ = fmt.Fprintf(p.stdout, "Usage: fhirwire %s %s\n\n%s\n", name, args, does)
-		fs.SetOutput(p.stdout)
-		fs.PrintDefaults()
-		fs.SetOutput(io.Discard)
-	}
-	return fs
-}
-
 // parseFlags accepts flags before, between and behind the arguments, as the users of curl expect.
 func parseFlags(fs *flag.FlagSet, args []string) ([]string, error) {
 	var rest []string
 	for {
-		if err := fs.Parse(args); err != nil {
+		if err := parseQuietly(fs, args); err != nil {
 			if errors.Is(err, flag.ErrHelp) {
+				fs.Usage()
 				return nil, err
 			}
-			return nil, usagef("%v", err)
+			return nil, usagef("%s", inDashes(err.Error()))
 		}
 		args = fs.Args()
 		if len(args) == 0 {
@@ -159,6 +147,14 @@ func parseFlags(fs *flag.FlagSet, args []string) ([]string, error) {
 		}
 		rest, args = append(rest, args[0]), args[1:]
 	}
+}
+
+// parseQuietly leaves out the help that the flag package prints at every mistake: that is one line on stderr.
+func parseQuietly(fs *flag.FlagSet, args []string) error {
+	help := fs.Usage
+	fs.Usage = func() {}
+	defer func() { fs.Usage = help }()
+	return fs.Parse(args)
 }
 
 // list is a flag that may be given more than once.

@@ -27,6 +27,9 @@ func runPostman(_ context.Context, p *process, args []string) (int, error) {
 	if len(rest) != 1 || rest[0] != "export" {
 		return exitUsage, usagef("want: fhirwire postman export --track %s", strings.Join(tracks, "|"))
 	}
+	if *track == "" {
+		return exitUsage, usagef("say with --track which: %s", strings.Join(tracks, ", "))
+	}
 	c, err := collection.For(collection.Track(*track), *base)
 	if err != nil {
 		return exitUsage, usagef("--track: %v", err)

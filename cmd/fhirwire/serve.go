@@ -165,6 +165,9 @@ func (a *app) open(ctx context.Context) error {
 	if err := os.MkdirAll(a.cfg.Data, 0o700); err != nil {
 		return fmt.Errorf("data: %w", err)
 	}
+	if err := a.lockData(); err != nil {
+		return err
+	}
 	dsn := a.cfg.Database
 	if dsn == "" {
 		dsn = sqldb.SQLiteDSN(filepath.Join(a.cfg.Data, "fhirwire.db"))

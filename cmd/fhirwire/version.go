@@ -25,7 +25,7 @@ func runVersion(_ context.Context, p *process, args []string) (int, error) {
 	}
 	_, _ = fmt.Fprintf(p.stdout, "fhirwire %s, commit %s\n", version, commit())
 	for _, pk := range lib.Packages() {
-		_, _ = fmt.Fprintf(p.stdout, "%s#%s\n", pk.ID, pk.Version)
+		_, _ = fmt.Fprintln(p.stdout, pk.ID)
 	}
 	return exitFine, nil
 }
