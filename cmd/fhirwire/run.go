@@ -127,6 +127,8 @@ type runner struct {
 	stopped      bool // by Ctrl-C
 	// watch, if set, gets the events of the play too.
 	watch func(play.Event)
+	// around, if set, stands in front of the built-in reference payer, which then lets itself be polled without a limit.
+	around func(http.Handler) http.Handler
 }
 
 func (r *runner) readInputs() error {

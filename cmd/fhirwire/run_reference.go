@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -170,9 +171,13 @@ func startReference(ctx context.Context, r *runner, dir string) (own *ownServer,
 	if own.listed != nil {
 		directory = os.DirFS(own.listed.dir)
 	}
+	around, pollEvery := func(h http.Handler) http.Handler { return h }, time.Duration(0)
+	if r.around != nil {
+		around, pollEvery = r.around, -1
+	}
 	payer, err := reference.New(ctx, own.db, set, reference.Options{
 		DataDir: filepath.Join(dir, "files"), Logger: quiet, Clock: r.p.now, Version: version, Auth: authOf(&r.plan), Guides: own.guides,
-		OAuth: own.oauth(origin), Directory: directory,
+		OAuth: own.oauth(origin), Directory: directory, PollEvery: pollEvery,
 		Match: membermatch.Options{
 			Plan: []string{synth.PayerNPI, synth.CollectionPayerNPI}, PlanName: synth.PayerName, UnsegmentedTag: synth.TagSystem + "|" + synth.TagUnsegmented,
 		},
@@ -193,7 +198,7 @@ func startReference(ctx context.Context, r *runner, dir string) (own *ownServer,
 		}
 	}
 	own.group.Go(func() error { return payer.Run(serving) })
-	own.group.Go(func() error { return l.serve(serving, payer.Handler(), quiet) })
+	own.group.Go(func() error { return l.serve(serving, around(payer.Handler()), quiet) })
 	own.base, own.directory = origin+"/fhir", origin+entries.Prefix+"/index.json"
 	return own, nil
 }

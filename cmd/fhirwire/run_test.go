@@ -21,7 +21,7 @@ import (
 func played(t testing.TB, lib *guides.Library, set *profile.Set, plan string, edges ...string) (*judgement, []play.Outcome) {
 	t.Helper()
 	p := &process{stdout: new(bytes.Buffer), stderr: new(bytes.Buffer), getenv: func(string) string { return "" }, now: time.Now}
-	r := runner{p: p, f: runFlags{edges: edges, patience: time.Minute}, lib: lib, model: set, inputs: map[string]string{}}
+	r := runner{p: p, f: runFlags{edges: edges, patience: 10 * time.Minute}, lib: lib, model: set, inputs: map[string]string{}, around: paced}
 	if len(edges) == 0 {
 		r.f.har = filepath.Join(t.TempDir(), "played.har")
 	}
