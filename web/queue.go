@@ -105,6 +105,7 @@ func (s *Server) queue(ctx context.Context, plans []testplans.Plan) (out []queue
 		}
 		q := queued{shown: shown{plan: p, channel: runs[i].Channel, run: runs[i], j: j}, list: reviews[runs[i].ID]}
 		q.last, q.stale = testplans.Decision(q.list, j.Digest())
+		s.looked.note(runs[i].ID, q.last.Digest, s.opts.Clock(), q.stale)
 		out = append(out, q)
 	}
 	return out, more, nil
@@ -126,15 +127,17 @@ func (s *Server) reviewed(ctx context.Context) (runs []testplans.Run, reviews ma
 	return runs, reviews, more, err
 }
 
-// openRuns are the runs that nobody decided on for good, newest first. It judges nothing, so that every page can count them.
+// openRuns are the runs that nobody decided on for good, or whose results changed since, newest first. It judges next to nothing, so
+// that every page can count them.
 func (s *Server) openRuns(ctx context.Context) ([]testplans.Run, error) {
 	runs, reviews, _, err := s.reviewed(ctx)
 	if err != nil {
 		return nil, err
 	}
+	looks := 0
 	return slices.DeleteFunc(runs, func(r testplans.Run) bool {
 		last, _ := testplans.Decision(reviews[r.ID], "")
-		return !open(last.State)
+		return !open(last.State) && !s.changedSince(ctx, &r, &last, &looks)
 	}), nil
 }
 
@@ -209,6 +212,10 @@ func (s *Server) reviewQueue(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	v.Shell.ReviewCount = ""
+	if k := len(all) - countFunc(all, func(q *queued) bool { return q.group() == decided }); k > 0 {
+		v.Shell.ReviewCount = views.Count(k)
+	}
 	if more {
 		v.Summary += " The newest " + views.Count(queuePage) + " runs are listed."
 	}
@@ -253,6 +260,15 @@ func (s *Server) reviewQueue(c *gin.Context) error {
 		v.Empty = &views.Empty{Title: "No run matches", Text: "Runs that match appear here.", Actions: []views.Link{{Text: "Show all", Href: "/review"}}}
 	}
 	return render(c, http.StatusOK, views.ReviewPage(v))
+}
+
+func countFunc(list []queued, is func(*queued) bool) (n int) {
+	for i := range list {
+		if is(&list[i]) {
+			n++
+		}
+	}
+	return n
 }
 
 // queueFilterView offers what the queue has.

@@ -83,6 +83,14 @@ func TestReviewQueue(t *testing.T) {
 	if body := get(t, s, "/review?state=changed").Body.String(); strings.Count(body, `class="decided"`) != 2 || !strings.Contains(body, "steps or their evidence changed") && !strings.Contains(body, "Then ") {
 		t.Error("what changed since is not said")
 	}
+	for _, path := range []string{"/review", "/"} {
+		if body := get(t, s, path).Body.String(); !strings.Contains(body, `data-count="Review">2<`) {
+			t.Errorf("%s: what needs a second look is not counted", path)
+		}
+	}
+	if page := get(t, s, "/scenarios/second?channel="+channel).Body.String(); !strings.Contains(page, " of 2 to review") {
+		t.Error("what needs a second look is not walked through")
+	}
 }
 
 func TestResultsSheet(t *testing.T) {

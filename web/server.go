@@ -62,6 +62,7 @@ type Server struct {
 	stop     sync.Once
 	metrics  *metrics
 	checked  checked
+	looked   secondLook
 }
 
 // New returns a dashboard over d.
