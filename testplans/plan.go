@@ -178,6 +178,8 @@ type PointerCheck struct {
 	// Type is "string", "number", "boolean", "array", "object", "url" (absolute, http or https) or "instant" (RFC 3339).
 	Type   string `yaml:"type" json:"type,omitempty"`
 	Absent bool   `yaml:"absent" json:"absent,omitempty"`
+	// Asked is an earlier step: the value is the URL that was asked for in it, where the answer named the URL of this exchange.
+	Asked string `yaml:"asked" json:"asked,omitempty"`
 }
 
 // ParameterCheck is about a parameter of the query or of a form body.
@@ -212,6 +214,10 @@ const (
 	FileCount FileRule = "count" // as many lines as the manifest's count, where it has one
 	// FileUnique says that no two lines have one id.
 	FileUnique FileRule = "unique"
+	// FileTime says that nothing in the file was changed after the manifest's transactionTime.
+	FileTime FileRule = "time"
+	// FileForm says that the text is NDJSON as every reader takes it: no byte order mark, no blank lines, no carriage returns.
+	FileForm FileRule = "form"
 )
 
 // FileCheck compares a downloaded file with its entry in the manifest of an earlier step.
@@ -224,6 +230,10 @@ type FileCheck struct {
 type CountCheck struct {
 	Min int `yaml:"min" json:"min,omitempty"`
 	Max int `yaml:"max" json:"max,omitempty"` // 0 is no bound
+	// PerURL bounds the attempts with one method on one URL; Max is then of each, Min of the one with the most.
+	PerURL bool `yaml:"perURL" json:"perURL,omitempty"`
+	// Within are seconds: Max attempts at most begin in any time as long as that.
+	Within int `yaml:"within" json:"within,omitempty"`
 }
 
 // FetchedCheck says that each file of a manifest of an earlier step is among the attempts, answered 200.

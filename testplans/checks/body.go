@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"fhirwire/proxy"
 	"fhirwire/testplans"
 	"fhirwire/validators"
 	"fhirwire/validators/fhirjson"
@@ -35,7 +36,10 @@ func content(ctx context.Context, c *Case, half testplans.Half) (body *Body, out
 func expression(ctx context.Context, c *Case) (Outcome, error) {
 	x := c.Check.FHIRPath
 	body, out, ok, err := content(ctx, c, x.On)
-	if !ok {
+	switch {
+	case !ok && x.Lines && out.Verdict == testplans.Fail && message(c.Attempt.Exchange, x.On) != nil:
+		return notShown("the file has no lines"), nil
+	case !ok:
 		return out, err
 	}
 	if name := c.Desk.unset(x.Expr); name != "" {
@@ -82,7 +86,7 @@ func expression(ctx context.Context, c *Case) (Outcome, error) {
 
 // questions are the variables that stand for the request's own parameters: %param-NAME as they are, %code-NAME and %id-NAME the
 // alternatives in them as codes of tokens and ids of references.
-// %`exchange-start` is when the request began.
+// %`exchange-start` is when the request began, %`exchange-end` when the answer ended.
 var questions = regexp.MustCompile("%`(param|code|id|exchange)-([A-Za-z_][A-Za-z0-9_.:-]*)`")
 
 // asked are the values of the variables for the request's parameters that an expression uses.
@@ -100,9 +104,9 @@ func (c *Case) asked(ctx context.Context, expr string) (vars map[string][]string
 		form, name := m[1], m[2]
 		key := form + "-" + name
 		vars[key] = []string{}
-		if start := c.Attempt.Exchange.Timing.Start; form == "exchange" {
-			if name == "start" && !start.IsZero() {
-				vars[key] = []string{start.UTC().Format(time.RFC3339)}
+		if form == "exchange" {
+			if at, ok := moment(c.Attempt.Exchange, name); ok {
+				vars[key] = []string{at.UTC().Format(time.RFC3339)}
 			}
 			continue
 		}
@@ -117,6 +121,15 @@ func (c *Case) asked(ctx context.Context, expr string) (vars map[string][]string
 		}
 	}
 	return vars, "", nil
+}
+
+// moment is when an exchange began or ended, as far as that is known.
+func moment(ex *proxy.Exchange, name string) (time.Time, bool) {
+	at := ex.Timing.Start
+	if name == "end" {
+		at = ex.Timing.End
+	}
+	return at, !at.IsZero() && (name == "start" || name == "end")
 }
 
 func (c *Case) holds(ctx context.Context, expr string, root *fhirjson.Node, where string, asked map[string][]string) Outcome {
@@ -155,6 +168,9 @@ func pointer(ctx context.Context, c *Case) (Outcome, error) {
 	root, why := body.JSON()
 	if why != "" {
 		return failed("the body of the " + string(p.On) + " is not JSON: " + why), nil
+	}
+	if p.Asked != "" {
+		return c.isAsked(ctx, root)
 	}
 	is, matches, miss, err := wanted(c.Desk, p.Is, p.Matches)
 	if err != nil || miss != "" {

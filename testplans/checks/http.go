@@ -57,7 +57,11 @@ func header(_ context.Context, c *Case) (Outcome, error) {
 	h := c.Check.Header
 	m := message(c.Attempt.Exchange, h.On)
 	if m == nil {
-		return noResponse(c.Attempt.Exchange), nil
+		out := noResponse(c.Attempt.Exchange)
+		if h.Absent && out.Verdict == testplans.Fail {
+			return notShown(out.Message), nil // silence is another check's
+		}
+		return out, nil
 	}
 	is, matches, miss, err := wanted(c.Desk, h.Is, h.Matches)
 	if err != nil || miss != "" {

@@ -287,13 +287,15 @@ func (t Table) Basis(ctx context.Context, c *Case) (int, error) {
 		return c.basis(ctx, c.Check.File.Manifest, byFile)
 	case c.Check.Snapshot != nil:
 		return c.basis(ctx, c.Check.Snapshot.Polls, testplans.BySame)
+	case c.Check.Pointer != nil && c.Check.Pointer.Asked != "":
+		return c.basis(ctx, c.Check.Pointer.Asked, testplans.ByURL)
 	}
 	return 0, nil
 }
 
 // HasBasis reports whether Basis speaks for a check.
 func HasBasis(c *testplans.Check) bool {
-	return c.File != nil || c.Snapshot != nil || c.Follows != nil && c.Follows.By != testplans.ByID
+	return c.File != nil || c.Snapshot != nil || c.Pointer != nil && c.Pointer.Asked != "" || c.Follows != nil && c.Follows.By != testplans.ByID
 }
 
 func (c *Case) basis(ctx context.Context, step string, by testplans.Relation) (int, error) {

@@ -19,6 +19,9 @@ import (
 // count: as many attempts as asked for.
 func count(_ context.Context, c *Case) (Outcome, error) {
 	n, want := len(c.Attempts), c.Check.Count
+	if want.PerURL || want.Within > 0 {
+		return c.countBursts(), nil
+	}
 	switch {
 	case n < want.Min:
 		return notShown(fmt.Sprintf("%d of %d seen", n, want.Min)), nil
@@ -135,6 +138,12 @@ func file(ctx context.Context, c *Case) (Outcome, error) {
 	}
 	if !ok {
 		body = &Body{} // an empty file has no lines
+	}
+	switch c.Check.File.Rule {
+	case testplans.FileForm:
+		return formOf(body.Text), nil
+	case testplans.FileTime:
+		return c.before(ctx, body, from)
 	}
 	return c.compareFile(listed, body, from)
 }
@@ -281,6 +290,9 @@ func retryAfter(_ context.Context, c *Case) (Outcome, error) {
 		before, seen := last[key]
 		last[key] = it
 		if !seen || before.Exchange.Response == nil {
+			continue
+		}
+		if before.Exchange.Status() == http.StatusOK { // there is nothing left to wait for
 			continue
 		}
 		end, start := before.Exchange.Timing.End, it.Exchange.Timing.Start

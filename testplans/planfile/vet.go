@@ -185,7 +185,7 @@ func (v *vetter) check(at string, c *testplans.Check) {
 	case c.FHIRPath != nil:
 		v.expr(at+"/fhirpath/expr", c.FHIRPath.Expr)
 	case c.Pointer != nil:
-		v.values(at+"/pointer", c.Pointer.Is, c.Pointer.Matches)
+		v.pointer(at+"/pointer", c.Pointer)
 	case c.Parameter != nil:
 		v.values(at+"/parameter", c.Parameter.Is, c.Parameter.Matches)
 	case c.Follows != nil:
@@ -209,9 +209,23 @@ func (v *vetter) check(at string, c *testplans.Check) {
 		v.earlier(at+"/agrees/step", c.Agrees.Step)
 		v.expr(at+"/agrees/expr", c.Agrees.Expr)
 	case c.Count != nil:
-		if c.Count.Max > 0 && c.Count.Min > c.Count.Max {
+		switch {
+		case c.Count.Max > 0 && c.Count.Min > c.Count.Max:
 			v.add(v.at(at+"/count", "min is above max"))
+		case c.Count.Max == 0 && c.Count.Within > 0:
+			v.add(v.at(at+"/count/within", "within goes with max"))
 		}
+	}
+}
+
+func (v *vetter) pointer(at string, p *testplans.PointerCheck) {
+	v.values(at, p.Is, p.Matches)
+	if p.Asked == "" {
+		return
+	}
+	v.earlier(at+"/asked", p.Asked)
+	if p.Absent || p.Type != "" || p.Matches != "" || len(p.Is) > 0 {
+		v.add(v.at(at+"/asked", "asked goes with nothing else; expected a check of its own for the rest"))
 	}
 }
 

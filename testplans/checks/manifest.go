@@ -1,0 +1,141 @@
+package checks
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"fhirwire/testplans"
+	"fhirwire/validators/fhirjson"
+)
+
+// isAsked: a member is the URL that an earlier step asked for, in the exchange whose answer named the URL of this one. As the client and as
+// the server saw it are both right.
+func (c *Case) isAsked(ctx context.Context, root *fhirjson.Node) (Outcome, error) {
+	p := c.Check.Pointer
+	n := root.At(p.At)
+	if n == nil {
+		return notShown("there is no " + p.At + " to compare"), nil
+	}
+	near, _, err := c.Desk.near(ctx, c.Attempt, []testplans.Relation{testplans.ByURL}, p.Asked, c.Steps[p.Asked])
+	if err != nil {
+		return Outcome{}, err
+	}
+	key := urlKey(n.Text(), nil)
+	for _, it := range near {
+		keys := c.Desk.requested(it.Exchange)
+		if slices.Contains(keys[:], key) {
+			return Outcome{Verdict: testplans.Pass, Items: []Item{it, c.Attempt}}, nil
+		}
+	}
+	if len(near) == 0 {
+		return notShown("no request of the step " + p.Asked + " led here"), nil
+	}
+	return Outcome{Verdict: testplans.Fail, Items: []Item{near[0], c.Attempt}, Message: fmt.Sprintf(
+		"%s is %s, and what was asked for is %s", p.At, clip(string(n.Raw())), target(near[0].Exchange))}, nil
+}
+
+// formOf: the text of a file is NDJSON as every reader takes it.
+func formOf(text []byte) Outcome {
+	switch {
+	case bytes.HasPrefix(text, []byte("\xef\xbb\xbf")):
+		return failed("the file begins with a byte order mark")
+	case bytes.Contains(text, []byte("\r")):
+		return failed(fmt.Sprintf("line %d has a carriage return", 1+bytes.Count(text[:bytes.IndexByte(text, '\r')], []byte("\n"))))
+	case bytes.HasPrefix(text, []byte("\n")):
+		return failed("line 1 is blank")
+	}
+	if at := bytes.Index(text, []byte("\n\n")); at >= 0 {
+		return failed(fmt.Sprintf("line %d is blank", 2+bytes.Count(text[:at], []byte("\n"))))
+	}
+	return passed
+}
+
+// before: no resource of a file was changed after the moment that its manifest is of.
+func (c *Case) before(ctx context.Context, body *Body, from Item) (Outcome, error) {
+	manifest, err := c.Desk.Body(ctx, from, testplans.OnResponse)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if manifest.Why != "" {
+		return notChecked(manifest.Why), nil
+	}
+	root, fault := manifest.JSON()
+	if fault != "" {
+		return notShown("the manifest is not JSON"), nil
+	}
+	limit, err := time.Parse(time.RFC3339, root.MemberText("transactionTime"))
+	if err != nil {
+		return notShown("the manifest has no transactionTime to compare with"), nil //nolint:nilerr // its form is another check's
+	}
+	both, dated := []Item{from, c.Attempt}, 0
+	scan := fhirjson.NewLineScanner(bytes.NewReader(body.Text), maxLine)
+	for scan.Scan() {
+		line := scan.Line()
+		if len(bytes.TrimSpace(line.Bytes)) == 0 {
+			continue
+		}
+		doc := fhirjson.Parse(line.Bytes)
+		if doc.Fatal() != nil {
+			return notChecked(fmt.Sprintf("line %d is not JSON", line.Position.Line+1)), nil
+		}
+		text := doc.Root().Member("meta").MemberText("lastUpdated")
+		at, err := time.Parse(time.RFC3339, text)
+		if err == nil {
+			dated++
+		}
+		late := err == nil && at.After(limit.Add(dateGrain)) // a server may leave out fractions in one of the two
+		message := ""
+		if late {
+			message = fmt.Sprintf("line %d was changed at %s, after transactionTime %s", line.Position.Line+1, text, limit.Format(time.RFC3339Nano))
+		}
+		doc.Release()
+		if late {
+			return Outcome{Verdict: testplans.Fail, Items: both, Message: message}, nil
+		}
+	}
+	switch err := scan.Err(); {
+	case err != nil:
+		return notChecked(err.Error()), nil
+	case dated == 0:
+		return notShown("no line says when it was changed"), nil
+	}
+	return Outcome{Verdict: testplans.Pass, Items: both}, nil
+}
+
+// countBursts: as many attempts as asked for on one URL, or within some time. Attempts are in the order of time.
+func (c *Case) countBursts() Outcome {
+	want := c.Check.Count
+	groups := map[string][]Item{}
+	most, worst := 0, []Item(nil)
+	for _, it := range c.Attempts {
+		key := ""
+		if want.PerURL {
+			key = it.Exchange.Request.Method + " " + c.Desk.requested(it.Exchange)[0]
+		}
+		list := append(groups[key], it)
+		for want.Within > 0 && it.Exchange.Timing.Start.Sub(list[0].Exchange.Timing.Start) > time.Duration(want.Within)*time.Second {
+			list = list[1:]
+		}
+		groups[key] = list
+		if len(list) > most {
+			most, worst = len(list), slices.Clone(list)
+		}
+	}
+	switch {
+	case most < want.Min:
+		return notShown(fmt.Sprintf("%d of %d seen", most, want.Min))
+	case want.Max > 0 && most > want.Max:
+		where := ""
+		if want.PerURL {
+			where = " of one URL"
+		}
+		if want.Within > 0 {
+			where += fmt.Sprintf(" within %d s", want.Within)
+		}
+		return Outcome{Verdict: testplans.Fail, Items: worst, Message: fmt.Sprintf("%d requests%s were seen, where at most %d are expected", most, where, want.Max)}
+	}
+	return passed
+}
