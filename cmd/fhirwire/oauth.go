@@ -25,6 +25,7 @@ func (a *app) oauth() smartauth.Options {
 		// The transport of the proxy checks each address before it is dialed: a jwks_uri is the client's word.
 		HTTP: &http.Client{Timeout: keyTimeout, Transport: reverse.NewTransport(reverse.Options{
 			DialTimeout: keyTimeout, ResponseTimeout: keyTimeout, Own: []netip.AddrPort{a.dashboard.addrPort(), a.proxy.addrPort(), a.reference.addrPort()},
+			Deny: keyNetworks(a.payerAddresses()),
 		})},
 	}
 	// On an address for everybody the listener cannot know by which name clients call it.
