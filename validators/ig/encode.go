@@ -295,6 +295,10 @@ func (vs *ValueSet) appendFacts(b []byte) []byte {
 		w.open('{')
 		w.includes("include", vs.Include)
 		w.includes("exclude", vs.Exclude)
+		if vs.ActiveOnly {
+			w.key("inactive")
+			w.b = append(w.b, "false"...)
+		}
 		w.close('}')
 	}
 	if vs.HasExpansion {

@@ -10,6 +10,8 @@ import (
 type ValueSet struct {
 	URL, Version, Name string
 	Include, Exclude   []Include
+	// ActiveOnly leaves out codes that their systems call inactive.
+	ActiveOnly bool
 	// Expansion holds the codes of a value set that is published with its expansion only.
 	Expansion []Coded
 	// HasExpansion tells an empty expansion from none.
@@ -66,6 +68,7 @@ func (r *Resource) ValueSet() (*ValueSet, error) {
 	compose := root.Member("compose")
 	vs.Include = d.includes(compose.Member("include"))
 	vs.Exclude = d.includes(compose.Member("exclude"))
+	vs.ActiveOnly = compose.MemberText("inactive") == "false"
 	if x := root.Member("expansion"); x != nil && compose == nil {
 		vs.HasExpansion = true
 		d.contains(&vs.Expansion, x.Member("contains"), 0)

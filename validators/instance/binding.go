@@ -259,6 +259,13 @@ func (w *walk) codeExists(e, c *fhirjson.Node, b *plan, system string) {
 			message: "Codes of " + short(system) + " could not be checked: " + sayWhy(a.Why, system) + ".",
 		})
 	case terminology.No:
+		if a.Why == terminology.Supplement {
+			w.add(finding{
+				rule: ruleSystemValueSet, node: e.Member("system"), prof: b.prof, found: system,
+				message: w.name(e.Member("system")) + " names a supplement of a code system.", next: "Give the URI of the code system that it supplements.",
+			})
+			return
+		}
 		w.add(finding{
 			rule: ruleCodeUnknown, node: c, prof: b.prof, expected: "a code of " + system, found: c.Text(),
 			message: w.name(c) + ": " + short(system) + " has no code " + c.Text() + ".", next: "Use a code that the system defines.",

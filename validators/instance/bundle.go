@@ -271,6 +271,11 @@ func (w *walk) bundleRules(n *fhirjson.Node, base *plan) {
 		eachEntry(n, func(entry *fhirjson.Node) { w.entry(entry, typ, base) })
 	}
 	switch typ {
+	case "", "searchset", "history":
+	default:
+		w.pageLinks(n, typ, base)
+	}
+	switch typ {
 	case "document", "message":
 		if !streamed {
 			w.orphans(n, base)

@@ -46,7 +46,7 @@ func (v *Validator) newDifference(prof *profile.Profile, el *profile.Element, ba
 	p := &plan{
 		el: el, prof: prof, base: base, typ: base.typ, shape: base.shape, prim: base.prim, data: base.data, fpType: base.fpType,
 	}
-	if el.Children == nil {
+	if el.Children == nil && !el.ContentOfBase {
 		p.ref = el.ContentReference
 	}
 	if el.Fixed != nil && !sameNode(el.Fixed, base.fixed) {

@@ -95,6 +95,7 @@ const (
 	ruleBundleFullURLTwice
 	ruleBundleOrphan
 	ruleBundleLink
+	ruleBundlePageLink
 	ruleBundleStylesheet
 	ruleSearchType
 	ruleQuestionnaireUnknown
@@ -200,7 +201,7 @@ var rules = [numRules]validators.Rule{
 	ruleCodeDisplay:         {ID: "code-display", Severity: warn, Code: validators.CodeCodeInvalid, Title: "A display is the one of its code"},
 	ruleSystemMissing:       {ID: "code-system-missing", Severity: warn, Code: validators.CodeCodeInvalid, Title: "A Coding with a code names its system"},
 	ruleSystemRelative:      {ID: "code-system-relative", Severity: erro, Code: validators.CodeCodeInvalid, Title: "A code system is named by an absolute URI"},
-	ruleSystemValueSet:      {ID: "code-system-value-set", Severity: erro, Code: validators.CodeCodeInvalid, Title: "A system names a code system, not a value set"},
+	ruleSystemValueSet:      {ID: "code-system-value-set", Severity: erro, Code: validators.CodeCodeInvalid, Title: "A system names a code system, not a value set or a supplement"},
 	ruleSliceMin:            {ID: "slice-min", Severity: erro, Code: validators.CodeRequired, Title: "Required slices are present"},
 	ruleSliceMax:            {ID: "slice-max", Severity: erro, Code: validators.CodeStructure, Title: "Slices occur no more often than allowed"},
 	ruleSliceClosed:         {ID: "slice-closed", Severity: erro, Code: validators.CodeStructure, Title: "Items of a closed slicing fit one of its slices"},
@@ -240,6 +241,7 @@ var rules = [numRules]validators.Rule{
 	ruleBundleFullURLMatch:      {ID: "bundle-fullurl-id", Severity: erro, Code: validators.CodeValue, Title: "A fullUrl agrees with the type and id of its resource"},
 	ruleBundleFullURLTwice:      {ID: "bundle-fullurl-duplicate", Severity: erro, Code: validators.CodeDuplicate, Title: "Entries have different fullUrls, or different versions"},
 	ruleBundleOrphan:            {ID: "bundle-orphan", Severity: erro, Code: validators.CodeInformational, Title: "Entries of a document or message are reached from its first entry"},
+	ruleBundlePageLink:          {ID: "bundle-page-link", Severity: erro, Code: validators.CodeBusinessRule, Title: "Only search results and histories have pages"},
 	ruleBundleLink:              {ID: "bundle-link", Severity: erro, Code: validators.CodeDuplicate, Title: "A link relation occurs once"},
 	ruleBundleStylesheet:        {ID: "bundle-stylesheet", Severity: erro, Code: validators.CodeNotFound, Title: "A stylesheet that a document links to is in it"},
 	ruleBundleMode:              {ID: "bundle-search-mode", Severity: info, Code: validators.CodeIncomplete, Title: "Entries of a search result say why they are there"},

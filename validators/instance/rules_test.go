@@ -317,6 +317,7 @@ var examples = []struct {
 	{"value-form-unchecked", patient, `"http://example.com/p/patient"`, `"http://example.com/p/look"`},
 	{"narrative-source", patient, `"http://example.com/p/patient"`, `"http://example.com/p/source"`},
 	{"narrative-language", patient, `"http://example.com/p/patient"`, `"http://example.com/p/language"`},
+	{"bundle-page-link", document, `{"resourceType":"Bundle",`, `{"resourceType":"Bundle","link":[{"relation":"next","url":"http://example.com/fhir?page=2"}],`},
 	{"bundle-link", searchset, `"link":[`, `"link":[{"relation":"self","url":"http://example.com/fhir/Coverage?x=y"},`},
 	{"bundle-search-mode", searchset, `"search":{"mode":"match"},`, ``},
 	{"bundle-search-type", searchset, `{"mode":"include"},"resource":{"resourceType":"Patient"`, `{"mode":"match"},"resource":{"resourceType":"Patient"`},

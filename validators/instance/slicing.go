@@ -101,7 +101,8 @@ func (w *walk) slice(e *fhirjson.Node, r *run, m *member) {
 	case at == inMaybe:
 		return
 	case at < 0:
-		w.unsliced(e, r)
+		r.others++
+		w.unsliced(e, r.s)
 		return
 	}
 	switch {
@@ -119,23 +120,21 @@ func (w *walk) slice(e *fhirjson.Node, r *run, m *member) {
 	r.last = max(at, r.last)
 }
 
-func (w *walk) unsliced(e *fhirjson.Node, r *run) {
-	r.others++
-	if r.s.rules != profile.Closed {
+// unsliced reports an item in none of the slices of s where these are all there may be.
+func (w *walk) unsliced(e *fhirjson.Node, s *slicing) {
+	if s.rules != profile.Closed {
 		return
 	}
-	for _, s := range r.s.slices {
-		if s.fault != "" {
+	names := make([]string, len(s.slices))
+	for i, one := range s.slices {
+		if one.fault != "" {
 			return // it may belong there
 		}
-	}
-	names := make([]string, len(r.s.slices))
-	for i, s := range r.s.slices {
-		names[i] = s.el.SliceName
+		names[i] = one.el.SliceName
 	}
 	w.add(finding{
-		rule: ruleSliceClosed, node: e, prof: r.prof, expected: strings.Join(names, ", "), found: brief(e),
-		message: w.name(e) + " is none of " + strings.Join(names, ", ") + ", and the profile allows no other " + r.s.el.Name + ".",
+		rule: ruleSliceClosed, node: e, prof: s.prof, expected: strings.Join(names, ", "), found: brief(e),
+		message: w.name(e) + " is none of " + strings.Join(names, ", ") + ", and the profile allows no other " + s.el.Name + ".",
 		next:    "Make it one of " + strings.Join(names, ", ") + ", or leave it out.",
 	})
 }
@@ -191,7 +190,9 @@ func (w *walk) sort(e *fhirjson.Node, s *slicing, counts, maybe []int32, m *memb
 	}
 	if one.resub != nil {
 		end := one.offset + one.resub.flat
-		w.sort(e, one.resub, counts[one.offset:end], maybe[one.offset:end], m)
+		if w.sort(e, one.resub, counts[one.offset:end], maybe[one.offset:end], m) == inNone {
+			w.unsliced(e, one.resub)
+		}
 	}
 	return at
 }

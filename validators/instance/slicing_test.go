@@ -61,6 +61,15 @@ var slicingProfiles = map[string]string{
 	// the rules of an element that refers to another one's content
 	"content": profileOf("content", "Questionnaire", `
 		{"id":"Questionnaire.item.text","path":"Questionnaire.item.text","min":1}`),
+	// a slice whose own slices are all there may be
+	"closed": profileOf("closed", "Patient", `
+		{"id":"Patient.telecom","path":"Patient.telecom","slicing":{"discriminator":[{"type":"value","path":"system"}],"rules":"open"}},
+		{"id":"Patient.telecom:phone","path":"Patient.telecom","sliceName":"phone","min":0,"max":"*",
+			"slicing":{"discriminator":[{"type":"value","path":"use"}],"rules":"closed"}},
+		{"id":"Patient.telecom:phone.system","path":"Patient.telecom.system","min":1,"fixedCode":"phone"},
+		{"id":"Patient.telecom:phone/home","path":"Patient.telecom","sliceName":"phone/home","min":0,"max":"1"},
+		{"id":"Patient.telecom:phone/home.system","path":"Patient.telecom.system","min":1,"fixedCode":"phone"},
+		{"id":"Patient.telecom:phone/home.use","path":"Patient.telecom.use","min":1,"fixedCode":"home"}`),
 }
 
 func TestSlicing(t *testing.T) {
@@ -125,6 +134,19 @@ func TestSlicing(t *testing.T) {
 		{
 			"extension with another value", "extension", `{"resourceType":"Patient","identifier":[{"extension":[{"url":"http://example.com/kind","valueString":"side"}],"value":"1"}]}`,
 			[]string{"slice-min@Patient:main"},
+		},
+		{"closed slices of a slice", "closed", `{"resourceType":"Patient","telecom":[{"system":"phone","value":"1","use":"home"},{"system":"email","value":"2"}]}`, nil},
+		{
+			"none of the closed slices of a slice", "closed", `{"resourceType":"Patient","telecom":[{"system":"phone","value":"1","use":"work"}]}`,
+			[]string{"slice-closed@Patient.telecom[0]:"},
+		},
+		{
+			"text of the item itself", "content", `{"resourceType":"Questionnaire","status":"draft","item":[{"linkId":"1","type":"display","prefix":"c"}]}`,
+			[]string{"cardinality-min@Questionnaire.item[0]:"},
+		},
+		{
+			"what is said of an element does not hold where the type repeats it", "content", `{"resourceType":"Questionnaire","status":"draft","item":[
+			{"linkId":"1","type":"group","text":"a","item":[{"linkId":"2","type":"display","prefix":"c"}]}]}`, nil,
 		},
 		{
 			"content reference", "content", `{"resourceType":"Questionnaire","status":"draft","item":[{"linkId":"1","type":"group","text":"a","item":[

@@ -57,6 +57,7 @@ var sections = []struct{ id, section, page string }{
 	{"contained", "Contained resources", "references.html#contained"},
 	{"bundle-fullurl", "Bundle.entry.fullUrl", "bundle.html#bundle-unique"},
 	{"bundle-search", "Searchset Bundles", "bundle.html#searchset"},
+	{"bundle-page-link", "Bundle.link", "bundle-definitions.html#Bundle.link"},
 	{"bundle-link", "Searchset Bundles", "bundle.html#searchset"},
 	{"bundle-", "FHIR documents", "documents.html#bundle"},
 	{"search-parameter", "SearchParameter.derivedFrom", "searchparameter-definitions.html#SearchParameter.derivedFrom"},

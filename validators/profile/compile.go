@@ -424,19 +424,21 @@ func (b *builder) finish(e *Element) {
 	}
 }
 
-// references points contentReference elements to the element of the same snapshot whose content they have.
+// references points contentReference elements to the element of the same snapshot whose content they have. A reference by full
+// URL leads to the definition of that URL: what the profile says about the element of its own does not hold for it.
 func (b *builder) references(snapshot []ig.ElementDefinition) {
 	for i := range snapshot {
 		ref := snapshot[i].ContentReference
 		if ref == "" {
 			continue
 		}
-		_, id, _ := strings.Cut(ref, "#")
+		url, id, _ := strings.Cut(ref, "#")
 		to := b.byID[id]
 		if to == nil {
 			b.fault("%s: contentReference %s leads nowhere", snapshot[i].ID, ref)
 			continue
 		}
 		b.arena[i].ContentReference = to
+		b.arena[i].ContentOfBase = url != "" && url != b.profile.URL
 	}
 }

@@ -95,6 +95,8 @@ type Element struct {
 	Children []*Element
 	// ContentReference is the element whose children apply, in the same snapshot; recursion is by this pointer.
 	ContentReference *Element
+	// ContentOfBase is true when ContentReference means the element as the base type defines it, not as this profile does.
+	ContentOfBase bool
 }
 
 // Type is one entry of ElementDefinition.type.

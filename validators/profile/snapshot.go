@@ -197,6 +197,9 @@ func (c *Catalog) generate(sd *ig.StructureDefinition, d *definition, trail []*d
 			g.root.name, _, _ = strings.Cut(sd.Differential[0].Path, ".")
 		}
 	}
+	if !g.grow {
+		g.root.referToType()
+	}
 	g.original = g.root.copy()
 	at := &cursor{}
 	for i := range sd.Differential {
@@ -433,8 +436,10 @@ func (g *generator) expand(n *node) error {
 		return nil
 	}
 	if n.ed.ContentReference != "" {
-		_, id, _ := strings.Cut(n.ed.ContentReference, "#")
-		to := find(g.original, strings.Split(id, ".")[1:])
+		to, err := g.referred(n.ed.ContentReference)
+		if err != nil {
+			return err
+		}
 		if to == nil {
 			return fmt.Errorf("contentReference %s leads nowhere", n.ed.ContentReference)
 		}
@@ -452,6 +457,35 @@ func (g *generator) expand(n *node) error {
 		n.children = []*node{}
 	}
 	return nil
+}
+
+// referToType makes the contentReferences of a type full URLs: what a profile says about an element does not hold where the
+// type repeats it.
+func (n *node) referToType() {
+	if ref := n.ed.ContentReference; strings.HasPrefix(ref, "#") && !strings.Contains(ref, ":") {
+		typeName, _, _ := strings.Cut(ref[1:], ".")
+		n.ed.ContentReference = typePrefix + typeName + ref
+	}
+	for _, c := range n.children {
+		c.referToType()
+	}
+	for _, s := range n.slices {
+		s.referToType()
+	}
+}
+
+// referred is the element that a contentReference means, nil when there is none.
+func (g *generator) referred(ref string) (*node, error) {
+	url, id, _ := strings.Cut(ref, "#")
+	tree := g.original
+	if d := g.catalog.resolve(g.catalog.structures, url, g.def.shelf); url != "" && d != nil {
+		sd, err := g.catalog.snapshot(d, g.trail)
+		if err != nil {
+			return nil, err
+		}
+		tree = treeOf(sd.Snapshot)
+	}
+	return find(tree, strings.Split(id, ".")[1:]), nil
 }
 
 func find(n *node, steps []string) *node {

@@ -31,6 +31,8 @@ type clause struct {
 	fault string
 	// sets must all contain the code, too.
 	sets []nested
+	// inactive: the codes are those that the system calls inactive.
+	inactive bool
 }
 
 type nested struct {
@@ -186,10 +188,30 @@ func compileSet(vs *ig.ValueSet, home string, s *Service) *valueSet {
 	for i := range vs.Exclude {
 		out.exclude = append(out.exclude, compileClause(&vs.Exclude[i], home, s))
 	}
+	if vs.ActiveOnly {
+		for i := range vs.Include {
+			out.excludeInactive(vs.Include[i].System, home, s)
+		}
+	}
 	if len(out.include) == 0 {
 		out.include = []clause{{fault: "the value set does not say what it contains"}}
 	}
 	return out
+}
+
+// excludeInactive leaves out the codes that a system, where it is at hand, calls inactive.
+func (vs *valueSet) excludeInactive(url, home string, s *Service) {
+	sys := s.system(url, home)
+	if url == "" || sys == nil || slices.ContainsFunc(vs.exclude, func(c clause) bool { return c.inactive && c.system == url }) {
+		return
+	}
+	c := clause{system: url, inactive: true, codes: map[string]struct{}{}, insensitive: sys.insensitive}
+	for i := range sys.concepts {
+		if sys.inactive(int32(i)) {
+			c.codes[sys.fold(sys.concepts[i].Code)] = struct{}{}
+		}
+	}
+	vs.exclude = append(vs.exclude, c)
 }
 
 // expanded turns a published expansion into clauses, one for each system.

@@ -89,10 +89,16 @@ func (s *Service) Enumerable(valueSet string) bool {
 	return vs != nil && vs.complete(s, 0)
 }
 
+// Supplement is why a code system has no codes: it only adds to those of another.
+const Supplement = "it is a supplement"
+
 // Code says whether a code system has a code, and its display where it is known. No is said only of complete systems and of
 // grammars.
 func (s *Service) Code(system, code string) (display string, a Answer) {
 	sys := s.system(system, "")
+	if sys != nil && sys.content == "supplement" {
+		return "", Answer{Value: No, Why: Supplement}
+	}
 	if sys != nil {
 		if i, ok := sys.find(code); ok {
 			return sys.concepts[i].Display, Answer{Value: Yes, Why: sys.why}

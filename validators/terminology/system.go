@@ -121,6 +121,16 @@ func (s *system) property(i int32, code string) (values []string, ok bool) {
 	return values, len(values) > 0
 }
 
+// inactive reports what the system says of a concept by the properties that FHIR defines for it.
+func (s *system) inactive(i int32) bool {
+	for _, p := range s.concepts[i].Properties {
+		if p.Code == "inactive" && p.Value == "true" || p.Code == "status" && (p.Value == "retired" || p.Value == "inactive") {
+			return true
+		}
+	}
+	return false
+}
+
 // has reports whether any concept carries the property.
 func (s *system) has(code string) bool {
 	for i := range s.concepts {
