@@ -12,6 +12,7 @@ import (
 
 	"fhirwire/reference/attribution"
 	"fhirwire/reference/bulk"
+	"fhirwire/reference/directory"
 	"fhirwire/reference/fhirapi"
 	"fhirwire/reference/membermatch"
 	"fhirwire/reference/resources"
@@ -47,6 +48,23 @@ func (b *bulkMatcher) served(set *profile.Set) fhirapi.BulkMatcher {
 	return nil
 }
 
+// matchOptions adds what the server knows: who asks, and by what else this plan is known, in its own data and in the directory.
+func (o *Options) matchOptions() membermatch.Options {
+	m := o.Match
+	if m.Requester == nil {
+		m.Requester = organizationOf
+	}
+	if len(m.Plan) == 0 {
+		return m
+	}
+	values, files := m.Plan, o.Directory
+	m.Plan = append(slices.Clone(values), "Organization/"+synth.PayerID)
+	if m.Alias == nil && files != nil {
+		m.Alias = func(name string) bool { return directory.Names(files, name, values) }
+	}
+	return m
+}
+
 func kindOf(provider bool) membermatch.Kind {
 	if provider {
 		return membermatch.Provider
@@ -61,9 +79,6 @@ type askerKey struct{}
 func newBulkMatcher(store *resources.Store, reg *search.Registry, owners *attribution.Owners, o Options) *bulkMatcher {
 	opt := o.Match
 	asker := opt.Requester
-	if asker == nil {
-		asker = organizationOf
-	}
 	opt.Requester = func(ctx context.Context) string {
 		if s, ok := ctx.Value(askerKey{}).(string); ok {
 			return s

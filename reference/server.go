@@ -93,6 +93,7 @@ func New(ctx context.Context, db *sqldb.DB, set *profile.Set, o Options) (*Serve
 		return nil, fmt.Errorf("reference server: %w", err)
 	}
 	optOuts := attribution.NewOptOuts(store)
+	o.Match = o.matchOptions()
 	many := newBulkMatcher(store, reg, owners, o)
 	export, err := bulk.New(ctx, db, store, reg, bulk.Options{
 		Dir: filepath.Join(o.DataDir, "exports"), Clock: o.Clock, NewID: o.NewID, Logger: o.Logger,
@@ -105,9 +106,6 @@ func New(ctx context.Context, db *sqldb.DB, set *profile.Set, o Options) (*Serve
 	s := &Server{store: store, reg: reg, export: export}
 	if s.auth, err = openAuth(ctx, db, o); err != nil {
 		return nil, fmt.Errorf("reference server: %w", err)
-	}
-	if o.Match.Requester == nil {
-		o.Match.Requester = organizationOf
 	}
 	s.edges = edgecases.New(edgecases.Options{Clock: o.Clock, Client: func(r *http.Request) string { return clientOf(r.Context()) }})
 	s.api = fhirapi.New(store, reg, export, fhirapi.Options{

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -24,7 +25,7 @@ const maxFile = 4 << 20
 
 // Options tune New. The zero value works.
 type Options struct {
-	// Commit is the commit of a git checkout, for the index.
+	// Commit is what the index says; empty: that of the checkout that the folder is or has, if it is one.
 	Commit string
 	Logger *slog.Logger
 }
@@ -67,7 +68,7 @@ func New(files fs.FS, o Options) *Server {
 func (s *Server) Handler() http.Handler { return s.mux }
 
 func (s *Server) index(w http.ResponseWriter, r *http.Request) {
-	out := Index{Commit: s.o.Commit, Bundles: []Bundle{}}
+	out := Index{Commit: cmp.Or(s.o.Commit, Commit(s.files)), Bundles: []Bundle{}}
 	err := fs.WalkDir(s.files, ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:

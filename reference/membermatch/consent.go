@@ -120,8 +120,7 @@ func (m *Matcher) parties(ctx context.Context, r *request, _ candidate, g *Grant
 		switch role := a.Member("role"); {
 		case hasCode(role, "http://terminology.hl7.org/CodeSystem/provenance-participant-type", "performer"):
 			source = true
-			fromUs = fromUs || len(m.opt.Plan) == 0 || value != "" && slices.Contains(m.opt.Plan, value) ||
-				reference != "" && slices.Contains(m.opt.Plan, reference)
+			fromUs = fromUs || m.names(a.Member("reference"))
 		case hasCode(role, "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "IRCP"):
 			recipient = true
 			toAsker = toAsker || asker == "" || value == asker || reference == asker
@@ -139,6 +138,28 @@ func (m *Matcher) parties(ctx context.Context, r *request, _ candidate, g *Grant
 		return &issue{validators.CodeBusinessRule, "The consent request cannot be complied with: the requesting plan is not its recipient.", "Consent.provision.actor"}
 	}
 	return nil
+}
+
+// names reports whether a Reference is to this plan: by an identifier or a reference of it, with or without a server's base, or else by
+// its name. The consent of HRex leaves open which (P2P-MM-150).
+func (m *Matcher) names(to *fhirjson.Node) bool {
+	if len(m.opt.Plan) == 0 {
+		return true
+	}
+	known := func(s string) bool {
+		return s != "" && (slices.Contains(m.opt.Plan, s) || m.opt.Alias != nil && m.opt.Alias(s))
+	}
+	value, reference := to.Member("identifier").MemberText("value"), to.MemberText("reference")
+	if value == "" && reference == "" {
+		name := fold(m.opt.PlanName)
+		return name != "" && fold(to.MemberText("display")) == name
+	}
+	reference, _, _ = strings.Cut(reference, "/_history/")
+	local := reference
+	if parts := strings.Split(reference, "/"); len(parts) > 2 {
+		local = strings.Join(parts[len(parts)-2:], "/")
+	}
+	return known(value) || known(reference) || known(local)
 }
 
 // period: P2P-MM-149 and 162. An end that is a day lasts until that day is over.

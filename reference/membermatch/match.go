@@ -33,7 +33,9 @@ type Options struct {
 	// Plan holds the identifier values and references by which a consent may name this plan as the source (P2P-MM-163).
 	// Empty: the source is not compared.
 	Plan []string
-	// PlanName is the assigner of the returned identifier.
+	// Alias tells of what is not in Plan whether it is another identifier value of this plan or reference to it. Nil: nothing is.
+	Alias func(string) bool
+	// PlanName is the assigner of the returned identifier. A consent that has nothing else may name the plan by it.
 	PlanName string
 	// Requester gives the identifier of the authenticated payer, which has to be the consent's recipient (P2P-MM-163). Nil, or an
 	// empty answer: nobody is authenticated, so any recipient will do.
