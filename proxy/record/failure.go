@@ -53,7 +53,7 @@ func (e *FailedError) Unwrap() error { return e.Err }
 // Classify says why the exchange broke off, from the error that forwarding or reading met.
 func (p *Pending) Classify(err error) proxy.Failure {
 	p.mu.Lock()
-	ph := p.phase
+	ph, began := p.phase, p.upstream != nil
 	p.mu.Unlock()
 	if p.request != nil {
 		if rerr := p.request.failure(); rerr != nil {
@@ -63,8 +63,14 @@ func (p *Pending) Classify(err error) proxy.Failure {
 	if p.inbound.Context().Err() != nil {
 		return proxy.Failure{Reason: proxy.ReasonClientGone, Side: sideClient, Detail: "client hung up before the response was complete"}
 	}
-	return classify(err, ph)
+	f := classify(err, ph)
+	if f.Detail == incomplete && !began {
+		f.Detail = "connection closed without an answer"
+	}
+	return f
 }
+
+const incomplete = "connection closed before the response was complete"
 
 func classify(err error, ph phase) proxy.Failure {
 	server := func(r proxy.Reason, detail string) proxy.Failure {
@@ -74,6 +80,7 @@ func classify(err error, ph phase) proxy.Failure {
 	var refused *RefusedError
 	var dns *net.DNSError
 	var timeout interface{ Timeout() bool }
+	h2, isH2 := http2Failure(err.Error())
 	late := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
 	switch {
 	case errors.As(err, &known):
@@ -96,14 +103,16 @@ func classify(err error, ph phase) proxy.Failure {
 		return server(proxy.ReasonUpstreamDown, "no connection in time")
 	case late:
 		return server(proxy.ReasonUpstreamTimeout, "no answer in time: "+err.Error())
+	case isH2:
+		return h2
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return server(proxy.ReasonUpstreamReset, "connection reset")
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "closed idle connection"), isStreamReset(err):
-		return server(proxy.ReasonUpstreamReset, "connection closed before the response was complete")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "closed idle connection"):
+		return server(proxy.ReasonUpstreamReset, incomplete)
 	case ph <= phaseConnect:
 		return server(proxy.ReasonUpstreamDown, err.Error())
 	case isProtocol(err):
-		return server(proxy.ReasonUpstreamInvalid, err.Error())
+		return server(proxy.ReasonUpstreamInvalid, strings.TrimPrefix(err.Error(), brokenHTTP1))
 	}
 	return proxy.Failure{Reason: proxy.ReasonProxy, Side: sideProxy, Detail: err.Error()}
 }
@@ -122,15 +131,16 @@ func isTLS(err error) bool {
 		strings.Contains(err.Error(), "tls: ") || strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
 }
 
-// isStreamReset recognizes that the server ended an HTTP/2 stream, for which net/http has no type either.
-func isStreamReset(err error) bool {
-	return strings.Contains(err.Error(), "stream error: ") && strings.HasSuffix(err.Error(), "received from peer")
-}
+// brokenHTTP1 begins what net/http says of an answer that is not HTTP/1.
+const brokenHTTP1 = "net/http: HTTP/1.x transport connection broken: "
+
+// excess is what net/http says when more comes in HTTP/2 than was announced. It cuts the rest off.
+const excess = "server replied with more than declared Content-Length"
 
 // isProtocol recognizes what net/http says of answers that are not HTTP; it has no types for them.
 func isProtocol(err error) bool {
 	text := err.Error()
-	for _, s := range []string{"malformed", "invalid", "server response headers exceeded", "http2: ", "unsupported transfer encoding", "too many 1xx", "missing status pseudo"} {
+	for _, s := range []string{brokenHTTP1, excess, "malformed", "invalid", "server response headers exceeded", "http2: ", "unsupported transfer encoding", "too many 1xx", "missing status pseudo"} {
 		if strings.Contains(text, s) {
 			return true
 		}

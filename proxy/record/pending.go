@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -221,6 +222,8 @@ func (d *delivery) Read(b []byte) (int, error) {
 	case d.ended:
 	case err == io.EOF && d.length > d.size:
 		d.end(&proxy.Failure{Reason: proxy.ReasonUpstreamReset, Side: sideServer, Detail: "response ended before its announced length"}, false)
+	case err != nil && strings.Contains(err.Error(), excess):
+		d.end(&proxy.Failure{Reason: proxy.ReasonUpstreamInvalid, Side: sideServer, Detail: "the server sent more than it announced (Content-Length); the rest is cut off"}, true)
 	case err == io.EOF || d.length >= 0 && d.size >= d.length:
 		d.end(nil, true)
 	case err != nil:
