@@ -122,12 +122,23 @@ func (c bulkClient) export(base string, args ...string) (transactionTime string,
 	return transactionTime, files
 }
 
+// holdExports has the reference payer answer the first poll of every export with 202, however fast either side is: whether a client
+// waits is shown each time.
+func holdExports(t *testing.T, p *program) {
+	t.Helper()
+	to := strings.TrimSuffix(p.reference, "/fhir") + "/admin/edges/*"
+	if code := send(t, http.MethodPut, to, `{"edges":["slow-job"],"seconds":1}`, http.Header{"Content-Type": {"application/json"}}); code/100 != 2 {
+		t.Fatalf("slow exports: %d", code)
+	}
+}
+
 // TestBulkClientOfOthers exports a Group, what changed in it since, and the system, with backend services' authorization: by a channel's
 // URL and by the forward proxy. The client is as its makers left it; its side of the plan is judged from what was recorded.
 func TestBulkClientOfOthers(t *testing.T) {
 	data := t.TempDir()
 	p := start(t, "--demo", "--data", data, "--reference-auth", "required")
 	c := newBulkClient(t, p)
+	holdExports(t, p)
 	_, byURL := p.connect(t, "by-url", p.reference, "", "")
 	_, direct := p.connect(t, "direct", p.reference, "", "")
 	run := func(channel, base string) {

@@ -23,7 +23,7 @@ func TestOwnCollections(t *testing.T) {
 			t.Fatalf("%v: %s", err, out)
 		}
 		// newman exits 1 when a test of the collection fails
-		if out, err = exec.Command(bin, "run", file, "--timeout-request", "120000", "--color", "off").CombinedOutput(); err != nil {
+		if out, err = exec.Command(bin, "run", file, "--timeout-request", "300000", "--color", "off").CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", track, err, out)
 		}
 	}

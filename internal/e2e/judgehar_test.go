@@ -48,8 +48,9 @@ func TestCollectionJudgedAfterwards(t *testing.T) {
 	p := start(t, "--demo", "--data", data)
 	const channel = "newman~reference"
 	p.playsAnyTrack(t, channel, "/custom/pdex_payer_client/fhir")
-	report := newman(t, collection, "url_prefix="+p.proxy+"/"+channel).File
-	p.exchanges(t, url.QueryEscape("channel:"+channel), 20)
+	sent := newman(t, collection, "url_prefix="+p.proxy+"/"+channel)
+	report := sent.File
+	p.exchanges(t, url.QueryEscape("channel:"+channel), max(sent.through(), 20))
 
 	file := filepath.Join(t.TempDir(), "collection.har")
 	if out, err := exec.Command(binary, "har", "export", "--data", data, "--filter", "channel:"+channel, "--out", file).CombinedOutput(); err != nil {
@@ -76,7 +77,7 @@ func TestCollectionJudgedAfterwards(t *testing.T) {
 				t.Errorf("only %d parts pass: was the collection judged?", passed)
 			}
 			var live map[string]verdict
-			for deadline := time.Now().Add(time.Minute); ; time.Sleep(300 * time.Millisecond) {
+			for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(300 * time.Millisecond) {
 				live = p.live(t, plan.ID, channel)
 				if maps.Equal(live, stored) || live == nil && passed == 0 {
 					break
@@ -94,7 +95,7 @@ func TestCollectionJudgedAfterwards(t *testing.T) {
 func (p *program) playsAnyTrack(t *testing.T, name, basePath string) {
 	t.Helper()
 	var id string
-	for deadline := time.Now().Add(time.Minute); id == ""; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); id == ""; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("no channel %s", name)
 		}

@@ -47,7 +47,7 @@ func newman(t *testing.T, collection string, vars ...string) newmanRun {
 		t.Fatalf("newman is needed (FHIRWIRE_NEWMAN): %v", err)
 	}
 	report := filepath.Join(t.TempDir(), "report.json")
-	args := []string{"run", collection, "--reporters", "json", "--reporter-json-export", report, "--timeout-request", "20000"}
+	args := []string{"run", collection, "--reporters", "json", "--reporter-json-export", report, "--timeout-request", "300000"}
 	for _, v := range vars {
 		args = append(args, "--env-var", v)
 	}

@@ -22,6 +22,7 @@ import (
 func TestFindingOAuth(t *testing.T) {
 	data := t.TempDir()
 	p := start(t, "--demo", "--data", data)
+	p.demo(t)
 	kinds := map[string]int{}
 	for _, e := range p.all(t, url.QueryEscape("channel:demo-client~reference"), 25) {
 		kinds[e.Interaction.Kind]++

@@ -24,7 +24,8 @@ type program struct {
 	dashboard, proxy, reference string
 	forward, tls                string // addresses, host:port
 	cmd                         *exec.Cmd
-	stderr                      string // the file with what it says there
+	stderr                      string        // the file with what it says there
+	played                      chan struct{} // closed when the demo has played
 	killed, stopped             bool
 }
 
@@ -55,7 +56,7 @@ func start(t *testing.T, args ...string) *program {
 		"serve", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--proxy-listen", "127.0.0.1:0", "--reference-listen", "127.0.0.1:0",
 		"--tls-listen", "127.0.0.1:0", "--forward-listen", "127.0.0.1:0",
 	}, args...)
-	p := &program{cmd: exec.Command(binary, args...)}
+	p := &program{cmd: exec.Command(binary, args...), played: make(chan struct{})}
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +94,15 @@ func start(t *testing.T, args ...string) *program {
 			}
 		}
 	}
-	go func() { _, _ = io.Copy(io.Discard, stdout) }()
+	go func() {
+		for lines.Scan() {
+			if strings.HasPrefix(lines.Text(), "Demo played") {
+				close(p.played)
+				break
+			}
+		}
+		_, _ = io.Copy(io.Discard, stdout)
+	}()
 	if p.dashboard == "" || p.proxy == "" || p.reference == "" {
 		t.Fatalf("the program did not say where it listens: %+v", p)
 	}
@@ -219,6 +228,17 @@ func (p *program) all(t *testing.T, filter string, atLeast int) []exchange {
 			return got
 		}
 	}
+}
+
+// demo waits until the demo has played and all its exchanges are judged.
+func (p *program) demo(t *testing.T) {
+	t.Helper()
+	select {
+	case <-p.played:
+	case <-time.After(10 * time.Minute):
+		t.Fatal("the demo does not end")
+	}
+	p.all(t, "", 25)
 }
 
 func shared(t *testing.T) string {

@@ -18,7 +18,7 @@ import (
 // TestSignEverything is a track lead who signs all runs of the demo by keyboard, from one to the next.
 func TestSignEverything(t *testing.T) {
 	p := start(t, "--demo")
-	p.exchanges(t, "kind:bulk-file", 1) // the demo's last requests
+	p.demo(t)
 	ctx := browser(t)
 	dir := os.Getenv("FHIRWIRE_SCREENSHOTS")
 
@@ -49,9 +49,22 @@ func TestSignEverything(t *testing.T) {
 		run(t, ctx, "verify", chromedp.Focus(`.reviewbar button[value=verified]`), chromedp.KeyEvent(kb.Enter),
 			eventually(`window.before === undefined && document.querySelector('[data-toast]') !== null`, time.Minute))
 	}
-	signRest(t, p)
-	run(t, ctx, "nothing waits", chromedp.Navigate(p.dashboard+"/review"), chromedp.WaitVisible(`#decided`),
-		eventually(`document.querySelector('#wait') === null && document.querySelector('[data-count=Review]') === null`, time.Minute))
+	if signed := signRest(t, p); signed != byHand {
+		t.Errorf("%d runs were signed by hand", signed)
+	}
+	// What is judged on after it was signed needs a second look, and is counted until it has it.
+	for deadline := time.Now().Add(2 * time.Minute); ; {
+		var left bool
+		run(t, ctx, "nothing waits", chromedp.Navigate(p.dashboard+"/review"), chromedp.WaitVisible(`.queue`),
+			chromedp.Evaluate(`document.querySelector('#wait, #changed, [data-count=Review]') !== null`, &left))
+		if !left {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("something waits after everything was signed")
+		}
+		signRest(t, p)
+	}
 	run(t, ctx, "by whom", chromedp.Navigate(p.dashboard+"/review?by=Grace+Hopper&state=verified"), chromedp.WaitVisible(`#decided`),
 		eventually(`document.querySelector('#f-by').value === 'Grace Hopper'`, time.Minute))
 	run(t, ctx, "the sheet", chromedp.Navigate(p.dashboard+"/results/sheet"), chromedp.WaitVisible(`.sheet`),
@@ -61,32 +74,35 @@ func TestSignEverything(t *testing.T) {
 	}
 }
 
-// signRest verifies over the API what is not decided yet.
-func signRest(t *testing.T, p *program) {
+// signRest verifies over the API what is not decided yet, or was on older results. It returns how many runs were decided.
+func signRest(t *testing.T, p *program) (signed int) {
 	t.Helper()
 	res, err := http.Get(p.dashboard + "/api/v1/runs")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	var list struct{ Items []struct{ ID, Review string } }
+	var list struct {
+		Items []struct {
+			ID, Review string
+			Stale      bool `json:"review_stale"`
+		}
+	}
 	if err := json.NewDecoder(res.Body).Decode(&list); err != nil {
 		t.Fatal(err)
 	}
-	signed := 0
 	for _, r := range list.Items {
 		if r.Review == "verified" {
-			signed++
-			continue
+			if signed++; !r.Stale {
+				continue
+			}
 		}
 		body := `{"run":"` + r.ID + `","state":"verified","by":"Grace Hopper","role":"track lead"}`
 		if code := send(t, "POST", p.dashboard+"/api/v1/reviews", body, http.Header{"Content-Type": {"application/json"}}); code >= 300 {
 			t.Fatalf("the review of %s was answered with %d", r.ID, code)
 		}
 	}
-	if signed != 3 {
-		t.Errorf("%d runs were signed by hand", signed)
-	}
+	return signed
 }
 
 // TestFindingGroupLeadsToItsLine goes from the list of causes to the line in two clicks.

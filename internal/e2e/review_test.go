@@ -18,7 +18,7 @@ import (
 // results once more traffic passes.
 func TestAttestAndReview(t *testing.T) {
 	p := start(t, "--demo")
-	p.exchanges(t, "kind:bulk-file", 1) // the demo's last requests
+	p.demo(t)
 	ctx := browser(t)
 	page := p.dashboard + scenario + "?channel=newman~reference"
 	dir := os.Getenv("FHIRWIRE_SCREENSHOTS")

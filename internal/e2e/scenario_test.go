@@ -22,7 +22,7 @@ const scenario = "/scenarios/payer-to-payer-stu2"
 // that did nothing yet is ticked by its traffic, on the page that is open.
 func TestScenarioTicksItself(t *testing.T) {
 	p := start(t, "--demo")
-	p.exchanges(t, "kind:bulk-file", 1) // the demo's last requests
+	p.demo(t)
 	ctx := browser(t)
 
 	run(t, ctx, "the list of scenarios leads to the run", chromedp.Navigate(p.dashboard+"/scenarios"), chromedp.Click(`.plan .runs a[href*="demo-client"]`), chromedp.WaitVisible(`.steps`))
