@@ -171,3 +171,46 @@ func TestServersThatBreakHTTP2(t *testing.T) {
 		})
 	}
 }
+
+// TestServersThatWantHTTP1: a server that answers a request in HTTP/1.1 only gets it so, and those after it.
+func TestServersThatWantHTTP1(t *testing.T) {
+	s := newOddServer(t)
+	s.answer = func(f *http2.Framer, id uint32) { _ = f.WriteRSTStream(id, http2.ErrCodeHTTP11Required) }
+	s.old = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got, _ := io.ReadAll(r.Body)
+		_, _ = io.WriteString(w, r.Proto+" "+string(got))
+	})
+	r := newRig(t, http.NotFoundHandler())
+	for _, name := range []string{"a~b", "a~c"} {
+		r.chans[name] = &proxy.Channel{Name: name, ServerURL: "https://" + s.addr + "/fhir", Server: proxy.SystemOptions{CA: s.ca.PEM()}}
+	}
+	for i, tt := range []struct {
+		channel, body, want, failure string
+		requests                     int // by HTTP/2, so far
+	}{
+		{"a~b", "", "HTTP/1.1 ", "", 1},
+		{"a~b", "a body", "HTTP/1.1 a body", "", 1},
+		{"a~c", "a body that is gone", "", "answers this request in HTTP/1.1 only", 2},
+		{"a~c", "a body", "HTTP/1.1 a body", "", 2},
+	} {
+		res, err := http.Post(r.front.URL+"/"+tt.channel+"/fhir/x", "text/plain", strings.NewReader(tt.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _ := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		ex := r.sink.Wait(t, i+1)[i]
+		if tt.failure != "" {
+			if res.StatusCode != http.StatusBadGateway || ex.Failure == nil || ex.Failure.Side != "server" || !strings.Contains(ex.Failure.Detail, tt.failure) {
+				t.Errorf("%d: %d, recorded %+v", i, res.StatusCode, ex.Failure)
+			}
+		} else if string(got) != tt.want || ex.Failure != nil || ex.Response.Proto != "HTTP/1.1" || ex.ServerLeg == nil || ex.ServerLeg.TLS == nil {
+			t.Errorf("%d: %s, recorded %+v", i, got, ex)
+		}
+		s.mu.Lock()
+		if s.requests != tt.requests {
+			t.Errorf("%d: %d requests by HTTP/2, want %d", i, s.requests, tt.requests)
+		}
+		s.mu.Unlock()
+	}
+}

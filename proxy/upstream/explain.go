@@ -106,6 +106,9 @@ func explainAlert(alert, host string, seen *proxy.TLS) (side, text string) {
 	if seen.Asked {
 		return sideProxy, refusedClient(alert, seen)
 	}
+	if alert == "handshake failure" || alert == "insufficient security level" {
+		return sideServer, "the server found nothing in common in the TLS handshake (" + alert + "): most often its cipher suites are old; with TLS 1.2 it needs one with ECDHE"
+	}
 	return sideServer, "the server refused the TLS handshake: " + alert
 }
 

@@ -23,7 +23,9 @@ type secureDialer struct {
 	client    *held // nil: nothing is presented
 	prepare   func() trust
 	transport *http.Transport
-	latest    sync.Map // host:port to the *proxy.Leg of the latest handshake
+	byHTTP1   func() *http.Transport // made when it is first needed
+	old       sync.Map               // hosts that have asked for HTTP/1.1
+	latest    sync.Map               // host:port to the *proxy.Leg of the latest handshake
 }
 
 // last is the latest connection to the host of u.

@@ -143,6 +143,7 @@ func (t *Transports) dialer(set settings, client *held) *secureDialer {
 		DisableCompression:     true,
 		ForceAttemptHTTP2:      true,
 	}
+	d.byHTTP1 = sync.OnceValue(d.newHTTP1)
 	return d
 }
 
@@ -166,7 +167,7 @@ func (t *Transports) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	limited, hints := withInterim(forUpgrade(r))
-	res, err := next.transport.RoundTrip(limited)
+	res, err := next.send(limited)
 	switch {
 	case err != nil && hints.tooMany():
 		return nil, errInterim
@@ -178,11 +179,11 @@ func (t *Transports) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // CloseIdleConnections closes connections that carry no request.
 func (t *Transports) CloseIdleConnections() {
-	t.plain.transport.CloseIdleConnections()
+	t.plain.closeIdle()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, e := range t.channels {
-		e.transport.CloseIdleConnections()
+		e.closeIdle()
 	}
 }
 
@@ -220,7 +221,7 @@ func (t *Transports) of(ch *proxy.Channel, secure bool) (*secureDialer, error) {
 	e := t.channels[key]
 	if e == nil || e.set != set {
 		if e != nil {
-			e.transport.CloseIdleConnections()
+			e.closeIdle()
 		} else {
 			t.makeRoom()
 		}
@@ -242,7 +243,7 @@ func (t *Transports) makeRoom() {
 			oldest = key
 		}
 	}
-	t.channels[oldest].transport.CloseIdleConnections()
+	t.channels[oldest].closeIdle()
 	delete(t.channels, oldest)
 }
 
