@@ -34,22 +34,20 @@ func words(s string) map[string]bool {
 // What FHIR allows of XHTML 1.0: formatting, no forms, scripts, objects or links to style.
 var (
 	xhtmlElements = words(`p br div h1 h2 h3 h4 h5 h6 a span b em i strong small big tt dfn q var abbr acronym cite blockquote hr ul ol li
-		dl dt dd pre table caption colgroup col thead tr tfoot tbody th td code samp img map area address bdo del ins kbd sub sup u`)
+		dl dt dd pre table caption colgroup col thead tr tfoot tbody th td code samp img map area address bdo kbd sub sup`)
 	xhtmlAttributes = words(`title style class id lang xml:lang dir accesskey tabindex xml:space xmlns`)
 	xhtmlOwn        = map[string]map[string]bool{
-		"a":          words("href name rel rev hreflang type charset shape coords target"),
+		"a":          words("href name rel rev hreflang type charset shape coords"),
 		"img":        words("src alt width height usemap ismap longdesc border align"),
 		"area":       words("shape coords href nohref alt"),
 		"map":        words("name"),
 		"q":          words("cite"),
 		"blockquote": words("cite"),
-		"del":        words("cite datetime"),
-		"ins":        words("cite datetime"),
 		"ol":         words("start type compact"),
 		"ul":         words("type compact"),
 		"li":         words("value type"),
-		"hr":         words("width size align noshade"),
-		"p":          words("align"),
+		"hr":         words("width align"),
+		"p":          words("align width"),
 		"div":        words("align"),
 		"table":      words("border cellpadding cellspacing width summary frame rules align bgcolor"),
 		"col":        words("span width align valign char charoff"),
@@ -62,12 +60,13 @@ var (
 		"th":         words("abbr axis headers scope rowspan colspan align valign char charoff width height bgcolor nowrap"),
 		"caption":    words("align"),
 		"h1":         words("align"), "h2": words("align"), "h3": words("align"), "h4": words("align"), "h5": words("align"), "h6": words("align"),
-		"br": words("clear"), "pre": words("width"),
+		"pre": words("width"),
 	}
 )
 
 // CheckXHTML reports what the div of a Narrative breaks: it is to be a well-formed div element in the XHTML namespace with
-// allowed elements and attributes only, no active content, and only the entities of HTML.
+// allowed elements and attributes only, no active content, and only the entities of XML: the text stands in JSON or XML, where
+// nothing declares those of HTML.
 func CheckXHTML(div string) []XHTMLFault {
 	c := &xhtmlCheck{}
 	d := xml.NewDecoder(strings.NewReader(div))
@@ -78,6 +77,7 @@ func CheckXHTML(div string) []XHTMLFault {
 		token, err := d.RawToken()
 		if err == nil {
 			c.token(at, token)
+			c.entities(at, div[at:d.InputOffset()], token)
 			continue
 		}
 		switch {
@@ -100,7 +100,39 @@ func plainXML(err error) string {
 	return err.Error()
 }
 
+// entities reports the entities in the source of a token that XML does not have, each once.
+func (c *xhtmlCheck) entities(at int, src string, t xml.Token) {
+	switch t.(type) {
+	case xml.StartElement, xml.CharData:
+	default:
+		return
+	}
+	if strings.HasPrefix(src, "<![CDATA[") {
+		return
+	}
+	for from := 0; ; {
+		i := strings.IndexByte(src[from:], '&')
+		if i < 0 {
+			return
+		}
+		from += i + 1
+		name, _, ok := strings.Cut(src[from:], ";")
+		if !ok {
+			return
+		}
+		switch name {
+		case "amp", "lt", "gt", "quot", "apos":
+		default:
+			if !strings.HasPrefix(name, "#") && !slices.Contains(c.named, name) {
+				c.named = append(c.named, name)
+				c.fault(at+from-1, "XML has no entity &%s;", name)
+			}
+		}
+	}
+}
+
 type xhtmlCheck struct {
+	named  []string // entities that were reported
 	faults []XHTMLFault
 	open   []string
 	root   bool // the div was met
@@ -201,7 +233,7 @@ var (
 		"ul": words("li"), "ol": words("li"), "table": words("caption colgroup col thead tbody tfoot tr"), "tr": words("td th"),
 		"thead": words("tr"), "tbody": words("tr"), "tfoot": words("tr"), "colgroup": words("col"),
 	}
-	xhtmlInline = words("a span b em i strong small big tt dfn q var abbr acronym cite code samp kbd sub sup u h1 h2 h3 h4 h5 h6 pre")
+	xhtmlInline = words("a span b em i strong small big tt dfn q var abbr acronym cite code samp kbd sub sup h1 h2 h3 h4 h5 h6 pre")
 	boxElements = words("div ul ol table pre")
 )
 

@@ -16,7 +16,7 @@ type narrativeText struct {
 // Tags and attributes of nearly all narratives. What is not here is not wrong, only not decided by the quick look.
 const (
 	quickBlock  = " p div h1 h2 h3 h4 h5 h6 ul ol dl table blockquote pre hr "
-	quickInline = " a span b em i strong small br li dt dd caption colgroup col thead tbody tfoot tr td th code sub sup u tt img "
+	quickInline = " a span b em i strong small br li dt dd caption colgroup col thead tbody tfoot tr td th code sub sup tt img "
 	quickAttrs  = " title style class id lang xml:lang dir "
 	quickOwn    = " a:href a:name img:src img:alt td:colspan td:rowspan th:colspan th:rowspan table:border table:cellpadding table:cellspacing "
 )
@@ -46,7 +46,7 @@ func quickXHTML(s string) narrativeText {
 				if n == 0 || holder {
 					return out
 				}
-				if s[i:i+n] != "&nbsp;" && s[i:i+n] != "&#160;" && s[i:i+n] != "&#9;" {
+				if s[i:i+n] != "&#160;" && s[i:i+n] != "&#9;" {
 					out.content = true
 				}
 				i += n
@@ -244,7 +244,7 @@ func quickAttribute(tag, name, val string, root bool, out *narrativeText) bool {
 
 // entity is the length of a common entity at the start of s, 0 for any other.
 func entity(s string) int {
-	for _, e := range [...]string{"&nbsp;", "&amp;", "&quot;", "&lt;", "&gt;", "&apos;", "&#39;", "&#9;", "&#160;"} {
+	for _, e := range [...]string{"&amp;", "&quot;", "&lt;", "&gt;", "&apos;", "&#39;", "&#9;", "&#160;"} {
 		if strings.HasPrefix(s, e) {
 			return len(e)
 		}
