@@ -148,9 +148,12 @@ func file(ctx context.Context, c *Case) (Outcome, error) {
 	return c.compareFile(listed, body, from)
 }
 
+// byteOrderMark may stand before the first line of a file; that it does is not its count's fault.
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
 // looksWhole reports a line that begins and ends as a JSON object.
 func looksWhole(line []byte) bool {
-	line = bytes.TrimSpace(line)
+	line = bytes.TrimSpace(bytes.TrimPrefix(line, byteOrderMark))
 	return bytes.HasPrefix(line, []byte("{")) && bytes.HasSuffix(line, []byte("}"))
 }
 
