@@ -40,7 +40,7 @@ func (s *Server) routes(o Options) http.Handler {
 	}
 	open := s.edges.Wrap(fhirapi.Prefix, s.api.Handler())
 	api := s.auth.Protect(open, smartauth.ProtectOptions{
-		Mode: o.Auth, ForeignTokens: true, Owner: owner{s.store, s.reg}.patients, Exports: true, Open: openTypes, IdentifierLookup: true,
+		Mode: o.Auth, ForeignTokens: true, Owner: owner{s.store, s.reg}.patients, Exports: true, Open: openTypes, NarrowsOpen: true, IdentifierLookup: true,
 		Searches: func(typ, parameter string) bool { _, ok := s.reg.Param(typ, parameter); return ok },
 	})
 	mux := http.NewServeMux()

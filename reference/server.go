@@ -118,7 +118,7 @@ func New(ctx context.Context, db *sqldb.DB, set *profile.Set, o Options) (*Serve
 		Owners:      owners,
 		Client:      clientOf,
 		PollEvery:   o.PollEvery,
-		Member:      memberOf, General: generalOf, Security: s.security(o.Auth),
+		Member:      memberOf, General: generalOf, Only: smartauth.OpenTypes, Security: s.security(o.Auth),
 		Profiles: profilesOf(set),
 		Required: elements.required, Summary: elements.summary,
 		Guides: guidesOf(set, o.Guides), Instantiates: instantiates(set),

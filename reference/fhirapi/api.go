@@ -48,6 +48,8 @@ type Options struct {
 	Client func(context.Context) string
 	// Member tells which one patient a request's token is for, "" for any; $export is limited to that one. Nil: any.
 	Member func(context.Context) string
+	// Only gives the types that a request may bring along or ask about besides what it searches; nil: all. Nil function: all.
+	Only func(context.Context) []string
 	// General reports a request whose token covers no sensitive data (P2P-MM-165): they are left out of every answer. Nil: none does.
 	General func(context.Context) bool
 	// Validate judges what is to be stored; nil: it is stored as it comes.
@@ -113,6 +115,9 @@ func New(store *resources.Store, reg *search.Registry, export *bulk.Manager, o O
 	}
 	if o.General == nil {
 		o.General = func(context.Context) bool { return false }
+	}
+	if o.Only == nil {
+		o.Only = func(context.Context) []string { return nil }
 	}
 	if o.Required == nil {
 		o.Required = func(string, []string) []string { return nil }

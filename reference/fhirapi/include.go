@@ -25,7 +25,9 @@ type inclusion struct {
 	seen map[resourceKey]bool
 	// hidden are the Groups that the client may not see, restricted the plans that the member may not.
 	hidden, restricted []string
-	found              []resources.Resource
+	// only are the types that may come along, nil for all.
+	only  []string
+	found []resources.Resource
 }
 
 // includes gives what q's includes ask for: from the matches by all of them, and from what came along by those that iterate.
@@ -33,7 +35,7 @@ func (a *API) includes(ctx context.Context, q search.Query, matches []resources.
 	if len(q.Includes)+len(q.RevIncludes) == 0 || len(matches) == 0 {
 		return nil, nil
 	}
-	in := inclusion{a: a, seen: map[resourceKey]bool{}}
+	in := inclusion{a: a, seen: map[resourceKey]bool{}, only: a.o.Only(ctx)}
 	for i := range matches {
 		in.seen[resourceKey{matches[i].Type, matches[i].ID}] = true
 	}
@@ -78,7 +80,7 @@ func iterating(all []search.Include) []search.Include {
 // add takes what is not there yet and may be seen.
 func (in *inclusion) add(ctx context.Context, rs []resources.Resource) error {
 	rs = slices.DeleteFunc(rs, func(r resources.Resource) bool {
-		return in.seen[resourceKey{r.Type, r.ID}] || r.Type == "Group" && slices.Contains(in.hidden, r.ID) ||
+		return in.seen[resourceKey{r.Type, r.ID}] || in.only != nil && !slices.Contains(in.only, r.Type) || r.Type == "Group" && slices.Contains(in.hidden, r.ID) ||
 			r.Type == "InsurancePlan" && slices.Contains(in.restricted, r.ID)
 	})
 	rs, err := in.a.ofMember(ctx, rs)

@@ -88,12 +88,37 @@ func (a *API) parse(c *gin.Context, typ string, pairs []search.Pair) (search.Que
 	if err := a.served(typ); err != nil {
 		return search.Query{}, err
 	}
-	return a.reg.Parse(typ, pairs, search.ParseOptions{
+	q, err := a.reg.Parse(typ, pairs, search.ParseOptions{
 		Strict: preferences(c.Request)["handling"] == "strict",
 		Base:   a.base(c.Request),
 		Skip:   ownParams,
 		Now:    a.o.Clock(),
 	})
+	if only := a.o.Only(c.Request.Context()); err == nil && only != nil && !askOnly(q.Clauses, only) {
+		c.Header("WWW-Authenticate", "Bearer")
+		return q, failf(http.StatusUnauthorized, "login", "The search asks about other resources than those that are open to everybody: it needs a token.")
+	}
+	return q, err
+}
+
+// askOnly takes from chains what leads to types that are not among these; false where nothing is left, or a _has asks about others.
+func askOnly(clauses []search.Clause, types []string) bool {
+	for i := range clauses {
+		c := &clauses[i]
+		if c.Has != nil && (!slices.Contains(types, c.Has.Type) || !askOnly(c.Has.Clauses, types)) {
+			return false
+		}
+		if len(c.Chain) == 0 {
+			continue
+		}
+		c.Chain = slices.DeleteFunc(c.Chain, func(ch search.Chained) bool {
+			return !slices.Contains(types, ch.Type) || !askOnly([]search.Clause{ch.Clause}, types)
+		})
+		if len(c.Chain) == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func (a *API) search(c *gin.Context, typ string, pairs []search.Pair) error {

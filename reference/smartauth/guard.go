@@ -60,6 +60,19 @@ func WithGrant(ctx context.Context, g *Grant) context.Context {
 	return context.WithValue(ctx, grantKey{}, g)
 }
 
+type openKey struct{}
+
+// OpenTypes are the types that a request without a token for more is limited to, nil where it is not: what is included or asked
+// about on the way has to be of them too.
+func OpenTypes(ctx context.Context) []string {
+	types, _ := ctx.Value(openKey{}).([]string)
+	return types
+}
+
+func withOpenTypes(ctx context.Context, types []string) context.Context {
+	return context.WithValue(ctx, openKey{}, types)
+}
+
 func invalidToken(format string, args ...any) *Error {
 	e := refuse(http.StatusUnauthorized, "invalid_token", format, args...)
 	e.Scheme = "Bearer"

@@ -394,3 +394,22 @@ func TestOpenTypes(t *testing.T) {
 		t.Errorf("create: %d", rec.Code)
 	}
 }
+
+func TestOpenTypesThatTheHandlerKeepsTo(t *testing.T) {
+	w := newWorld(t, Options{})
+	var only []string
+	h := w.Protect(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { only = OpenTypes(r.Context()) }),
+		ProtectOptions{Mode: Required, Open: []string{"InsurancePlan", "Basic"}, NarrowsOpen: true})
+	for target, status := range map[string]int{
+		"/fhir/InsurancePlan?_include=*": 200, "/fhir/Basic?subject.name=x": 200, "/fhir/InsurancePlan?_has:Basic:formulary:code=x": 200,
+		"/fhir/InsurancePlan?_has:Basic:formulary:_has:Coverage:x:y=1": 401, "/fhir/InsurancePlan?_has:Coverage:plan:beneficiary=1": 401,
+		"/fhir/InsurancePlan?_include=InsurancePlan:owned-by:Organization": 401, "/fhir/InsurancePlan?_has=1": 200, "/fhir/InsurancePlan?_has:=1": 401,
+	} {
+		only = nil
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, withBearer(t, target, ""))
+		if rec.Code != status || status == 200 && len(only) != 2 {
+			t.Errorf("%s: %d, want %d; %v", target, rec.Code, status, only)
+		}
+	}
+}

@@ -60,7 +60,7 @@ func (q *request) limit(ctx context.Context, patient string, o ProtectOptions) e
 	case q.search && members && o.Searches != nil && !o.Searches(q.typ, param):
 		return notForMembers("searching " + q.typ + " here")
 	case q.search:
-		return q.limitSearch(param, patient)
+		return q.limitSearch(param, patient, o)
 	case shared:
 		return nil
 	case q.typ == "Patient":
@@ -102,15 +102,17 @@ func (q *request) limitOperation(patient string, exports bool) error {
 	}
 }
 
-func (q *request) limitSearch(param, patient string) error {
+func (q *request) limitSearch(param, patient string, o ProtectOptions) error {
 	if q.within != "" && q.within != patient {
 		return otherMember()
 	}
 	for name, values := range q.params {
 		base, modifier, _ := strings.Cut(name, ":")
 		switch base {
-		case "_has": // what refers to a shared resource is anybody's
-			return notForMembers("_has")
+		case "_has": // what refers to a shared resource is anybody's, unless everybody may see it
+			if !o.NarrowsOpen || !slices.Contains(o.Open, q.typ) || q.reversesBeyond(o.Open) {
+				return notForMembers("_has")
+			}
 		case "patient", "subject", "beneficiary":
 			if modifier == "" || modifier == "Patient" {
 				if !onlyPatient(values, patient) {

@@ -55,18 +55,42 @@ func (q request) public() bool {
 	return q.method == http.MethodOptions || len(q.segments) > 0 && (q.segments[0] == "metadata" || q.segments[0] == ".well-known")
 }
 
-// openTo reports a read or search of open types that brings nothing else along and asks nothing about other types.
-func (q request) openTo(types []string) bool {
+// openTo reports a read or search of open types that names no other. Where an _include without a target, or a chain, may lead is
+// for the handler to see, which OpenTypes tells.
+func (q request) openTo(o ProtectOptions) bool {
+	types := o.Open
 	read := q.search || q.operation == "" && q.id != "" && (q.method == http.MethodGet || q.method == http.MethodHead)
-	if !read || !slices.Contains(types, q.typ) {
+	if !read || !slices.Contains(types, q.typ) || q.reversesBeyond(types) {
 		return false
 	}
-	for name := range q.params {
-		if strings.HasPrefix(name, "_has") || strings.Contains(name, ".") {
+	for name, values := range q.params {
+		base, _, _ := strings.Cut(name, ":")
+		if !o.NarrowsOpen && (base == "_has" || strings.Contains(name, ".")) {
 			return false
 		}
+		for _, v := range values {
+			parts := strings.Split(v, ":")
+			if !o.NarrowsOpen && base == "_include" && len(parts) != 3 || base == "_revinclude" && !slices.Contains(types, parts[0]) || base == "_include" && len(parts) == 3 && !slices.Contains(types, parts[2]) {
+				return false
+			}
+		}
 	}
-	return !slices.ContainsFunc(q.includes(), func(n []Scope) bool { return !slices.Contains(types, n[0].Type) })
+	return true
+}
+
+// asksReverse reports a search with _has.
+func (q request) asksReverse() bool {
+	for name := range q.params {
+		if strings.HasPrefix(name, "_has") {
+			return true
+		}
+	}
+	return false
+}
+
+// reversesBeyond reports a _has that asks about other types.
+func (q request) reversesBeyond(types []string) bool {
+	return slices.ContainsFunc(q.reverses(), func(n []Scope) bool { return !slices.Contains(types, n[0].Type) })
 }
 
 func anyContext(typ string, r Rights) []Scope { return []Scope{{Type: typ, Rights: r}} }

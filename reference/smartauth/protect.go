@@ -27,6 +27,9 @@ type ProtectOptions struct {
 	Searches func(typ, parameter string) bool
 	// Open are types that can be read and searched without a token, such as those of a public formulary.
 	Open []string
+	// NarrowsOpen says that the handler keeps to OpenTypes(ctx). Otherwise a request for open types that may lead to others by an
+	// _include without a target, by a chain or by _has, needs a token.
+	NarrowsOpen bool
 	// IdentifierLookup lets a $member-match token ask Patient?identifier= for a member it matched within a day (P2P-TOK-125):
 	// PDex 2.0.0, where the match returns no id.
 	IdentifierLookup bool
@@ -93,10 +96,13 @@ func (s *Server) admit(r *http.Request, path string, o ProtectOptions) (*http.Re
 			}
 		}
 	}
-	if anonymous && q.openTo(o.Open) {
-		return r, nil
+	if anonymous && q.openTo(o) {
+		return r.WithContext(withOpenTypes(r.Context(), o.Open)), nil
 	}
 	g, err := s.Authorize(r, q.need())
+	if refused, ok := errors.AsType[*Error](err); ok && refused.Code == "insufficient_scope" && g != nil && q.openTo(o) { // a token takes nothing away (FORM-ACC-08)
+		return r.WithContext(WithGrant(withOpenTypes(r.Context(), o.Open), g)), nil
+	}
 	if refused, ok := errors.AsType[*Error](err); ok && refused.Code == "insufficient_scope" && o.IdentifierLookup && g != nil && g.Operation {
 		if err := s.lookupMatched(r, g, &q); err != nil {
 			return nil, err
@@ -109,6 +115,9 @@ func (s *Server) admit(r *http.Request, path string, o ProtectOptions) (*http.Re
 	if g.Patient != "" {
 		if err := q.limit(r.Context(), g.Patient, o); err != nil {
 			return nil, err
+		}
+		if q.search && q.asksReverse() {
+			r = r.WithContext(withOpenTypes(r.Context(), o.Open))
 		}
 		if q.search {
 			out := pass(r, g, q)
