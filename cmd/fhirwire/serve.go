@@ -50,6 +50,7 @@ func runServe(ctx context.Context, p *process, args []string) (int, error) {
 	if p.getenv("GOGC") == "" && p.getenv("GOMEMLIMIT") == "" {
 		debug.SetGCPercent(serveGC)
 		debug.SetMemoryLimit(serveMemory)
+		go followHeap(ctx)
 	}
 	a, err := newApp(ctx, cfg, p)
 	if err != nil {
@@ -62,13 +63,6 @@ func runServe(ctx context.Context, p *process, args []string) (int, error) {
 	}
 	return exitFine, nil
 }
-
-// The process stays small beside what people run on the same laptop: its heap is mostly compiled guides, which stay. The limit
-// is soft; a body that needs more than that to be judged gets it, at the price of more collections.
-const (
-	serveGC     = 50
-	serveMemory = 64 << 20
-)
 
 // app is the wiring of one serve process.
 type app struct {
@@ -352,7 +346,7 @@ func (a *app) show(context.Context) error {
 		Validator: resourceValidator{instance.New(set, terms, instance.Options{Now: a.p.now, TerminologyName: termsName})},
 	}
 	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), a.backlog())
 	o := web.Options{
 		Metrics: metrics, ProxyURL: a.proxyURL, Version: version, Event: a.cfg.Event, Logger: a.logger, Clock: a.p.now, Hosts: a.cfg.hosts(), Ready: a.ready,
 	}
