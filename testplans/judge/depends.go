@@ -15,7 +15,8 @@ type depends struct {
 }
 
 // dependsOn finds what a part of a plan names. It looks for names in the part's text, so that it knows too much rather than too little, and
-// needs not know the kinds of checks.
+// needs not know the kinds of checks. A step is named by a value that is its id; the words of the format itself, which steps may be called
+// by too, name none.
 func (j *Judging) dependsOn(parts ...any) depends {
 	var d depends
 	text, err := json.Marshal(parts)
@@ -27,12 +28,37 @@ func (j *Judging) dependsOn(parts ...any) depends {
 			d.vars = append(d.vars, name)
 		}
 	}
+	var tree any
+	if err := json.Unmarshal(text, &tree); err != nil { // it was written just now; be safe
+		d.steps = slices.Clone(j.steps)
+		return d
+	}
+	said := map[string]bool{}
+	values(tree, said)
 	for _, s := range j.steps {
-		if strings.Contains(string(text), `"`+s.ID+`"`) {
+		if said[s.ID] {
 			d.steps = append(d.steps, s)
 		}
 	}
 	return d
+}
+
+// values adds the texts in a JSON value, without the names of members.
+func values(v any, to map[string]bool) {
+	switch v := v.(type) {
+	case string:
+		to[v] = true
+	case []any:
+		for _, e := range v {
+			values(e, to)
+		}
+	case map[string]any:
+		for name, e := range v {
+			if name != "by" { // a kind of relation, such as token, which a step may be called too
+				values(e, to)
+			}
+		}
+	}
 }
 
 func (d *depends) none() bool { return len(d.vars)+len(d.steps) == 0 }

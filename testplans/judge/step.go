@@ -96,7 +96,7 @@ func (j *Judging) addStep(s *testplans.Step) {
 	j.steps = append(j.steps, st)
 	st.unless, st.follows = byStep(s.Select.Unless), byStep(s.Select.Follows)
 	st.own, st.fix, st.grow = j.dependsOn(alone), j.dependsOn(rest), j.dependsOn(s.Select.Follows)
-	st.own.steps = nil
+	st.own.steps, st.fix.steps = nil, j.dependsOn(s.Select.Unless).steps
 	st.fix.attempts, st.grow.attempts = true, true
 	for _, name := range st.grow.vars { // a variable that follows compare with may have another value: nothing stays
 		if !slices.Contains(st.fix.vars, name) {
@@ -107,13 +107,13 @@ func (j *Judging) addStep(s *testplans.Step) {
 	whole := []any{s.Capture}
 	for i := range s.Checks {
 		c := &s.Checks[i]
+		plain := *c
+		plain.ID, plain.Claim, plain.Requirements = "", "", nil // words for people
 		if kind, _ := j.table.Find(c); kind.Step {
-			whole = append(whole, c)
+			whole = append(whole, plain)
 			continue
 		}
 		a := ask{check: c, report: checks.NeedsReport(c), based: checks.HasBasis(c)}
-		plain := *c
-		plain.ID, plain.Claim, plain.Requirements = "", "", nil // words for people
 		a.depends = j.dependsOn(plain)
 		a.depends.attempts = a.based
 		st.asks = append(st.asks, a)
