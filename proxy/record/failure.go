@@ -112,7 +112,7 @@ func classify(err error, ph phase) proxy.Failure {
 	case ph <= phaseConnect:
 		return server(proxy.ReasonUpstreamDown, err.Error())
 	case isProtocol(err):
-		return server(proxy.ReasonUpstreamInvalid, strings.TrimPrefix(err.Error(), brokenHTTP1))
+		return server(proxy.ReasonUpstreamInvalid, quotedShort(strings.TrimPrefix(err.Error(), brokenHTTP1)))
 	}
 	return proxy.Failure{Reason: proxy.ReasonProxy, Side: sideProxy, Detail: err.Error()}
 }

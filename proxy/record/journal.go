@@ -43,11 +43,16 @@ func (s *sealed) prepare() {
 	m := s.rec.mask
 	ex := s.ex
 	fhir := fhirPath(ex.Request.Target, ex.Request.URL)
+	m.seen = &echoes{} // before the answer, which may repeat them
+	s.maskBody(m, s.request, ex.Request.Header, fhir)
+	ex.Request.Body = s.request.body
+	ex.Request.Header, ex.Request.Trailer = m.header(ex.Request.Header, fhir), m.header(ex.Request.Trailer, fhir)
+	ex.Request.URL, ex.Request.Target = m.url(ex.Request.URL, fhir), m.url(ex.Request.Target, fhir)
 	if res := ex.Response; res != nil {
-		s.maskBody(s.response, res.Header, fhir)
+		s.maskBody(m, s.response, res.Header, fhir)
 		res.Body = s.response.body
 		if res.Forwarded != nil {
-			s.maskBody(s.forwarded, res.Header, fhir)
+			s.maskBody(m, s.forwarded, res.Header, fhir)
 			b := s.forwarded.body
 			res.Forwarded = &b
 		} else {
@@ -55,10 +60,6 @@ func (s *sealed) prepare() {
 		}
 		res.Header, res.Trailer = m.header(res.Header, false), m.header(res.Trailer, false)
 	}
-	s.maskBody(s.request, ex.Request.Header, fhir)
-	ex.Request.Body = s.request.body
-	ex.Request.Header, ex.Request.Trailer = m.header(ex.Request.Header, fhir), m.header(ex.Request.Trailer, fhir)
-	ex.Request.URL, ex.Request.Target = m.url(ex.Request.URL, fhir), m.url(ex.Request.Target, fhir)
 	for i, e := range ex.Edits {
 		ex.Edits[i] = m.edit(e)
 	}
@@ -69,8 +70,8 @@ func (s *sealed) prepare() {
 	}
 }
 
-func (s *sealed) maskBody(b *stored, h proxy.Header, fhir bool) {
-	s.rec.maskStored(b, h, s.secret, fhir)
+func (s *sealed) maskBody(m masker, b *stored, h proxy.Header, fhir bool) {
+	s.rec.maskStored(m, b, h, s.secret, fhir)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := b.body.Digest

@@ -34,7 +34,9 @@ const (
 var needles = [][]byte{
 	[]byte("access_token"), []byte("refresh_token"), []byte("id_token"), []byte("client_secret"), []byte("client_assertion"),
 	[]byte("subject_token"), []byte("actor_token"), []byte("software_statement"), []byte("X-Amz-Signature="),
-	[]byte("X-Amz-Security-Token="), []byte("X-Goog-Signature="), []byte(`\u00`),
+	[]byte("X-Amz-Security-Token="), []byte("X-Goog-Signature="), []byte("device_code"), []byte("user_code"), []byte("code_verifier"),
+	[]byte("accessToken"), []byte("refreshToken"), []byte("idToken"), []byte("clientSecret"), []byte("uthorization:"), []byte(`uthorization"`), []byte("earer "),
+	[]byte(`\u00`),
 }
 
 var givenNeedle = regexp.MustCompile(`(?i)(access_token|refresh_token|id_token|client_secret|client_assertion|subject_token|software_statement)["']?\s*[:=>]`)
@@ -45,7 +47,7 @@ func hasNeedle(b []byte) bool {
 
 // maskStored replaces the secrets in a stored body. oauth says that the exchange is with an authorization server: there, what cannot
 // be read is not kept. fhir says that a parameter called code is a search parameter.
-func (rec *Recorder) maskStored(b *stored, h proxy.Header, oauth, fhir bool) {
+func (rec *Recorder) maskStored(m masker, b *stored, h proxy.Header, oauth, fhir bool) {
 	if b.body.Stored == 0 {
 		return
 	}
@@ -64,12 +66,13 @@ func (rec *Recorder) maskStored(b *stored, h proxy.Header, oauth, fhir bool) {
 	plain, err := decode(raw, coding)
 	if err != nil {
 		// A broken or unknown coding: what can be seen of it decides, and on an authorization server that it cannot be.
-		if d.oauth || d.form || hasNeedle(plain) {
+		if d.oauth || d.form || hasNeedle(plain) || m.seen.in(plain) {
 			rec.withhold(b, withheldCoding)
 		}
 		return
 	}
-	masked, ok := rec.mask.body(plain, d)
+	masked, ok := m.body(plain, d)
+	masked = m.unsaid(masked)
 	switch {
 	case !ok:
 		rec.withhold(b, withheldForm)
@@ -100,7 +103,7 @@ func (m masker) body(plain []byte, d document) ([]byte, bool) {
 	case d.form:
 		return []byte(m.params(string(plain), d.fhir)), true
 	case d.json(plain):
-		if !d.oauth && !hasNeedle(plain) {
+		if !d.oauth && !hasNeedle(plain) && !m.hasJWT(plain) {
 			return plain, true
 		}
 		if d.whole && !validDocuments(plain) && (d.oauth || givenNeedle.Match(plain)) {
@@ -108,12 +111,12 @@ func (m masker) body(plain []byte, d document) ([]byte, bool) {
 		}
 		out, err := io.ReadAll(rewrite.NewStream(bytes.NewReader(plain), &redactor{m: m, oauth: d.oauth}, 0, 2*maskCap))
 		return out, err == nil
-	case d.oauth && !strings.Contains(d.contentType, "html"):
+	case d.oauth && (!strings.Contains(d.contentType, "html") || inputForm.Match(plain)):
 		return nil, false
 	case hasNeedle(plain) && (givenNeedle.Match(plain) || d.oauth || strings.Contains(d.contentType, "html") || strings.Contains(d.contentType, "multipart")):
 		return nil, false
 	}
-	if d.oauth || bytes.Contains(plain, []byte("eyJ")) {
+	if d.oauth || bytes.Contains(plain, []byte("eyJ")) || bytes.Contains(plain, []byte("uthorization:")) || bytes.Contains(plain, []byte("earer ")) {
 		return []byte(m.text(string(plain), d.fhir)), true
 	}
 	return plain, true
@@ -147,13 +150,21 @@ func (*redactor) Wants(rewrite.Path) bool { return true }
 func (r *redactor) Edit(p rewrite.Path, s string) (string, bool) {
 	for _, step := range p {
 		name := strings.ToLower(step.Key)
+		if name == "authorization" || name == "proxy-authorization" {
+			r.count++
+			return r.m.credentials(s), true
+		}
 		if memberNames[name] || r.oauth && (secretNames[name] || name == "code") {
 			r.count++
 			return r.m.value(s), true
 		}
 	}
 	if !r.oauth && !strings.Contains(s, "://") && !strings.Contains(s, "eyJ") {
-		return s, false // prose of a resource
+		to := r.m.credentialsIn(s) // else it is prose of a resource
+		if to != s {
+			r.count++
+		}
+		return to, to != s
 	}
 	to := r.m.text(s, true)
 	if to == s {

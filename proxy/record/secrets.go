@@ -13,7 +13,11 @@ import (
 
 // masker replaces secrets by fingerprints. Equal secrets give equal fingerprints wherever they stand, since it is always the
 // decoded value that is fingerprinted: a client secret in Basic credentials matches the one in a form.
-type masker struct{ key proxy.FingerprintKey }
+type masker struct {
+	key proxy.FingerprintKey
+	// seen collects the secrets of an exchange's request, which servers like to repeat in their answers; nil where there is none.
+	seen *echoes
+}
 
 // secretNames are parameters and members whose value is a secret wherever they occur, in lower case.
 var secretNames = map[string]bool{
@@ -21,13 +25,16 @@ var secretNames = map[string]bool{
 	"client_assertion": true, "assertion": true, "subject_token": true, "actor_token": true, "device_code": true, "user_code": true,
 	"code_verifier": true, "registration_access_token": true, "software_statement": true, "password": true, "api_key": true,
 	"apikey": true, "sig": true, "x-amz-signature": true, "x-amz-credential": true, "x-amz-security-token": true,
-	"x-goog-signature": true, "x-goog-credential": true,
+	"x-goog-signature": true, "x-goog-credential": true, "initial_access_token": true, "accesstoken": true, "refreshtoken": true,
+	"idtoken": true, "clientsecret": true, "initialaccesstoken": true,
 }
 
 // memberNames are the members of a JSON body that are secrets outside OAuth endpoints too; FHIR has none of these names.
 var memberNames = map[string]bool{
 	"access_token": true, "refresh_token": true, "id_token": true, "client_secret": true, "client_assertion": true,
-	"subject_token": true, "actor_token": true, "registration_access_token": true, "software_statement": true,
+	"subject_token": true, "actor_token": true, "registration_access_token": true, "software_statement": true, "device_code": true,
+	"user_code": true, "code_verifier": true, "id_token_hint": true, "initial_access_token": true, "accesstoken": true,
+	"refreshtoken": true, "idtoken": true, "clientsecret": true, "initialaccesstoken": true,
 }
 
 // companions tell that a code beside them is an authorization code and not a FHIR search parameter.
@@ -47,6 +54,7 @@ func (m masker) value(secret string) string {
 	if secret == "" {
 		return ""
 	}
+	m.seen.add(secret)
 	out := string(m.key.Of(secret))
 	if claims := m.claims(secret); claims != "" {
 		out += " jwt" + claims
@@ -136,8 +144,13 @@ func (m masker) field(name, v string, fhir bool) string {
 			return first + ";" + m.text(attributes, fhir)
 		}
 		return first
-	case "host", "trailer":
+	case "host", "trailer", "www-authenticate", "proxy-authenticate":
 		return v
+	case "sec-websocket-protocol":
+		return m.subprotocols(v)
+	}
+	if strings.Contains(strings.ToLower(name), "authorization") { // of a gateway
+		return m.credentials(v)
 	}
 	if secretField(name) {
 		return m.value(v)
@@ -151,7 +164,7 @@ func secretField(name string) bool {
 	if strings.HasPrefix(name, "access-control-") {
 		return false
 	}
-	for _, part := range []string{"api-key", "api_key", "apikey", "subscription-key", "access-key", "token", "secret", "passw", "credential", "signature", "session"} {
+	for _, part := range []string{"api-key", "api_key", "apikey", "subscription-key", "access-key", "functions-key", "token", "secret", "passw", "credential", "signature", "session"} {
 		if strings.Contains(name, part) {
 			return true
 		}
@@ -166,6 +179,7 @@ func (m masker) credentials(v string) string {
 		return m.value(scheme)
 	}
 	rest = strings.TrimSpace(rest)
+	m.seen.add(rest)
 	if strings.EqualFold(scheme, "Basic") {
 		if text, err := base64.StdEncoding.DecodeString(rest); err == nil {
 			if user, password, ok := strings.Cut(string(text), ":"); ok {
@@ -218,7 +232,7 @@ func (m masker) text(s string, fhir bool) string {
 	if strings.IndexByte(s, '@') >= 0 {
 		s = userForm.ReplaceAllString(s, "${1}***@")
 	}
-	return s
+	return m.unsaidText(m.credentialsIn(s))
 }
 
 func hasCompanion(s string) bool {

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -146,6 +147,42 @@ func TestNoSecretReachesTheSink(t *testing.T) {
 		{"large form", "POST", "/custom", form, []byte("x=" + strings.Repeat("x", 2<<20) + "&client_secret=" + plant(1)), nil, nil, []string{"too long to be searched"}},
 		{"large at the token endpoint", "POST", "/token", nil, nil, jsonType, []byte(`{"access_token":"` + plant(1) + strings.Repeat("x", 2<<20) + `"}`), []string{"too long to be searched"}},
 		{"NDJSON", "POST", "/custom", nil, nil, http.Header{"Content-Type": {"application/fhir+ndjson"}}, []byte("{\"a\":1}\n{\"access_token\":\"" + plant(1) + "\"}\n"), nil},
+		{
+			"what gateways add", "GET", "/fhir/Patient",
+			http.Header{
+				"X-Forwarded-Authorization": {"Bearer " + plant(1)}, "X-Original-Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte("app:"+plant(2)))},
+				"X-Forwarded-Access-Token": {plant(3)}, "X-Amzn-Oidc-Data": {plantJWT(4, `{"sub":"u"}`)}, "X-Amzn-Oidc-Accesstoken": {plant(5)},
+				"X-Original-Url": {"/fhir/Patient?access_token=" + plant(6)}, "X-Functions-Key": {plant(7)}, "Cf-Access-Jwt-Assertion": {plantJWT(8, `{}`)},
+			},
+			nil, http.Header{"Www-Authenticate": {`Bearer error="invalid_token"`}}, nil,
+			[]string{`Bearer error="invalid_token"`, "Bearer hmac:", `client_id`},
+		},
+		{
+			"subprotocols of WebSockets", "GET", "/fhir/ws",
+			http.Header{"Sec-Websocket-Protocol": {"fhir, access_token, " + plant(1), "base64url.bearer.authorization.k8s.io." + plant(2), plantJWT(3, `{}`), "graphql-ws, " + plant(4) + strings.Repeat("x", 30)}},
+			nil, nil, nil, []string{"fhir, access_token, hmac:", "graphql-ws", "k8s.io.hmac:"},
+		},
+		{"a token as user name of a URL", "GET", "/fhir/Patient", http.Header{"Referer": {"https://" + plant(1) + "abcdefghijk@git.test/x"}}, nil, nil, nil, []string{"***@git.test"}},
+		{"Subscription", "POST", "/fhir/Subscription", jsonType, []byte(`{"resourceType":"Subscription","channel":{"header":["Authorization: Bearer ` + plant(1) + `","X: y"]}}`), nil, nil, []string{"Subscription", "X: y"}},
+		{"diagnostics", "GET", "/fhir/Patient", nil, nil, http.Header{"Content-Type": {"application/fhir+json"}}, []byte(`{"resourceType":"OperationOutcome","issue":[{"diagnostics":"token expired: Bearer ` + plant(1) + `abcdef"}]}`), []string{"token expired"}},
+		{"device code elsewhere", "POST", "/login/device/code", nil, nil, jsonType, []byte(`{"device_code":"` + plant(1) + `","user_code":"` + plant(2) + `","verification_uri":"https://s"}`), []string{"https://s"}},
+		{"initial access token", "POST", "/custom", jsonType, []byte(`{"initial_access_token":"` + plant(1) + `","accessToken":"` + plant(2) + `","clientSecret":"` + plant(3) + `"}`), nil, nil, nil},
+		{"JWT under another name", "POST", "/custom", jsonType, []byte(`{"jwt":"` + plantJWT(1, `{"iss":"my-app"}`) + `"}`), nil, nil, []string{"my-app"}},
+		{"UDAP registration", "POST", "/udap/register", jsonType, []byte(`{"software_statement":"` + plantJWT(1, `{"iss":"x"}`) + `","certifications":["` + plantJWT(2, `{"iss":"y"}`) + `"],"udap":"1"}`), jsonType, []byte(`{"client_id":"c","software_statement":"` + plantJWT(3, `{}`) + `"}`), []string{"udap"}},
+		{"pushed authorization request", "POST", "/par", form, []byte("client_assertion=" + plantJWT(1, `{"iss":"my-app"}`) + "&request=" + plantJWT(2, `{"aud":"https://s"}`) + "&code_challenge=c&client_secret=" + plant(3)), jsonType, []byte(`{"request_uri":"urn:x","expires_in":60}`), []string{"my-app", "code_challenge=c", "urn:x"}},
+		{"form in parts", "POST", "/token", http.Header{"Content-Type": {"multipart/form-data; boundary=b"}}, []byte("--b\r\nContent-Disposition: form-data; name=\"device_code\"\r\n\r\n" + plant(1) + "\r\n--b--\r\n"), nil, nil, []string{"secrets are likely"}},
+		{"form in parts elsewhere", "POST", "/custom", http.Header{"Content-Type": {"multipart/form-data; boundary=b"}}, []byte("--b\r\nContent-Disposition: form-data; name=\"client_secret\"\r\n\r\n" + plant(1) + "\r\n--b--\r\n"), nil, nil, nil},
+		{"page that posts itself", "GET", "/authorize?client_id=c", nil, nil, http.Header{"Content-Type": {"text/html"}}, []byte(`<form method=post><input type=hidden name="code" value="` + plant(1) + `"></form>`), []string{"secrets are likely"}},
+		{
+			"what an answer repeats", "POST", "/fhir/echo?api_key=" + plant(1) + "&x=1",
+			http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte("app:"+plant(2)))}, "X-Api-Key": {plant(3)}, "Cookie": {"sid=" + plant(4)}, "Content-Type": {"application/x-www-form-urlencoded"}},
+			[]byte("password=" + plant(5)), http.Header{"Content-Type": {"text/plain"}, "X-Debug": {"key " + plant(3)}},
+			[]byte("POST /fhir/echo api_key " + plant(1) + " Basic " + base64.StdEncoding.EncodeToString([]byte("app:"+plant(2))) + " " + plant(2) + " " + plant(3) + " " + plant(4) + " " + plant(5) + " thanks"),
+			[]string{"thanks", "POST /fhir/echo"},
+		},
+		{"echo of the header", "GET", "/fhir/echo", http.Header{"Authorization": {"Bearer " + plant(1)}}, nil, jsonType, []byte(`{"headers":{"authorization":"Bearer ` + plant(1) + `"},"more":{"Authorization":["Basic ` + plant(2) + `"]}}`), []string{"headers", "more"}},
+		{"TRACE", "TRACE", "/fhir/x", http.Header{"Authorization": {"Bearer " + plant(1)}}, nil, http.Header{"Content-Type": {"message/http"}}, []byte("TRACE /fhir/x HTTP/1.1\r\nAuthorization: Bearer " + plant(1) + "\r\nX-A: b\r\n"), []string{"TRACE /fhir/x"}},
+		{"declared trailer", "POST", "/fhir/Patient", http.Header{"X-Trailer": {"1"}}, []byte("{}"), nil, nil, []string{"X-Auth-Token"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			sink := &proxytest.Sink{}
@@ -158,6 +195,9 @@ func TestNoSecretReachesTheSink(t *testing.T) {
 			}
 			if c.body == nil {
 				req.Body, req.ContentLength = http.NoBody, 0
+			}
+			if c.header.Get("X-Trailer") != "" {
+				req.Trailer = http.Header{"X-Auth-Token": {plant(1)}, "Authorization": {"Bearer " + plant(2)}}
 			}
 			exchange(t, rec, req, response(c.resHeader, c.resBody)) //nolint:bodyclose // exchange closes it
 			ex := sink.Wait(t, 1)[0]
@@ -265,5 +305,37 @@ func TestEvidenceIsLeft(t *testing.T) {
 		if v := ex.Response.Header.Get("Access-Control-Allow-Credentials"); v != "true" {
 			t.Errorf("header %q", v)
 		}
+	}
+}
+
+// TestErrorTextsQuoteLittle: a server's broken answer is quoted as far as it tells the protocol.
+func TestErrorTextsQuoteLittle(t *testing.T) {
+	for text, want := range map[string]string{
+		`malformed HTTP response "SSH-2.0-OpenSSH_9"`:                       `malformed HTTP response "SSH-2.0-OpenSSH_…"`,
+		`malformed HTTP response "{\"access_token\":\"` + plant(1) + `\"}"`: `malformed HTTP response "{\"access_token\":…"`,
+		"malformed MIME header line: Set-Cookie sid=" + plant(2):            "malformed MIME header line: Set-Cookie sid=P…",
+		`malformed HTTP version "short"`:                                    `malformed HTTP version "short"`,
+	} {
+		f := classify(errors.New(brokenHTTP1+text), phaseSent)
+		if f.Reason != proxy.ReasonUpstreamInvalid || f.Detail != want {
+			t.Errorf("%s: %+v", text, f)
+		}
+	}
+}
+
+// TestProseIsLeft: what only speaks of credentials stays.
+func TestProseIsLeft(t *testing.T) {
+	m := masker{key: testKey}
+	for _, s := range []string{
+		"bearer of insurance-identification-number", "Authorization: required", "the bearer token is missing", "Authorization: see Bearer", "mail me@example.org",
+	} {
+		if got := m.text(s, false); got != s {
+			t.Errorf("%q became %q", s, got)
+		}
+	}
+	// A SMART Health Card is packed: clinical data, and no credential.
+	card := `{"verifiableCredential":["eyJ6aXAiOiJERUYiLCJhbGciOiJFUzI1NiJ9.3ZJNb9swDIb_y.sig"]}`
+	if m.hasJWT([]byte(card)) {
+		t.Error("a health card is taken for a credential")
 	}
 }
