@@ -124,6 +124,9 @@ func (j *Judge) unknown(c check, unlisted error) string {
 		where = "neither the event's CA" + named(j.opt.EventCAName) + " nor fhirwire's own"
 	}
 	text += ", which is " + where
+	if len(c.chain) == 1 && j.opt.EventCA != nil {
+		text += " (the client sent no certificate of that issuer; if it is below a CA that is accepted, the client has to send it along)"
+	}
 	if c.subject == c.issuer {
 		text = "the certificate of " + c.subject + " is self-signed and not on record"
 	}

@@ -73,7 +73,7 @@ func TestOf(t *testing.T) {
 		{"local CA, made out to another", new(local.Client(t, "birch")), "cedar", proxy.TrustRefused, []string{"belongs to the system Birch"}},
 		{"event CA, another's slug says nothing", new(event.Client(t, "birch")), "cedar", proxy.TrustEventCA, nil},
 		{"directory", &listed, "cedar", proxy.TrustDirectory, []string{"Cedar Mesa (cedar.json)"}},
-		{"unlisted", new(foreign.Client(t, "x")), "cedar", proxy.TrustRefused, []string{"issued by CN=Foreign CA", "neither the event's CA (event.pem) nor fhirwire's own", "no valid entry has it", "fingerprint"}},
+		{"unlisted", new(foreign.Client(t, "x")), "cedar", proxy.TrustRefused, []string{"issued by CN=Foreign CA", "neither the event's CA (event.pem) nor fhirwire's own", "no valid entry has it", "fingerprint", "the client sent no certificate of that issuer"}},
 		{"self-signed", &tls.Certificate{Leaf: foreign.Cert}, "cedar", proxy.TrustRefused, []string{"self-signed"}},
 		{"expired", new(event.Issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "old"}, NotBefore: now.Add(-9 * time.Hour), NotAfter: now.Add(-time.Hour), ExtKeyUsage: clients})), "cedar", proxy.TrustRefused, []string{"CN=old expired on " + now.UTC().Format("2006-")}},
 		{"not yet valid", new(event.Issue(t, &x509.Certificate{NotBefore: now.Add(time.Hour), ExtKeyUsage: clients})), "cedar", proxy.TrustRefused, []string{"not valid before"}},

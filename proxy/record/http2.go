@@ -36,6 +36,9 @@ func http2Failure(text string) (proxy.Failure, bool) {
 		return server(proxy.ReasonUpstreamInvalid, "the server's answer breaks HTTP/2 ("+m[1]+")")
 	}
 	if m := connectionForm.FindStringSubmatch(text); m != nil {
+		if m[1] == "COMPRESSION_ERROR" {
+			return server(proxy.ReasonUpstreamInvalid, "the header of the server's answer cannot be unpacked, or is longer than 1 MB (HTTP/2, COMPRESSION_ERROR)")
+		}
 		return server(proxy.ReasonUpstreamInvalid, "the server's connection breaks HTTP/2 ("+m[1]+")")
 	}
 	if m := goAwayForm.FindStringSubmatch(text); m != nil {
