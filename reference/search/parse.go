@@ -274,6 +274,9 @@ func (p *parser) chain(c Clause, name, mod, rest, v string) (Clause, bool, error
 		return c, false, &Error{Name: name, Code: "not-supported", Message: "_has does not follow a chain here"}
 	}
 	targets := c.Param.Targets
+	if len(targets) == 0 { // any
+		targets = p.reg.names
+	}
 	if mod != "" {
 		targets = []string{mod}
 	}
