@@ -98,7 +98,7 @@ func bodyNotices(b proxy.Body) []views.Notice {
 		out = append(out, views.Notice{Class: "v-not-checked", Title: "Cut off after " + views.Size(b.Size), Text: "The sender or the receiver broke off. It is kept as it came."})
 	}
 	if b.Redacted {
-		out = append(out, views.Notice{Class: "v-none", Title: "Secrets are fingerprints", Text: "Tokens and secrets were replaced before anything was stored, so positions and the SHA-256 are those of the original."})
+		out = append(out, views.Notice{Class: "v-none", Title: "Secrets are fingerprints", Text: "Tokens and secrets were replaced before anything was stored, so the size and the SHA-256 are those of the original."})
 	}
 	return out
 }

@@ -19,13 +19,16 @@ type layout struct {
 	json  bool
 	// cut says that the source has more lines than maxLines; the last line then ends before the source does.
 	cut bool
+	// all leads to all findings, for lines that have more than are shown under them.
+	all string
 }
 
 type segment struct {
 	start, end int
 	number     int // 1-based; 0 for the continuation of a long line
 	depth      int
-	close      int // index of the line that closes the container opened at the end of this one; 0 for none
+	close      int          // index of the line that closes the container opened at the end of this one; 0 for none
+	spans      []views.Span // what the line shows instead of its range, nil for the range
 }
 
 const (
@@ -265,9 +268,13 @@ func (l *layout) line(i int, marks []mark, callouts bool) views.Line {
 		v.Number = views.Count(s.number)
 		v.ID = lineID(s.number)
 	}
-	if l.json {
+	switch {
+	case s.spans != nil:
+		v.Spans = slices.Clone(s.spans)
+		v.Spans[len(v.Spans)-1].Marked = len(marks) > 0
+	case l.json:
 		v.Spans = l.jsonSpans(s, marks)
-	} else {
+	default:
 		v.Spans = rawSpans(l.src[s.start:s.end], s.start, marks)
 	}
 	if len(marks) == 0 {
@@ -280,10 +287,15 @@ func (l *layout) line(i int, marks []mark, callouts bool) views.Line {
 		}
 	}
 	v.Mark = views.Mark{Class: worst.class, Word: worst.word}
-	v.MarkHref = "#l-" + worst.finding.Key
+	if v.MarkHref = "#" + worst.finding.Back; worst.finding.Back == "" {
+		v.MarkHref = "#" + worst.finding.Key
+	}
 	if callouts {
 		for _, m := range marks[:min(len(marks), calloutsPerLine)] {
 			v.Findings = append(v.Findings, m.finding)
+		}
+		if more := len(marks) - calloutsPerLine; more > 0 && l.all != "" {
+			v.More = views.Link{Text: views.Plural(more, "more finding", "more findings") + " on this line", Href: l.all}
 		}
 	}
 	return v

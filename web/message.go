@@ -21,6 +21,7 @@ type half struct {
 	mode    string
 	marks   map[int][]mark // by line
 	records bool
+	fields  []formField // of a form that is laid out as one
 }
 
 // halves are both messages; response is nil when there is none.
@@ -35,6 +36,10 @@ type halves struct {
 type place struct {
 	half *half
 	line int // index in the half's layout, -1 for no line
+	// header is the header field it is on, empty for none.
+	header string
+	// record is the record of NDJSON that it is in, counted from 1; 0 for none.
+	record int
 }
 
 const (
@@ -85,7 +90,8 @@ func (x *half) plainText() []byte {
 // choose picks the view of the body and lays it out.
 func (x *half) choose(vr viewRequest, asked bool) {
 	x.mode = "raw"
-	if asJSON(x.msg.Header, x.body.text) {
+	form := isForm(x.msg.Header)
+	if form || asJSON(x.msg.Header, x.body.text) {
 		x.mode = "pretty"
 	}
 	if x.body.binary {
@@ -94,12 +100,31 @@ func (x *half) choose(vr viewRequest, asked bool) {
 	if asked && slices.Contains([]string{"pretty", "raw", "hex"}, vr.mode) {
 		x.mode = vr.mode
 	}
-	switch x.mode {
-	case "pretty":
+	switch {
+	case x.mode == "pretty" && form:
+		x.layout, x.fields = formLayout(x.body.text)
+	case x.mode == "pretty":
 		x.layout = prettyLayout(x.body.text, x.records)
-	case "raw":
+	case x.mode == "raw":
 		x.layout = rawLayout(x.body.text)
 	}
+}
+
+// lineOf is the line that shows what an issue is about, -1 where none does.
+func (x *half) lineOf(is *validators.Issue) int {
+	switch {
+	case x.layout == nil:
+	case x.fields != nil:
+		return formLine(x.fields, is)
+	case is.Line <= 0:
+	case x.msg.Body.Redacted && !x.records && asJSON(x.msg.Header, x.body.text):
+		if at, ok := pointerOffset(x.body.text, is.Pointer); ok {
+			return x.layout.lineAt(at)
+		}
+	case !x.msg.Body.Redacted && is.Offset < len(x.body.text):
+		return x.layout.lineAt(is.Offset)
+	}
+	return -1
 }
 
 // locate finds the line of an issue.
@@ -114,8 +139,13 @@ func (h *halves) locate(n *names, is *validators.Issue, index int) {
 	}
 	p := place{half: x, line: -1}
 	inBody := is.Part == validators.PartRequestBody || is.Part == validators.PartResponseBody
-	if x != nil && inBody && is.Line > 0 && x.layout != nil && !x.msg.Body.Redacted && is.Offset < len(x.body.text) {
-		p.line = x.layout.lineAt(is.Offset)
+	switch {
+	case x != nil && inBody:
+		if p.line = x.lineOf(is); x.records {
+			p.record = is.Line
+		}
+	case is.Part == validators.PartRequestHeader || x != nil && is.Part == validators.PartResponseHeader:
+		p.header = headerOf(is, x.msg.Header)
 	}
 	h.byIssue[index] = p
 	if p.line < 0 {
@@ -127,7 +157,11 @@ func (h *halves) locate(n *names, is *validators.Issue, index int) {
 	}
 	f := h.finding(n, is, index)
 	f.Place = placeText(is, p)
-	x.marks[p.line] = append(x.marks[p.line], mark{offset: is.Offset, class: m.Class, word: m.Word, rank: rank, finding: f})
+	at := is.Offset
+	if x.msg.Body.Redacted && x.fields == nil {
+		at, _ = pointerOffset(x.body.text, is.Pointer)
+	}
+	x.marks[p.line] = append(x.marks[p.line], mark{offset: at, class: m.Class, word: m.Word, rank: rank, finding: f})
 }
 
 // copiedFindings is how many findings of a page carry their text to copy.
@@ -136,6 +170,9 @@ const copiedFindings = 40
 // finding is an issue in words, with its text to copy.
 func (h *halves) finding(n *names, is *validators.Issue, index int) views.Finding {
 	f := findingView(n, h.ex, is, index)
+	if index >= listedFindings {
+		f.Back = ""
+	}
 	if index < copiedFindings {
 		href := h.origin + placeHref(h.ex, is, index)
 		f.Markdown, f.JSON = ticket(&f, h.ex, href), findingJSON(h.ex, is, href)
@@ -145,8 +182,12 @@ func (h *halves) finding(n *names, is *validators.Issue, index int) views.Findin
 
 func placeText(is *validators.Issue, p place) string {
 	switch {
+	case p.line >= 0 && p.record > 0 && p.half.layout.json:
+		return "Record " + views.Count(p.record) + ", line " + views.Count(p.half.layout.numberOf(p.line))
 	case p.line >= 0:
 		return "Line " + views.Count(p.half.layout.numberOf(p.line))
+	case p.header != "":
+		return "Header " + visible([]byte(p.header))
 	case is.Line > 0:
 		return "Line " + views.Count(is.Line) + " as sent"
 	}
@@ -227,22 +268,27 @@ func (h *halves) message(key string, v *views.Exchange, vr viewRequest) *views.M
 		m.Body = views.Body{Note: []views.Notice{{Class: "v-none", Title: "The server sent no response"}}}
 		return m
 	}
-	m.Headers, m.Trailers = headerFacts(x.msg.Header), headerFacts(x.msg.Trailer)
+	var on []fieldFindings
 	for i, f := range v.Findings {
-		if p := h.byIssue[i]; p.half == x && p.line < 0 {
-			m.Loose = append(m.Loose, f)
+		p := h.byIssue[i]
+		if p.half != x || p.line >= 0 {
+			continue
 		}
+		if p.header == "" {
+			m.Loose = append(m.Loose, f)
+			continue
+		}
+		at := slices.IndexFunc(on, func(o fieldFindings) bool { return strings.EqualFold(o.name, p.header) })
+		if at < 0 {
+			at = len(on)
+			on = append(on, fieldFindings{name: p.header})
+		}
+		on[at].list = append(on[at].list, f)
 	}
+	m.Headers, m.Trailers = headerRows(x.msg.Header, on), headerRows(x.msg.Trailer, nil)
+	m.Open = len(m.Loose)+len(on) > 0
 	m.Body = x.view(v, vr)
 	return m
-}
-
-func headerFacts(h proxy.Header) []views.Fact {
-	var facts []views.Fact
-	for _, f := range h {
-		facts = append(facts, views.Fact{Name: visible([]byte(f.Name)), Value: visible([]byte(f.Value))})
-	}
-	return facts
 }
 
 // view is the body as the tab shows it.
@@ -291,11 +337,23 @@ func (x *half) view(v *views.Exchange, vr viewRequest) views.Body {
 	if x.layout.cut {
 		b.Note = append(b.Note, views.Notice{Class: "v-none", Title: "The rest is not shown", Text: "The body has more lines than a page can hold. The download has all of it."})
 	}
+	x.layout.all = v.Href + "/findings"
+	x.showFirst(vr.finding)
 	b.Blocks = x.layout.blocks(from, to, x.marks, true)
 	if k := len(v.Findings); k > 0 {
 		b.Stepper = &views.Stepper{Text: views.Plural(k, "finding", "findings"), Prev: v.Findings[k-1].Href, Next: v.Findings[0].Href}
 	}
 	return b
+}
+
+// showFirst puts a finding among those that are shown under its line.
+func (x *half) showFirst(index int) {
+	key := "f" + strconv.Itoa(index)
+	for _, marks := range x.marks {
+		if at := slices.IndexFunc(marks, func(m mark) bool { return m.finding.Key == key }); at >= calloutsPerLine {
+			marks[0], marks[at] = marks[at], marks[0]
+		}
+	}
 }
 
 // partOfFinding is the part of the body with finding index, -1 for none.

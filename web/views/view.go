@@ -238,11 +238,21 @@ type Edit struct {
 type Message struct {
 	Name      string // "Response"
 	StartLine string
-	Headers   []Fact
-	Trailers  []Fact
-	Loose     []Finding // findings on the message that have no line
+	Headers   []HeaderRow
+	Trailers  []HeaderRow
+	Loose     []Finding // findings on the message that have no line and no header field
+	Open      bool      // the headers are shown at once
 	Body      Body
 	Curl      string
+}
+
+// HeaderRow is a header field, or one that a finding misses.
+type HeaderRow struct {
+	Name, Value string
+	Missing     bool
+	// Mark is the worst severity on it; its Class is empty for none.
+	Mark     Mark
+	Findings []Finding
 }
 
 // Body is a message's body as shown.
@@ -280,6 +290,8 @@ type Line struct {
 	Mark     Mark
 	MarkHref string
 	Findings []Finding
+	// More leads to the findings of the line that are not shown under it; no text for none.
+	More Link
 }
 
 // Span is a run of one token class: "k", "s", "d", "p" or "" for plain.
