@@ -58,6 +58,18 @@ func TestScopes(t *testing.T) { // AUTH-14, P2P-TOK-121 to 124
 			t.Errorf("%s within %s: %q, want %q", tt.asked, tt.allowed, got, tt.want)
 		}
 	}
+	for _, tt := range []struct{ asked, allowed, want string }{
+		{"system/*.cruds", "system/*.rs system/*.read system/Group.cruds patient/*.rs", "system/*.rs system/Group.cruds"},
+		{"system/*.*", "system/*.rs", "system/*.rs"},
+		{"patient/*.* system/Patient.*", "system/*.rs patient/*.rs", "patient/*.rs system/Patient.rs"},
+		{"system/Patient.cud", "system/*.rs", ""},
+		{"system/*.rs system/*.rs", "system/*.rs", "system/*.rs"},
+		{MemberMatch, "system/*.cruds", ""},
+	} {
+		if got := ParseScopes(tt.asked).offered(ParseScopes(tt.allowed)).String(); got != tt.want {
+			t.Errorf("%s offered of %s: %q, want %q", tt.asked, tt.allowed, got, tt.want)
+		}
+	}
 }
 
 func TestAuthorize(t *testing.T) { // P2P-TOK-04, 06; AUTH-13, BULK-KO-06, BULK-FI-03, FORM-BLK-59, P2P-BLK-02

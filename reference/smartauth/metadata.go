@@ -88,7 +88,7 @@ func (m *Metadata) normalize(allowed Scopes) *Error {
 	if m.Scope == "" { // P2P-DCR-22
 		m.Scope = MemberMatch
 	}
-	got := ParseScopes(m.Scope).within(allowed)
+	got := ParseScopes(m.Scope).offered(allowed)
 	if len(got) == 0 {
 		return invalidMetadata("No scope that was asked for is offered here; scopes_supported of the SMART configuration lists them.")
 	}

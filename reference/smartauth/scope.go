@@ -179,6 +179,29 @@ func (l Scopes) within(allowed Scopes) Scopes {
 	return out
 }
 
+// offered is what of l a registration may have: as within, and of one for all rights ("system/*.*", as many clients register by habit)
+// the rights that there are. The answer to the registration says so; a token request is not answered with less than it names.
+func (l Scopes) offered(allowed Scopes) Scopes {
+	var out Scopes
+	for _, asked := range l {
+		if asked.Operation == "" && asked.Rights == allRights && !allowed.Covers(asked) {
+			for _, a := range allowed {
+				asked.Rights, asked.literal = allRights&a.Rights, ""
+				if got, ok := narrow(asked, a); ok && !out.Covers(got) {
+					out = append(out, got)
+				}
+			}
+			continue
+		}
+		for _, got := range (Scopes{asked}).within(allowed) {
+			if !slices.Contains(out, got) {
+				out = append(out, got)
+			}
+		}
+	}
+	return out
+}
+
 // of keeps the scopes for which keep holds.
 func (l Scopes) of(keep func(Scope) bool) Scopes {
 	var out Scopes
