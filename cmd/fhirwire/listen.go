@@ -22,6 +22,8 @@ type listener struct {
 	tls  *tls.Config // nil in clear
 	// state is the http.Server's ConnState.
 	state func(net.Conn, http.ConnState)
+	// cut is called before connections are cut off at shutdown; nil for none.
+	cut func()
 }
 
 func ignoreClosed(err error) error {
@@ -98,6 +100,9 @@ func (l *listener) serve(ctx context.Context, h http.Handler, logger *slog.Logge
 		err := l.srv.Shutdown(drain)
 		if errors.Is(err, context.DeadlineExceeded) {
 			logger.WarnContext(ctx, "requests were still running at shutdown", "listener", l.name)
+			if l.cut != nil {
+				l.cut()
+			}
 			err = l.srv.Close()
 		}
 		stopped <- err
@@ -110,6 +115,18 @@ func (l *listener) serve(ctx context.Context, h http.Handler, logger *slog.Logge
 		return fmt.Errorf("%s: %w", l.name, err)
 	}
 	return <-stopped
+}
+
+// recorded are the listeners of which there are records.
+func (a *app) recorded() []*listener {
+	all := []*listener{a.proxy}
+	if a.forward != nil {
+		all = append(all, a.forward)
+	}
+	if a.tls != nil {
+		all = append(all, a.tls.listener)
+	}
+	return all
 }
 
 // serverLog takes net/http's own complaints. They are about connections, not about us: debug.

@@ -294,6 +294,9 @@ func (a *app) run(ctx context.Context) error {
 			PublicURL: publicURL, Transport: toServers, Peers: a.peers, Loops: a.loops, Logger: a.logger, Gateways: gateways,
 		})
 	}
+	for _, l := range a.recorded() {
+		l.cut = a.recorder.Stopping
+	}
 	servers.Go(func() error { return a.proxy.serve(serving, proxied(a.cfg.ProxyURL), a.logger) })
 	fwd := a.newForward(toServers)
 	servers.Go(func() error { return a.drainForward(serving, fwd) })

@@ -191,6 +191,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, ps *passage) {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.tunnels.refuse()
 	err := s.inner.Shutdown(ctx)
+	if ctx.Err() != nil {
+		s.rec.Stopping()
+	}
 	if rest := s.tunnels.drain(ctx); err == nil {
 		err = rest
 	}

@@ -512,8 +512,8 @@ func TestShutdownEnds(t *testing.T) {
 	if err := r.fwd.Shutdown(ctx); err == nil {
 		t.Error("shutdown reported no tunnel cut off")
 	}
-	if e := r.sink.Wait(t, 1)[0]; e.Failure == nil {
-		t.Errorf("recorded %+v", e)
+	if e := r.sink.Wait(t, 1)[0]; failureOf(e) != "proxy-error/proxy" || !strings.Contains(e.Failure.Detail, "stopped") {
+		t.Errorf("recorded %+v", e.Failure)
 	}
 }
 

@@ -52,6 +52,9 @@ func (e *FailedError) Unwrap() error { return e.Err }
 
 // Classify says why the exchange broke off, from the error that forwarding or reading met.
 func (p *Pending) Classify(err error) proxy.Failure {
+	if p.rec.stopping.Load() {
+		return stopped
+	}
 	p.mu.Lock()
 	ph, began := p.phase, p.upstream != nil
 	p.mu.Unlock()
@@ -69,6 +72,9 @@ func (p *Pending) Classify(err error) proxy.Failure {
 	}
 	return f
 }
+
+// stopped is what breaks off because the process ends.
+var stopped = proxy.Failure{Reason: proxy.ReasonProxy, Side: sideProxy, Detail: "fhirwire was stopped before the exchange was complete"}
 
 const incomplete = "connection closed before the response was complete"
 

@@ -236,7 +236,11 @@ func (d *delivery) Read(b []byte) (int, error) {
 // Close without the end having been read means that the client is gone.
 func (d *delivery) Close() error {
 	if !d.ended {
-		d.end(&proxy.Failure{Reason: proxy.ReasonClientGone, Side: sideClient, Detail: "client hung up before it had the whole response"}, false)
+		f := proxy.Failure{Reason: proxy.ReasonClientGone, Side: sideClient, Detail: "client hung up before it had the whole response"}
+		if d.p.rec.stopping.Load() {
+			f = stopped
+		}
+		d.end(&f, false)
 	}
 	return d.src.Close()
 }

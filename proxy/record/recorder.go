@@ -87,6 +87,8 @@ type Recorder struct {
 	memory  atomic.Int64
 	slots   chan struct{}
 	waiting underway
+	// stopping: connections are being cut off by this process.
+	stopping atomic.Bool
 }
 
 // New returns a Recorder that fingerprints secrets with key and gives exchanges to sink.
@@ -168,6 +170,9 @@ func (rec *Recorder) Run(ctx context.Context) error {
 		}
 	}
 }
+
+// Stopping says that the process cuts connections off from now on: what breaks off then is no doing of clients or servers.
+func (rec *Recorder) Stopping() { rec.stopping.Store(true) }
 
 // Close waits until every sealed exchange is stored or journaled, or ctx ends. No Begin may follow.
 func (rec *Recorder) Close(ctx context.Context) error {
