@@ -81,10 +81,10 @@ func (s *Sink) Exchanges() []*proxy.Exchange {
 	return slices.Clone(s.exchanges)
 }
 
-// Wait returns the exchanges once there are n; it fails the test after ten seconds.
+// Wait returns the exchanges once there are n; it fails the test after five minutes.
 func (s *Sink) Wait(t testing.TB, n int) []*proxy.Exchange {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(5 * time.Minute); ; time.Sleep(time.Millisecond) {
 		if e := s.Exchanges(); len(e) >= n {
 			return e
 		}
