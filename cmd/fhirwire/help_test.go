@@ -39,8 +39,12 @@ func TestAMistakeIsOneLine(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{
-		{"serve", "--listen", "nonsense"}, {"serve", "--listen", "127.0.0.1:123456"}, {"serve", "--max-body", "much"},
-		{"generate", "--members", "x"}, {"postman", "export"}, {"serve", "--data"},
+		{"serve", "--listen", "nonsense"},
+		{"serve", "--listen", "127.0.0.1:123456"},
+		{"serve", "--max-body", "much"},
+		{"generate", "--members", "x"},
+		{"postman", "export"},
+		{"serve", "--data"},
 	} {
 		code, out, errs := atOnce(t, args...)
 		if code != exitUsage || out != "" || strings.Count(errs, "\n") != 1 {
