@@ -11,6 +11,15 @@ import (
 func (w *walk) codeSystem(n *fhirjson.Node, base *plan) {
 	list := n.Member("concept")
 	content := n.MemberText("content")
+	if content != "supplement" {
+		w.conceptProperties(n, base)
+		if s := n.Member("supplements"); s != nil {
+			w.add(finding{
+				rule: ruleCodeSystemContent, node: s, prof: base.prof,
+				message: w.name(n) + " supplements a code system and says that its content is " + content + ".", next: "A supplement has the content supplement.",
+			})
+		}
+	}
 	switch content {
 	case "not-present":
 		if list != nil {

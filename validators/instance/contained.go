@@ -55,7 +55,10 @@ func (w *walk) whole(n *fhirjson.Node, typ string, base *plan) {
 	case "ValueSet":
 		w.valueSet(n, base)
 	case "StructureDefinition":
+		w.definitionBase(n, base)
 		w.definition(n, base)
+	case "OperationDefinition":
+		w.operation(n, base)
 	case "CapabilityStatement":
 		w.capabilities(n, base)
 	}

@@ -44,6 +44,9 @@ type definition struct {
 	root     *fhirpath.Type
 	parent   *profile.Profile // what it constrains, nil when that is not at hand
 	inherits bool             // the elements are those of the differential
+	sliced   []string         // ids of the elements that the differential slices, as far as it was read
+	last     []int            // the place of the element before, and its path
+	lastPath string
 }
 
 func (d *definition) add(f finding) {
@@ -70,6 +73,11 @@ func (d *definition) element(e *fhirjson.Node) {
 	}
 	if inherited != nil {
 		d.cardinality(e, inherited)
+	}
+	if d.inherits {
+		d.stated(e, inherited)
+		d.unprepared(e, inherited)
+		d.order(e)
 	}
 	d.slicing(e)
 	own := d.ownTypes(e, inherited)

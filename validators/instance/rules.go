@@ -132,6 +132,15 @@ const (
 	ruleDefinitionDiscriminator
 	ruleDefinitionExpression
 	ruleDefinitionSlicing
+	ruleDefinitionBase
+	ruleDefinitionBinding
+	ruleDefinitionOrder
+	ruleOperationProfile
+	ruleSearchExpression
+	ruleSearchComponent
+	ruleValueSetSystem
+	ruleValueSetFilter
+	ruleCodeSystemProperty
 	ruleValueSetCode
 	ruleCodeSystemContent
 	ruleCodeSystemCount
@@ -279,6 +288,15 @@ var rules = [numRules]validators.Rule{
 	ruleDefinitionDiscriminator: {ID: "definition-discriminator", Severity: erro, Code: validators.CodeInvalid, Title: "A discriminator leads to something in the sliced element"},
 	ruleDefinitionExpression:    {ID: "definition-expression", Severity: erro, Code: validators.CodeInvalid, Title: "Expressions of constraints can be evaluated on their element"},
 	ruleDefinitionSlicing:       {ID: "definition-slicing", Severity: erro, Code: validators.CodeInvalid, Title: "A profile keeps the slicing of its base"},
+	ruleDefinitionBase:          {ID: "definition-base", Severity: erro, Code: validators.CodeInvalid, Title: "A definition fits what it builds on"},
+	ruleDefinitionBinding:       {ID: "definition-binding", Severity: erro, Code: validators.CodeInvalid, Title: "A profile keeps the required bindings of its base"},
+	ruleDefinitionOrder:         {ID: "definition-order", Severity: erro, Code: validators.CodeInvalid, Title: "A differential has the order of its base"},
+	ruleOperationProfile:        {ID: "operation-profile", Severity: erro, Code: validators.CodeNotFound, Title: "The profiles of an operation are known profiles of Parameters"},
+	ruleSearchExpression:        {ID: "search-parameter-expression", Severity: erro, Code: validators.CodeInvalid, Title: "The expression of a search parameter can be evaluated on its base"},
+	ruleSearchComponent:         {ID: "search-parameter-component", Severity: erro, Code: validators.CodeInvalid, Title: "A composite search parameter has two components or more"},
+	ruleValueSetSystem:          {ID: "value-set-system", Severity: erro, Code: validators.CodeInvalid, Title: "A value set draws on code systems with an absolute URI"},
+	ruleValueSetFilter:          {ID: "value-set-filter", Severity: erro, Code: validators.CodeInvalid, Title: "The filters of a value set can be applied"},
+	ruleCodeSystemProperty:      {ID: "code-system-property", Severity: erro, Code: validators.CodeInvalid, Title: "Properties of concepts are declared, and have the types declared"},
 	ruleValueSetCode:            {ID: "value-set-code", Severity: warn, Code: validators.CodeCodeInvalid, Title: "The codes that a value set lists exist in their code system"},
 	ruleCodeSystemContent:       {ID: "code-system-content", Severity: erro, Code: validators.CodeInvalid, Title: "A code system holds what it says of its content"},
 	ruleCodeSystemCount:         {ID: "code-system-count", Severity: erro, Code: validators.CodeInvalid, Title: "The count of a code system is that of its concepts"},

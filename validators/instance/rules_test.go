@@ -146,8 +146,9 @@ const structure = `{"resourceType":"StructureDefinition","url":"http://example.c
 	{"id":"Patient.identifier","path":"Patient.identifier","min":1,"slicing":{"discriminator":[{"type":"value","path":"system"}],"rules":"open"}},
 	{"id":"Patient.identifier:a","path":"Patient.identifier","sliceName":"a","min":0,"max":"1"},
 	{"id":"Patient.identifier:a.system","path":"Patient.identifier.system","min":1,"fixedUri":"http://example.com/a"},
-	{"id":"Patient.communication.language","path":"Patient.communication.language","min":1},{"id":"Patient.gender","path":"Patient.gender","max":"1"},
-	{"id":"Patient.deceased[x]","path":"Patient.deceased[x]","type":[{"code":"boolean"}]}]}}`
+	{"id":"Patient.gender","path":"Patient.gender","max":"1"},
+	{"id":"Patient.deceased[x]","path":"Patient.deceased[x]","type":[{"code":"boolean"}]},
+	{"id":"Patient.communication.language","path":"Patient.communication.language","min":1}]}}`
 
 // restructure is a profile of a profile that slices.
 const restructure = `{"resourceType":"StructureDefinition","url":"http://example.com/s/y","name":"Y","status":"draft","fhirVersion":"4.0.1",
@@ -163,7 +164,15 @@ const codes = `{"resourceType":"ValueSet","url":"http://example.com/v/x","status
 	"concept":[{"code":"male"},{"code":"other"}]},{"system":"http://loinc.org","concept":[{"code":"1-8"}]}]}}`
 
 const system = `{"resourceType":"CodeSystem","url":"http://example.com/c/x","status":"draft","content":"complete","count":3,
-	"concept":[{"code":"a","concept":[{"code":"b"}]},{"code":"c"}]}`
+	"property":[{"code":"up","uri":"http://hl7.org/fhir/concept-properties#parent","type":"code"}],
+	"concept":[{"code":"a","concept":[{"code":"b"}]},{"code":"c","property":[{"code":"up","valueCode":"a"}]}]}`
+
+const operation = `{"resourceType":"OperationDefinition","url":"http://example.com/o/x","name":"X","status":"draft","kind":"operation","code":"x",
+	"system":true,"type":false,"instance":false}`
+
+const composite = `{"resourceType":"SearchParameter","url":"http://example.com/p/x","name":"X","status":"draft","description":"d","code":"x","base":["Patient"],
+	"type":"composite","expression":"Patient","component":[{"definition":"http://hl7.org/fhir/SearchParameter/Patient-active","expression":"active"},
+	{"definition":"http://hl7.org/fhir/SearchParameter/Patient-active","expression":"active"}]}`
 
 // examples break one rule each: old in a valid resource becomes new.
 var examples = []struct {
@@ -193,6 +202,36 @@ var examples = []struct {
 	{"definition-slicing", restructure, `"ordered":true`, `"ordered":false`},
 	{"definition-slicing", restructure, `[{"type":"value","path":"system"}]`, `[{"type":"value","path":"use"}]`},
 	{"definition-slicing", restructure, `"Patient.telecom:phone","path":"Patient.telecom","sliceName":"phone"`, `"Patient.telecom:fax","path":"Patient.telecom","sliceName":"fax"`},
+	{"definition-type", structure, `"path":"Patient.gender","max":"1"`, `"path":"Patient.gender","max":"1","type":[{"code":"code","profile":["http://hl7.org/fhir/StructureDefinition/Address"]}]`},
+	{"definition-type", structure, `"path":"Patient.communication.language","min":1}`, `"path":"Patient.communication.language","min":1},{"id":"Patient.managingOrganization","path":"Patient.managingOrganization",
+		"type":[{"code":"Reference","targetProfile":["http://hl7.org/fhir/StructureDefinition/Patient"]}]}`},
+	{"definition-slicing", structure, `"path":"Patient.gender","max":"1"`, `"path":"Patient.gender","slicing":{"discriminator":[{"type":"value","path":"$this"}],"rules":"open"},"max":"1"`},
+	{"definition-slicing", structure, `{"id":"Patient.communication.language",`, `{"id":"Patient.contact:a","path":"Patient.contact","sliceName":"a"},{"id":"Patient.communication.language",`},
+	{"definition-base", structure, `"kind":"resource"`, `"kind":"complex-type"`},
+	{"definition-base", structure, `"derivation":"constraint",`, ``},
+	{"definition-base", structure, `"derivation":"constraint"`, `"derivation":"specialization"`},
+	{"definition-base", structure, `"type":"Patient"`, `"context":[{"type":"element","expression":"Patient"}],"type":"Patient"`},
+	{"definition-binding", structure, `"path":"Patient.gender","max":"1"`, `"path":"Patient.gender","max":"1","binding":{"strength":"extensible","valueSet":"http://hl7.org/fhir/ValueSet/administrative-gender"}`},
+	{"definition-order", structure, `{"id":"Patient.deceased[x]",`, `{"id":"Patient.name","path":"Patient.name","min":1},{"id":"Patient.deceased[x]",`},
+	{"operation-profile", operation, `"status"`, `"inputProfile":"http://example.com/none","status"`},
+	{"operation-profile", operation, `"status"`, `"outputProfile":"http://hl7.org/fhir/StructureDefinition/Patient","status"`},
+	{"search-parameter-expression", parameter, `"expression":"Patient.name.family"`, `"expression":"Patient.nome"`},
+	{"search-parameter-expression", parameter, `"expression":"Patient.name.family"`, `"expression":"Patient.name.("`},
+	{"search-parameter-component", composite, `{"definition":"http://hl7.org/fhir/SearchParameter/Patient-active","expression":"active"},`, ``},
+	{"value-set-system", codes, `"system":"http://loinc.org","concept":[{"code":"1-8"}]`, `"system":"loinc"`},
+	{"value-set-system", codes, `"system":"http://loinc.org","concept":[{"code":"1-8"}]`, `"system":"http://hl7.org/fhir/ValueSet/administrative-gender"`},
+	{"value-set-filter", codes, `"concept":[{"code":"male"},{"code":"other"}]`, `"filter":[{"property":"concept","op":"is-a","value":"man"}]`},
+	{"value-set-filter", codes, `"concept":[{"code":"male"},{"code":"other"}]`, `"filter":[{"property":"code","op":"in","value":"male, man"}]`},
+	{"value-set-filter", codes, `"concept":[{"code":"male"},{"code":"other"}]`, `"filter":[{"property":"code","op":"regex","value":"("}]`},
+	{"value-set-filter", codes, `"concept":[{"code":"male"},{"code":"other"}]`, `"filter":[{"property":"concept","op":"regex","value":"m.*"}]`},
+	{"value-set-filter", codes, `"concept":[{"code":"male"},{"code":"other"}]`, `"filter":[{"property":"inactive","op":"exists","value":"yes"}]`},
+	{"code-system-content", system, `"content"`, `"supplements":"http://example.com/c/z","content"`},
+	{"code-system-property", system, `{"code":"b"`, `{"code":"b","property":[{"code":"weight","valueInteger":1}]`},
+	{"code-system-property", system, `"valueCode":"a"`, `"valueString":"a"`},
+	{"code-system-property", system, `"valueCode":"a"`, `"valueCode":"z"`},
+	{"code-system-property", system, `"property":[{"code":"up"`, `"property":[{"code":"up","type":"code"},{"code":"up"`},
+	{"code-system-property", system, `"property":[{"code":"up","uri"`, `"property":[{"code":"over","type":"code","uri":"http://hl7.org/fhir/concept-properties#parent"},{"code":"up","uri"`},
+	{"code-system-property", system, `concept-properties#parent`, `concept-properties#comment`},
 	{"value-set-code", codes, `"male"`, `"man"`},
 	{"code-system-content", system, `"complete"`, `"not-present"`},
 	{"code-system-content", system, `"complete"`, `"supplement"`},
@@ -377,7 +416,7 @@ func messageIDs(r validators.Report) []string {
 
 func TestEveryRuleHasAnExample(t *testing.T) {
 	v := rulesValidator(t, instance.Options{})
-	for name, src := range map[string]string{"patient": patient, "observation": observation, "searchset": searchset, "answered": answered, "questionnaire": questionnaire, "parameter": parameter, "system": system, "restructure": restructure, "capabilities": capabilities, "document": document} {
+	for name, src := range map[string]string{"patient": patient, "observation": observation, "searchset": searchset, "answered": answered, "questionnaire": questionnaire, "parameter": parameter, "system": system, "operation": operation, "composite": composite, "structure": structure, "codes": codes, "restructure": restructure, "capabilities": capabilities, "document": document} {
 		if !json.Valid([]byte(src)) {
 			t.Fatalf("%s is not JSON", name)
 		}

@@ -14,6 +14,7 @@ func (w *walk) valueSet(n *fhirjson.Node, base *plan) {
 	compose := n.Member("compose")
 	for _, part := range []string{"include", "exclude"} {
 		for _, in := range compose.AppendElements(nil, part) {
+			w.valueSetPart(in, base)
 			system := in.MemberText("system")
 			if system == "" || in.Member("version") != nil {
 				continue
