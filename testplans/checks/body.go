@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -86,7 +87,7 @@ func expression(ctx context.Context, c *Case) (Outcome, error) {
 
 // questions are the variables that stand for the request's own parameters: %param-NAME as they are, %code-NAME and %id-NAME the
 // alternatives in them as codes of tokens and ids of references.
-// %`exchange-start` is when the request began, %`exchange-end` when the answer ended.
+// %`exchange-start` is when the request began, %`exchange-end` when the answer ended, %`exchange-path` the path that was asked for.
 var questions = regexp.MustCompile("%`(param|code|id|exchange)-([A-Za-z_][A-Za-z0-9_.:-]*)`")
 
 // asked are the values of the variables for the request's parameters that an expression uses.
@@ -105,9 +106,7 @@ func (c *Case) asked(ctx context.Context, expr string) (vars map[string][]string
 		key := form + "-" + name
 		vars[key] = []string{}
 		if form == "exchange" {
-			if at, ok := moment(c.Attempt.Exchange, name); ok {
-				vars[key] = []string{at.UTC().Format(time.RFC3339)}
-			}
+			vars[key] = circumstance(c.Attempt.Exchange, name)
 			continue
 		}
 		for _, v := range values[name] {
@@ -123,13 +122,23 @@ func (c *Case) asked(ctx context.Context, expr string) (vars map[string][]string
 	return vars, "", nil
 }
 
-// moment is when an exchange began or ended, as far as that is known.
-func moment(ex *proxy.Exchange, name string) (time.Time, bool) {
-	at := ex.Timing.Start
-	if name == "end" {
+// circumstance is what an expression may know of its exchange besides the bodies; nothing for what is not known.
+func circumstance(ex *proxy.Exchange, name string) []string {
+	var at time.Time
+	switch name {
+	case "start":
+		at = ex.Timing.Start
+	case "end":
 		at = ex.Timing.End
+	case "path":
+		if u, err := url.Parse(target(ex)); err == nil {
+			return []string{u.Path}
+		}
 	}
-	return at, !at.IsZero() && (name == "start" || name == "end")
+	if at.IsZero() {
+		return []string{}
+	}
+	return []string{at.UTC().Format(time.RFC3339)}
 }
 
 func (c *Case) holds(ctx context.Context, expr string, root *fhirjson.Node, where string, asked map[string][]string) Outcome {

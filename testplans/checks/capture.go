@@ -3,6 +3,7 @@ package checks
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"fhirwire/testplans"
 )
@@ -38,7 +39,7 @@ func (d *Desk) Capture(ctx context.Context, c *testplans.Capture, it Item) ([]st
 	nodes, _ := expandPointer(root, c.Pointer)
 	for _, n := range nodes {
 		if n.IsPrimitive() && n.Text() != "" {
-			values = append(values, n.Text())
+			values = append(values, strings.Clone(n.Text())) // a part of the body would keep all of it
 		}
 	}
 	return values, nil

@@ -18,10 +18,11 @@ import (
 	"fhirwire/validators/fhirpath/value"
 )
 
-// maxBody bounds the decoded bytes of a body that is read, maxKept those that stay in memory between questions.
+// maxBody bounds the decoded bytes of a body that is read, maxKept those that stay in memory between questions: parsed they take about ten
+// times as much.
 const (
 	maxBody = 64 << 20
-	maxKept = 32 << 20
+	maxKept = 8 << 20
 	maxLine = 10_000_000
 )
 
@@ -238,7 +239,7 @@ func (d *Desk) Strings(ctx context.Context, src string, root *fhirjson.Node) ([]
 	var out []string
 	for _, v := range results {
 		if s := v.String(); s != "" {
-			out = append(out, s)
+			out = append(out, strings.Clone(s)) // a part of the body would keep all of it
 		}
 	}
 	return out, nil
