@@ -2,12 +2,14 @@ package scenarios
 
 import (
 	"encoding/json"
+	"slices"
 
 	"fhirwire/proxy"
+	"fhirwire/validators"
 )
 
 // shared is one copy of what many exchanges of a channel have in common, so that a hundred thousand of them stay in memory: header lines,
-// methods, handshakes.
+// methods, handshakes, findings.
 type shared struct {
 	texts      map[string]string
 	handshakes map[string]*proxy.TLS
@@ -19,12 +21,13 @@ const (
 	maxText   = 2000
 )
 
-func newShared() shared {
-	return shared{texts: map[string]string{}, handshakes: map[string]*proxy.TLS{}}
+// NewShared is empty.
+func NewShared() Shared {
+	return Shared{texts: map[string]string{}, handshakes: map[string]*proxy.TLS{}}
 }
 
-// exchange is an exchange that says the same and shares what it can.
-func (s shared) exchange(in *proxy.Exchange) *proxy.Exchange {
+// Exchange is an exchange that says the same and shares what it can.
+func (s Shared) Exchange(in *proxy.Exchange) *proxy.Exchange {
 	ex := *in
 	for _, t := range []*string{
 		&ex.Channel, &ex.Matched, &ex.ClientAddr, &ex.Interaction.ResourceType, &ex.Interaction.ResourceID, &ex.Interaction.Operation, &ex.Request.Method,
@@ -43,13 +46,43 @@ func (s shared) exchange(in *proxy.Exchange) *proxy.Exchange {
 	return &ex
 }
 
-func (s shared) message(m *proxy.Message) {
+func (s Shared) message(m *proxy.Message) {
 	m.Proto = s.text(m.Proto)
 	m.Body.Digest = proxy.Digest(s.text(string(m.Body.Digest)))
 	m.Header, m.Trailer = s.header(m.Header), s.header(m.Trailer)
 }
 
-func (s shared) header(h proxy.Header) proxy.Header {
+// report is a report with the same findings: most of its texts are in every report of its kind, and a long channel is read with all of them.
+func (s Shared) report(in *validators.Report) *validators.Report {
+	if in == nil {
+		return nil
+	}
+	r := *in
+	r.Resources = nil // checks ask about findings
+	r.Issues = slices.Clone(in.Issues) // as many as there are, not what reading them left room for
+	for i := range r.Issues {
+		is := &r.Issues[i]
+		for _, t := range []*string{
+			&is.MessageID, &is.Message, &is.Expected, &is.Found, &is.DoNext, &is.Expression, &is.Pointer, &is.Profile, &is.Slice, &is.Constraint, &is.Requirement,
+		} {
+			*t = s.text(*t)
+		}
+		is.Severity, is.Code = validators.Severity(s.text(string(is.Severity))), validators.Code(s.text(string(is.Code)))
+		is.Side, is.Part = validators.Side(s.text(string(is.Side))), validators.Part(s.text(string(is.Part)))
+	}
+	r.Context.Guides = s.list(in.Context.Guides)
+	return &r
+}
+
+func (s Shared) list(in []string) []string {
+	out := slices.Clone(in)
+	for i := range out {
+		out[i] = s.text(out[i])
+	}
+	return out
+}
+
+func (s Shared) header(h proxy.Header) proxy.Header {
 	if len(h) == 0 {
 		return h
 	}
@@ -60,7 +93,7 @@ func (s shared) header(h proxy.Header) proxy.Header {
 	return out
 }
 
-func (s shared) leg(in *proxy.Leg) *proxy.Leg {
+func (s Shared) leg(in *proxy.Leg) *proxy.Leg {
 	if in == nil || in.TLS == nil {
 		return in
 	}
@@ -77,7 +110,7 @@ func (s shared) leg(in *proxy.Leg) *proxy.Leg {
 	return &out
 }
 
-func (s shared) text(t string) string {
+func (s Shared) text(t string) string {
 	if t == "" || len(t) > maxText {
 		return t
 	}

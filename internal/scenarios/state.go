@@ -29,7 +29,7 @@ type channel struct {
 	again map[string]bool
 	runs  map[string]*running // by planKey or the run's id
 	kept  int                 // exchanges in memory
-	have  shared              // by those in memory
+	have  Shared              // by those in memory
 	// opened says that the runs with an open window are among them.
 	opened bool
 	kind   testplans.EvidenceKind
@@ -127,11 +127,11 @@ func (s *Service) takeSome(ctx context.Context, c *channel, list []brief, runs [
 		return err
 	}
 	if c.have.texts == nil {
-		c.have = newShared()
+		c.have = NewShared()
 	}
 	for id, it := range items {
 		c.kept++
-		it.Exchange = c.have.exchange(it.Exchange)
+		it.Exchange, it.Report = c.have.Exchange(it.Exchange), c.have.report(it.Report)
 		for _, r := range want[id] {
 			r.judging.Add(it)
 		}
@@ -212,7 +212,7 @@ func (c *channel) drop() {
 	for _, r := range c.runs {
 		r.judging = nil
 	}
-	c.seen, c.newest, c.count, c.kept, c.older, c.have = false, 0, 0, 0, false, shared{}
+	c.seen, c.newest, c.count, c.kept, c.older, c.have = false, 0, 0, 0, false, Shared{}
 	c.waiting, c.again = map[string]time.Time{}, map[string]bool{}
 }
 
@@ -252,6 +252,7 @@ func (s *Service) inspected(ctx context.Context, c *channel, ids []string) error
 		return err
 	}
 	for id, it := range items {
+		it.Report = c.have.report(it.Report)
 		for _, r := range c.all() {
 			if _, report := judge.Selects(r.plan, it.Exchange); report && r.judging.Has(id) {
 				r.judging.Add(it)
