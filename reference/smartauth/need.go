@@ -103,7 +103,7 @@ func (q request) need() Need {
 		return q.operationNeed()
 	}
 	switch {
-	case len(q.segments) == 0 && q.method == http.MethodPost: // a batch can hold anything
+	case q.isBatch(): // it can hold anything; see batchNeed
 		return Need{{system("*", allRights)}}
 	case len(q.segments) > 0 && q.segments[0] == "bulk": // status and files of a job: any token; the job's URL is a secret of its own
 		return nil

@@ -70,7 +70,7 @@ func (s *Server) Protect(next http.Handler, o ProtectOptions) http.Handler {
 
 // admit gives the request to pass on.
 func (s *Server) admit(r *http.Request, path string, o ProtectOptions) (*http.Request, error) {
-	q := readRequest(r.Method, path, r.URL.Query())
+	q := readRequest(r.Method, path, parseQuery(r.URL.RawQuery))
 	if q.public() || o.Mode == Optional && r.Header.Get("Authorization") == "" {
 		return r, nil
 	}
@@ -99,7 +99,13 @@ func (s *Server) admit(r *http.Request, path string, o ProtectOptions) (*http.Re
 	if anonymous && q.openTo(o) {
 		return r.WithContext(withOpenTypes(r.Context(), o.Open)), nil
 	}
-	g, err := s.Authorize(r, q.need())
+	need := q.need()
+	if q.isBatch() && !anonymous {
+		if need, err = s.batchNeed(r); err != nil {
+			return nil, err
+		}
+	}
+	g, err := s.Authorize(r, need)
 	if refused, ok := errors.AsType[*Error](err); ok && refused.Code == "insufficient_scope" && g != nil && q.openTo(o) { // a token takes nothing away (FORM-ACC-08)
 		return r.WithContext(WithGrant(withOpenTypes(r.Context(), o.Open), g)), nil
 	}
