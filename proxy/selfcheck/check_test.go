@@ -253,7 +253,7 @@ func TestClientCertificate(t *testing.T) {
 
 	got = check(t, with(mutual, ""), o)
 	expect(t, got, "server-mtls", proxy.ProbeWarning, "proxy", "asks for a client certificate")
-	expect(t, got, "server-metadata", proxy.ProbeProblem, "server", "It wants a client certificate")
+	expect(t, got, "server-metadata", proxy.ProbeProblem, "proxy", "It wants a client certificate")
 
 	got = check(t, with(mutual, "stranger"), o)
 	expect(t, got, "server-metadata", proxy.ProbeProblem, "server", "does not accept the certificate presented")

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -93,7 +92,7 @@ func (t *target) metadata(ctx context.Context) {
 	a, err := t.get(ctx, "/metadata", "application/fhir+json")
 	p.Took = a.took
 	if err != nil {
-		p.Text, p.Action = t.requestWords("metadata", err)
+		p.Side, p.Text, p.Action = t.requestWords("metadata", err)
 		t.add(p)
 		return
 	}
@@ -167,13 +166,15 @@ var documents = []struct{ path, name string }{
 func (t *target) discovery(ctx context.Context) {
 	p := proxy.Probe{ID: t.id + "-discovery", Title: "Discovery documents", Outcome: proxy.ProbeOK}
 	var found, problems []string
+	side, action := "server", "Correct the document: clients that need a token start there."
 	strangers := map[string]bool{}
 	for _, d := range documents {
 		a, err := t.get(ctx, d.path, "application/json")
 		p.Took += a.took
 		switch {
 		case err != nil:
-			text, _ := t.requestWords(d.name, err)
+			var text string
+			side, text, action = t.requestWords(d.name, err)
 			problems = append(problems, text)
 			continue
 		case a.status == http.StatusNotFound || a.status == http.StatusNoContent:
@@ -200,8 +201,7 @@ func (t *target) discovery(ctx context.Context) {
 	}
 	switch {
 	case len(problems) > 0:
-		p.Outcome, p.Side, p.Text = proxy.ProbeProblem, "server", strings.Join(problems, " ")
-		p.Action = "Correct the document: clients that need a token start there."
+		p.Outcome, p.Side, p.Text, p.Action = proxy.ProbeProblem, side, strings.Join(problems, " "), action
 	case len(found) == 0:
 		p.Text = "The server offers neither a SMART configuration nor UDAP metadata. Clients of an open server need none."
 	case len(strangers) > 0:
@@ -233,18 +233,17 @@ func (t *target) stranger(text string) string {
 	return u.Scheme + "://" + u.Host
 }
 
-// requestWords say why a request got no answer.
-func (t *target) requestWords(what string, err error) (text, action string) {
-	var alert tls.AlertError
-	if errors.As(err, &alert) || strings.Contains(err.Error(), "remote error: tls:") {
+// requestWords say why a request got no answer, and who has to do what.
+func (t *target) requestWords(what string, err error) (side, text, action string) {
+	if alertOf(err) != "" || t.asked && broken(err) { // the alert can get lost when the connection is reset behind it
 		text = fmt.Sprintf("The server broke off the TLS connection when asked for %s: %s.", what, handshakeReason(err))
 		if t.asked && !t.shown {
-			return text, "It wants a client certificate: choose one in the channel's settings."
+			return "proxy", text, "It wants a client certificate: choose one in the channel's settings."
 		}
 		if t.shown {
-			return text, "It does not accept the certificate presented: give its fingerprint or its CA to the server's people."
+			return "server", text, "It does not accept the certificate presented: give its fingerprint or its CA to the server's people."
 		}
-		return text, "Ask what the server's log says about the handshake."
+		return "server", text, "Ask what the server's log says about the handshake."
 	}
-	return fmt.Sprintf("No answer to GET %s: %s.", what, dialReason(err)), "Ask whether the server is well; its log should show the request."
+	return "server", fmt.Sprintf("No answer to GET %s: %s.", what, dialReason(err)), "Ask whether the server is well; its log should show the request."
 }

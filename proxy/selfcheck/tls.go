@@ -66,6 +66,9 @@ func (t *target) handshake(ctx context.Context, conn net.Conn) bool {
 		p.Outcome, p.Side = proxy.ProbeProblem, "server"
 		p.Text = fmt.Sprintf("The TLS handshake failed: %s.", handshakeReason(err))
 		p.Action = "Ask whether this port speaks TLS 1.2 or 1.3, and whether it wants a client certificate that this channel does not present."
+		if alertOf(err) == "protocol version not supported" {
+			p.Action = "Switch TLS 1.2 or 1.3 on."
+		}
 		t.add(p)
 		return false
 	}
@@ -141,6 +144,8 @@ func (t *target) mutual() {
 	t.add(p)
 }
 
+const moment = "2006-01-02 15:04 UTC"
+
 // verifyWords say what is wrong with a certificate and what to do about it.
 func verifyWords(err error, host string, chain []*x509.Certificate) (text, action string) {
 	leaf := chain[0]
@@ -149,7 +154,7 @@ func verifyWords(err error, host string, chain []*x509.Certificate) (text, actio
 	var invalid x509.CertificateInvalidError
 	switch {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return fmt.Sprintf("The certificate is not valid now: it is for %s to %s.", leaf.NotBefore.UTC().Format(time.DateOnly), leaf.NotAfter.UTC().Format(time.DateOnly)),
+		return fmt.Sprintf("The certificate is not valid now: it is for %s to %s.", leaf.NotBefore.UTC().Format(moment), leaf.NotAfter.UTC().Format(moment)),
 			"Renew the certificate, or correct the clock that is wrong."
 	case errors.As(err, &name):
 		names := strings.Join(proxy.CertificateOf(leaf).Names, ", ")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -21,6 +22,10 @@ func reason(err error, otherwise string) string {
 		return "the name is not known"
 	case timedOut(err):
 		return "no answer in time"
+	case broken(err):
+		return "the server closed the connection without an answer"
+	case strings.Contains(err.Error(), "malformed HTTP"):
+		return "what answers on this port does not speak HTTP"
 	default:
 		return strings.TrimSuffix(err.Error(), ".")
 	}
@@ -40,6 +45,17 @@ func dialReason(err error) string {
 	}
 }
 
+// alertOf is what the server's TLS alert says, "" when err is none. crypto/tls has no exported type for it.
+func alertOf(err error) string {
+	_, alert, _ := strings.Cut(err.Error(), "remote error: tls: ")
+	return alert
+}
+
+// broken reports a connection that the other side ended.
+func broken(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
 func refused(err error) bool {
 	var no *record.RefusedError
 	return errors.As(err, &no)
@@ -52,12 +68,15 @@ func timedOut(err error) bool {
 
 func handshakeReason(err error) string {
 	var header tls.RecordHeaderError
-	var alert tls.AlertError
 	switch {
 	case errors.As(err, &header):
 		return "the other side does not speak TLS on this port"
-	case errors.As(err, &alert):
-		return "the server refused it (" + strings.TrimPrefix(alert.Error(), "tls: ") + ")"
+	case alertOf(err) == "protocol version not supported":
+		return "the server speaks no TLS 1.2 or later"
+	case alertOf(err) == "handshake failure":
+		return "the server found nothing in common (handshake failure), which most often means old cipher suites: with TLS 1.2 it needs one with ECDHE"
+	case alertOf(err) != "":
+		return "the server refused it (" + alertOf(err) + ")"
 	default:
 		return reason(err, "")
 	}
