@@ -35,7 +35,7 @@ func (s *Server) rootPEM(c *gin.Context) error {
 // uses says what a certificate of each kind is for.
 var uses = map[string]string{
 	"root": "Root, to be trusted", "servers": "Issues for servers", "clients": "Issues for clients", "client": "Client", "server": "Server elsewhere",
-	"imported": "Client, issued elsewhere", "acme": "TLS listener, by ACME",
+	"imported": "Client, issued elsewhere", "acme": "TLS listener, by ACME", "file": "TLS listener, from --tls-cert",
 }
 
 func (s *Server) certificates(c *gin.Context) error {

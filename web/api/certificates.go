@@ -9,7 +9,7 @@ import (
 // StoredCertificate is one of the local CA: its root, an issuing certificate, or one that has a name.
 type StoredCertificate struct {
 	Name string
-	// Kind is root, servers or clients (issuing), client, server, imported, or acme (got for the TLS listener, not by the local CA).
+	// Kind is root, servers or clients (issuing), client, server, imported, or acme or file (the TLS listener's, not by the local CA).
 	Kind    string
 	Chain   []proxy.Certificate // leaf first; empty when it cannot be read
 	Expires time.Time
