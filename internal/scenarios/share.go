@@ -8,9 +8,9 @@ import (
 	"fhirwire/validators"
 )
 
-// shared is one copy of what many exchanges of a channel have in common, so that a hundred thousand of them stay in memory: header lines,
+// Shared is one copy of what many exchanges of a channel have in common, so that a hundred thousand of them stay in memory: header lines,
 // methods, handshakes, findings.
-type shared struct {
+type Shared struct {
 	texts      map[string]string
 	handshakes map[string]*proxy.TLS
 }
@@ -58,7 +58,7 @@ func (s Shared) report(in *validators.Report) *validators.Report {
 		return nil
 	}
 	r := *in
-	r.Resources = nil // checks ask about findings
+	r.Resources = nil                  // checks ask about findings
 	r.Issues = slices.Clone(in.Issues) // as many as there are, not what reading them left room for
 	for i := range r.Issues {
 		is := &r.Issues[i]

@@ -16,7 +16,7 @@ func TestReportsShareTheirTexts(t *testing.T) {
 		})
 		return &validators.Report{Subject: "x", Issues: issues, Resources: make([]validators.ResourceResult, 5), Summary: validators.Summary{Warnings: 1}}
 	}
-	s := newShared()
+	s := NewShared()
 	first, in := s.report(of("one thing")), of("one thing")
 	second := s.report(in)
 	if len(second.Issues) != 1 || second.Issues[0] != in.Issues[0] || second.Summary.Warnings != 1 || second.Subject != "x" {

@@ -275,13 +275,17 @@ func clip(s string) string {
 
 // findings: the exchange's report has nothing at or above a severity.
 func findings(_ context.Context, c *Case) (Outcome, error) {
-	f := c.Check.Findings
-	r := c.Attempt.Report
+	return Findings(c.Check, c.Attempt.Report), nil
+}
+
+// Findings is what a check of findings says of a report, nil where there is none.
+func Findings(c *testplans.Check, r *validators.Report) Outcome {
+	f := c.Findings
 	if r == nil {
-		return notChecked("the exchange was not inspected yet"), nil
+		return notChecked("the exchange was not inspected yet")
 	}
 	if r.Summary.ToolError != "" {
-		return Outcome{Verdict: testplans.ToolError, Message: r.Summary.ToolError}, nil
+		return Outcome{Verdict: testplans.ToolError, Message: r.Summary.ToolError}
 	}
 	limit := validators.SeverityError.Rank()
 	if f.Below != "" {
@@ -296,7 +300,7 @@ func findings(_ context.Context, c *Case) (Outcome, error) {
 		}
 		switch {
 		case f.Body && is.MessageID == fhirjson.ProblemNotJSON:
-			return notChecked("the body cannot be read: " + is.Message), nil // what reads it fails
+			return notChecked("the body cannot be read: " + is.Message) // what reads it fails
 		case is.NotChecked:
 			open++
 		case is.Severity.Rank() <= limit:
@@ -309,17 +313,17 @@ func findings(_ context.Context, c *Case) (Outcome, error) {
 	}
 	switch {
 	case bad == 1:
-		return failed(first), nil
+		return failed(first)
 	case bad > 1:
-		return failed(fmt.Sprintf("%d findings, first %s", bad, first)), nil
+		return failed(fmt.Sprintf("%d findings, first %s", bad, first))
 	case r.Summary.Unjudged != "":
-		return notChecked(r.Summary.Unjudged), nil
+		return notChecked(r.Summary.Unjudged)
 	case r.IssuesCut > 0 && r.Summary.Errors > 0:
-		return notChecked(fmt.Sprintf("%d findings were cut from the report", r.IssuesCut)), nil
+		return notChecked(fmt.Sprintf("%d findings were cut from the report", r.IssuesCut))
 	case warned+open > 0:
-		return noted(notes(warned, open)), nil
+		return noted(notes(warned, open))
 	}
-	return passed, nil
+	return passed
 }
 
 func concerns(is *validators.Issue, f *testplans.FindingsCheck) bool {

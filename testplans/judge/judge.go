@@ -30,7 +30,7 @@ func Judge(ctx context.Context, plan testplans.Plan, run testplans.Run, evidence
 func Selects(plan *testplans.Plan, ex *proxy.Exchange) (wanted, report bool) {
 	for i := range plan.Steps {
 		s := &plan.Steps[i]
-		if onlyAttests(s) || !plainly(&s.Select, ex) {
+		if onlyAttests(s) || !briefly(&s.Select, ex) {
 			continue
 		}
 		wanted = true
@@ -123,6 +123,10 @@ func (j *Judging) Add(it checks.Item) {
 		c := &candidate{entry: e, step: s}
 		e.in = append(e.in, c)
 		s.add(c)
+		c.askReport()
+	}
+	if e != nil {
+		e.releaseReport()
 	}
 }
 

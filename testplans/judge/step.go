@@ -60,9 +60,10 @@ type candidate struct {
 	ownDoubt, doubt            string
 	outcomes                   []*checks.Outcome // by ask; nil is open
 	bases                      []int             // by ask, nil where none has a basis
-	// verdict is of the checks that the best attempt decides, short how many of them did not pass.
-	verdict testplans.Verdict
-	short   int
+	// verdict is of the checks that the best attempt decides, short how many of them did not pass; both once all were answered.
+	verdict  testplans.Verdict
+	short    int
+	answered bool
 }
 
 // forgetReport forgets what the report answered.
@@ -71,6 +72,20 @@ func (c *candidate) forgetReport() {
 		if c.step.asks[i].report && c.outcomes != nil {
 			c.outcomes[i], c.step.dirty = nil, true
 		}
+	}
+}
+
+// askReport asks the checks that rest on the report alone, so that it, which may be large, needs not stay until the rest is asked.
+func (c *candidate) askReport() {
+	for i := range c.step.asks {
+		a := &c.step.asks[i]
+		if !a.report || !a.depends.none() || c.entry.item.Report == nil {
+			continue
+		}
+		if c.outcomes == nil {
+			c.outcomes = make([]*checks.Outcome, len(c.step.asks))
+		}
+		c.outcomes[i] = c.step.j.intern(checks.Findings(a.check, c.entry.item.Report))
 	}
 }
 
@@ -334,13 +349,14 @@ func (s *step) reopen(ctx context.Context, i int) error {
 
 // answer asks what is open about one attempt.
 func (s *step) answer(ctx context.Context, c *candidate) error {
-	if c.outcomes == nil {
+	switch {
+	case c.outcomes == nil:
 		c.outcomes = make([]*checks.Outcome, len(s.asks))
-		if slices.ContainsFunc(s.asks, func(a ask) bool { return a.based }) {
-			c.bases = make([]int, len(s.asks))
-		}
-	} else if !slices.Contains(c.outcomes, nil) {
+	case c.answered && !slices.Contains(c.outcomes, nil):
 		return nil
+	}
+	if c.bases == nil && slices.ContainsFunc(s.asks, func(a ask) bool { return a.based }) {
+		c.bases = make([]int, len(s.asks))
 	}
 	for i := range s.asks {
 		a := &s.asks[i]
@@ -375,7 +391,7 @@ func (s *step) answer(ctx context.Context, c *candidate) error {
 			}
 		}
 	}
-	c.verdict = rollUp(s.Step, mine)
+	c.verdict, c.answered = rollUp(s.Step, mine), true
 	c.entry.releaseReport()
 	return nil
 }
