@@ -5,6 +5,7 @@ import (
 
 	"fhirwire/proxy"
 	"fhirwire/testplans"
+	"fhirwire/testplans/checks"
 	"fhirwire/testplans/judge"
 	"fhirwire/validators"
 )
