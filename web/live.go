@@ -289,6 +289,9 @@ func (s *Server) totals(ctx context.Context) (exchanges, backlog string) {
 	if page, err := s.deps.Exchanges.Exchanges(ctx, proxy.Query{Limit: 1}); err == nil {
 		exchanges = views.Count(page.Total)
 	}
+	if s.opts.Ready != nil && s.opts.Ready(ctx) != nil {
+		return exchanges, "Not recording: /readyz says why"
+	}
 	if n, err := s.deps.Reports.CountUnjudged(ctx); err == nil && n > 0 {
 		backlog = views.Count(n) + " to check"
 	}

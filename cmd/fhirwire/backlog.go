@@ -25,3 +25,10 @@ func (a *app) backlog() prometheus.Collector {
 		return float64(n)
 	})
 }
+
+// lost counts what was forwarded and could not be kept.
+func (a *app) lost() prometheus.Collector {
+	return prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "fhirwire_exchanges_lost_total", Help: "Exchanges that were forwarded and could be neither stored nor journaled.",
+	}, func() float64 { return float64(a.recorder.Lost()) })
+}

@@ -349,7 +349,7 @@ func (a *app) show(context.Context) error {
 		Validator: resourceValidator{instance.New(set, terms, instance.Options{Now: a.p.now, TerminologyName: termsName})},
 	}
 	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), a.backlog())
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), a.backlog(), a.lost())
 	o := web.Options{
 		Metrics: metrics, ProxyURL: a.proxyURL, Version: version, Event: a.cfg.Event, Logger: a.logger, Clock: a.p.now, Hosts: a.cfg.hosts(), Ready: a.ready,
 	}
@@ -371,7 +371,10 @@ func (a *app) ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return sqlDB.PingContext(ctx)
+	if err := sqlDB.PingContext(ctx); err != nil {
+		return err
+	}
+	return a.recorder.Keeping()
 }
 
 // resourceValidator validates what is posted to the API.

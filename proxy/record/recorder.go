@@ -87,6 +87,7 @@ type Recorder struct {
 	memory  atomic.Int64
 	slots   chan struct{}
 	waiting underway
+	losses  losses
 	// stopping: connections are being cut off by this process.
 	stopping atomic.Bool
 }
@@ -205,6 +206,7 @@ func (rec *Recorder) store(ctx context.Context, s *sealed) {
 	default:
 		// The Sink is behind: the evidence goes to disk and Run brings it later.
 		if err := s.journal(); err == nil {
+			rec.losses.kept()
 			s.letGo()
 			return
 		}
@@ -213,13 +215,16 @@ func (rec *Recorder) store(ctx context.Context, s *sealed) {
 	}
 	if err := rec.put(ctx, s); err != nil {
 		if jerr := s.journal(); jerr != nil {
+			rec.losses.lost(errors.Join(jerr, err))
 			rec.opt.Logger.Error("exchange lost: neither stored nor journaled", "exchange_id", s.ex.ID, "error", errors.Join(err, jerr))
 			return
 		}
+		rec.losses.kept()
 		s.letGo()
 		rec.opt.Logger.Warn("exchange journaled: the store did not take it", "exchange_id", s.ex.ID, "error", err)
 		return
 	}
+	rec.losses.kept()
 	s.discard()
 }
 
