@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -97,16 +98,35 @@ func eventually(script string, usual time.Duration) chromedp.Action {
 	return chromedp.ActionFunc(func(ctx context.Context) error {
 		for deadline := time.Now().Add(limit); ; time.Sleep(50 * time.Millisecond) {
 			var ok bool
-			if err := chromedp.Evaluate(script, &ok).Do(ctx); err != nil {
-				return err
-			}
-			if ok {
+			err := chromedp.Evaluate(script, &ok).Do(ctx) // an error is a page that is being left, or not yet whole
+			if err == nil && ok {
 				return nil
 			}
-			if time.Now().After(deadline) {
-				return fmt.Errorf("not true within %s: %s", limit, script)
+			if time.Now().After(deadline) || ctx.Err() != nil {
+				return errors.Join(fmt.Errorf("not true within %s: %s", limit, script), err, ctx.Err())
 			}
 		}
+	})
+}
+
+// click clicks until the script is true in the page: an update may move or replace what is clicked, and the click is lost.
+func click(selector, script string) chromedp.Action {
+	once := func(ctx context.Context) error {
+		limited, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		return chromedp.Click(selector, chromedp.NodeVisible).Do(limited)
+	}
+	return chromedp.ActionFunc(func(ctx context.Context) error {
+		var err error
+		for range 4 {
+			clicked := once(ctx)
+			waited := eventually(script, 0).Do(ctx)
+			if waited == nil {
+				return nil
+			}
+			err = errors.Join(clicked, waited)
+		}
+		return fmt.Errorf("clicks on %s: %w", selector, err)
 	})
 }
 
@@ -153,7 +173,7 @@ func TestFindingLeadsToItsLine(t *testing.T) {
 		t.Fatalf("no link to %s among %q", failing.ID, open)
 	}
 	run(t, ctx, "open its page", chromedp.Navigate(p.dashboard+"/exchanges/"+failing.ID), chromedp.WaitVisible(`a[data-finding]`))
-	run(t, ctx, "click the finding", chromedp.Click(`.fitem[data-finding]`, chromedp.NodeVisible))
+	run(t, ctx, "click the finding", click(`.fitem[data-finding]`, `location.hash.length > 1`))
 	run(t, ctx, "its line is marked and in view",
 		eventually(`location.hash.length > 1`, 3*time.Second),
 		eventually(`(() => { const e = document.getElementById(location.hash.slice(1)); if (!e) return false;

@@ -32,7 +32,7 @@ func TestSignEverything(t *testing.T) {
 	// Runs begin while the demo is judged: the place is the run's when its page was asked for.
 	place := `parseInt(document.querySelector('.reviewbar small')?.textContent)`
 	var at int
-	run(t, ctx, "the first run", chromedp.Click(`.queue > li a`), chromedp.WaitVisible(`.reviewbar`), eventually(place+` >= 1`, time.Minute),
+	run(t, ctx, "the first run", click(`.queue > li a`, `document.querySelector('.reviewbar') !== null`), chromedp.WaitVisible(`.reviewbar`), eventually(place+` >= 1`, time.Minute),
 		chromedp.Evaluate(place, &at), chromedp.KeyEvent("n"), eventually(fmt.Sprintf(`%s > %d`, place, at), time.Minute))
 	const byHand = 3
 	for i := range byHand {
@@ -110,8 +110,9 @@ func TestFindingGroupLeadsToItsLine(t *testing.T) {
 	p := start(t, "--demo")
 	p.exchanges(t, "verdict:fail", 1)
 	ctx := browser(t)
-	run(t, ctx, "causes", chromedp.Navigate(p.dashboard+"/findings?severity=error"), chromedp.WaitVisible(`.fgroups summary`), chromedp.Click(`.fgroups summary`),
-		chromedp.WaitVisible(`.fgroups a[href*="finding="]`), chromedp.Click(`.fgroups a[href*="finding="]`))
+	run(t, ctx, "causes", chromedp.Navigate(p.dashboard+"/findings?severity=error"), chromedp.WaitVisible(`.fgroups summary`),
+		click(`.fgroups summary`, `document.querySelector('.fgroups a[href*="finding="]').checkVisibility()`),
+		click(`.fgroups a[href*="finding="]`, `location.pathname.startsWith('/exchanges/')`))
 	run(t, ctx, "its line", eventually(`location.pathname.startsWith('/exchanges/') && location.hash.startsWith('#f')`, time.Minute),
 		eventually(`(() => { const e = document.getElementById(location.hash.slice(1)); if (!e) return false;
 			const r = e.getBoundingClientRect(); return r.bottom > 0 && r.top < innerHeight && /Consent/.test(e.textContent); })()`, time.Minute))

@@ -25,10 +25,10 @@ func TestScenarioTicksItself(t *testing.T) {
 	p.demo(t)
 	ctx := browser(t)
 
-	run(t, ctx, "the list of scenarios leads to the run", chromedp.Navigate(p.dashboard+"/scenarios"), chromedp.Click(`.plan .runs a[href*="demo-client"]`), chromedp.WaitVisible(`.steps`))
+	run(t, ctx, "the list of scenarios leads to the run", chromedp.Navigate(p.dashboard+"/scenarios"), click(`.plan .runs a[href*="demo-client"]`, `document.querySelector('.steps') !== null`), chromedp.WaitVisible(`.steps`))
 	run(t, ctx, "the match is judged", eventually(`/Pass|Fail/.test(document.querySelector('#s-match .sym')?.getAttribute('aria-label'))`, 20*time.Second))
 	var href string
-	run(t, ctx, "its evidence is a link", chromedp.Click(`#s-match`), eventually(`location.search.includes('step=match')`, 5*time.Second), chromedp.WaitVisible(`#evidence a`),
+	run(t, ctx, "its evidence is a link", click(`#s-match`, `location.search.includes('step=match')`), chromedp.WaitVisible(`#evidence a`),
 		chromedp.AttributeValue(`#evidence a`, "href", &href, nil))
 	if !strings.HasPrefix(href, "/exchanges/") {
 		t.Fatalf("the evidence leads to %q", href)
