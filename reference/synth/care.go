@@ -1,7 +1,9 @@
 package synth
 
 import (
+	"encoding/base64"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -101,7 +103,7 @@ func (b *builder) devices(m *member, at time.Time) {
 	b.clinical()
 }
 
-// udi writes a device's carrier in its human readable form, status and dates.
+// udi writes a device's carrier in both its forms, status and dates.
 func (b *builder) udi(di string, made, expires time.Time, serial int) {
 	w := &b.w
 	w.list("udiCarrier")
@@ -109,7 +111,9 @@ func (b *builder) udi(di string, made, expires time.Time, serial int) {
 	w.str("deviceIdentifier", di)
 	w.str("issuer", "http://hl7.org/fhir/NamingSystem/gs1-di")
 	w.str("jurisdiction", "http://hl7.org/fhir/NamingSystem/fda-udi")
-	w.str("carrierHRF", fmt.Sprintf("(01)%s(11)%s(17)%s(10)L%d(21)S%d", di, made.Format("060102"), expires.Format("060102"), serial/10, serial))
+	label := fmt.Sprintf("(01)%s(11)%s(17)%s(10)L%d(21)S%d", di, made.Format("060102"), expires.Format("060102"), serial/10, serial)
+	w.str("carrierAIDC", base64.StdEncoding.EncodeToString([]byte(strings.NewReplacer("(", "", ")", "").Replace(label))))
+	w.str("carrierHRF", label)
 	w.end()
 	w.endList()
 	w.str("status", "active")

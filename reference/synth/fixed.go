@@ -82,6 +82,7 @@ func (g *Generator) fixedMember(i int) *member {
 		m.card = identifier{types: []code{memberNumber}, system: "http://github.com/inferno-framework/someOrg/identifiers/whatever", value: "1039399818"}
 	case "e86e9cae-89a3-44bf-9033-32a2d56f5113":
 		m.prefix = "usc"
+		m.missing = true
 		m.memberID[1].value = "cmu-193606"
 	case "pt-90417":
 		m.memberID[1].value = "cmu-90417"

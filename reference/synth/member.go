@@ -31,6 +31,7 @@ type member struct {
 	enrolled   time.Time
 
 	optedOut    bool
+	missing     bool // some data are said to be absent
 	unsegmented bool // holds sensitive data that carry no tag
 	tags        []code
 
@@ -129,6 +130,9 @@ func (b *builder) member(m *member) {
 	}
 	b.care(m)
 	b.authorization(m)
+	if m.missing {
+		b.missing(m, start[len(start)-1])
+	}
 	if m.amount == huge {
 		b.many(m)
 	}

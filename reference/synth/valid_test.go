@@ -107,8 +107,7 @@ var absent = map[string]string{
 	"bp value*":                            "a blood pressure has components only",
 	"pdex-priorauthorization adjudication": "two slices of the published profile cannot be told apart there",
 	"pdex-priorauthorization adjudication.category": "as above",
-	"dataAbsentReason":       "every observation has its value",
-	"udiCarrier.carrierAIDC": "the human readable form is given instead",
+	"dataAbsentReason": "a result and an oximetry have none of their value (TestMissingData), vital signs all have theirs",
 }
 
 // Every must-support element of US Core 3.1.1, HRex, PDex and Formulary that is no slice has a value in some resource: P2P-DAT-14,
