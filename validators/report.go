@@ -36,8 +36,9 @@ type Context struct {
 // It goes up by one with a release in which a recorded exchange may get another verdict than before: a new rule of severity error
 // or fatal, one that is gone, one that is found at another place or in other cases, an erratum, another version of a built-in
 // guide. It stays for words, positions within a value, speed, and rules that only inform. 2: paths of resources of no known type,
-// Bundles read in parts, definitions judged as such, content codings on top of each other.
-const RulesVersion = 2
+// Bundles read in parts, definitions judged as such, content codings on top of each other. 3: definitions, value sets, code systems,
+// search parameters and operations judged by more, entities of HTML in narratives, content that a type repeats.
+const RulesVersion = 3
 
 // ResourceResult says what one resource in the subject was validated against and how that went.
 type ResourceResult struct {

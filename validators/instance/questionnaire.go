@@ -118,12 +118,23 @@ func (f *form) level(parent, definition *fhirjson.Node) {
 		case i < last:
 			f.add(item, ruleQuestionnaireItem, "("+id+") comes after an item that the Questionnaire has behind it", "Send the items in the order of the Questionnaire.")
 		}
+		f.text(item, defs[i], id)
 		last = max(last, i)
 		here[i] = append(here[i], item)
 	}
 	for i, def := range defs {
 		f.item(parent, def, here[i])
 	}
+}
+
+// text checks that an item repeats the text of its question. A text with extensions of its own (a translation, a rendering) may read
+// otherwise.
+func (f *form) text(item, def *fhirjson.Node, id string) {
+	said, asked := item.Member("text"), def.Member("text")
+	if said == nil || asked == nil || said.Kind() != fhirjson.String || said.Text() == asked.Text() || said.Twin() != nil || asked.Twin() != nil {
+		return
+	}
+	f.add(item, ruleQuestionnaireItem, "("+id+") has another text than the Questionnaire", "Repeat the text of the Questionnaire, or leave it out.")
 }
 
 // item checks what the response has for one definition.

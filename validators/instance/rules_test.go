@@ -115,7 +115,7 @@ const (
 		{"linkId":"d","type":"integer"},
 		{"linkId":"e","type":"boolean","enableWhen":[{"question":"d","operator":"=","answerInteger":7}]},
 		{"linkId":"f","type":"display","text":"thanks"},
-		{"linkId":"n","type":"decimal","extension":[{"url":"http://hl7.org/fhir/StructureDefinition/maxDecimalPlaces","valueInteger":2},
+		{"linkId":"n","text":"How many?","type":"decimal","extension":[{"url":"http://hl7.org/fhir/StructureDefinition/maxDecimalPlaces","valueInteger":2},
 			{"url":"http://hl7.org/fhir/StructureDefinition/maxValue","valueDecimal":9}]},
 		{"linkId":"w","type":"quantity","extension":[{"url":"http://hl7.org/fhir/StructureDefinition/minValue",
 			"valueQuantity":{"value":1,"system":"http://unitsofmeasure.org","code":"kg"}}]}]`
@@ -278,6 +278,7 @@ var examples = []struct {
 		"questionnaire-item", answered, `{"linkId":"c","answer":[{"valueInteger":1}]},{"linkId":"d","answer":[{"valueInteger":7}]}`,
 		`{"linkId":"d","answer":[{"valueInteger":7}]},{"linkId":"c","answer":[{"valueInteger":1}]}`,
 	},
+	{"questionnaire-item", answered, `{"linkId":"n","answer"`, `{"linkId":"n","text":"How old?","answer"`},
 	{"questionnaire-item", answered, `"completed","item":[`, `"completed","item":[{"linkId":"s","answer":[{"valueString":"abc"}]},`},
 	{"questionnaire-required", answered, `{"linkId":"c","answer":[{"valueInteger":1}]}`, `{"linkId":"c"}`},
 	{"questionnaire-required", answered, `{"linkId":"c","answer":[{"valueInteger":1}]},{"linkId":"d","answer":[{"valueInteger":7}]}`, `{"linkId":"d","answer":[{"valueInteger":7}]}`},
