@@ -262,6 +262,7 @@ type certificateStore struct {
 	*localca.Authority
 
 	acme *acmeCertificates // nil without
+	file *certificateFile  // nil without
 }
 
 // Certificates implements web's api.Certificates.
@@ -273,6 +274,9 @@ func (s certificateStore) Certificates() []api.StoredCertificate {
 	if s.acme != nil {
 		out = append(out, s.acme.list()...)
 	}
+	if s.file != nil {
+		out = append(out, s.file.list()...)
+	}
 	return out
 }
 
@@ -280,7 +284,7 @@ func (s certificateStore) Certificates() []api.StoredCertificate {
 func (a *app) withCertificates(d *web.Deps, o *web.Options) {
 	store := certificateStore{Authority: a.ca}
 	if a.tls != nil {
-		store.acme, o.TLSURL = a.tls.certs.acme, a.tlsURL()
+		store.acme, store.file, o.TLSURL = a.tls.certs.acme, a.tls.certs.file, a.tlsURL()
 	}
 	d.Certificates = store
 }

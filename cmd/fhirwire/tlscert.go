@@ -131,6 +131,7 @@ func openCertificateFile(cert, key string, now func() time.Time, logger *slog.Lo
 		return nil, err
 	}
 	f.loaded, f.state, f.checked = c, state, now()
+	f.warn(context.Background())
 	return f, nil
 }
 
@@ -179,5 +180,6 @@ func (f *certificateFile) current() *tls.Certificate {
 		return f.loaded
 	}
 	f.loaded, f.state = c, state
+	f.warn(context.Background())
 	return c
 }
