@@ -100,12 +100,12 @@ func (s *Server) queue(ctx context.Context, plans []testplans.Plan) (out []queue
 		if err != nil {
 			return nil, false, err
 		}
-		if j.State == testplans.NotTried {
+		last, stale := testplans.Decision(reviews[runs[i].ID], j.Digest())
+		if s.lookedAt(runs[i].ID, &j, &last).idle {
 			continue
 		}
 		q := queued{shown: shown{plan: p, channel: runs[i].Channel, run: runs[i], j: j}, list: reviews[runs[i].ID]}
-		q.last, q.stale = testplans.Decision(q.list, j.Digest())
-		s.looked.note(runs[i].ID, q.last.Digest, s.opts.Clock(), q.stale)
+		q.last, q.stale = last, stale
 		out = append(out, q)
 	}
 	return out, more, nil
@@ -137,7 +137,7 @@ func (s *Server) openRuns(ctx context.Context) ([]testplans.Run, error) {
 	looks := 0
 	return slices.DeleteFunc(runs, func(r testplans.Run) bool {
 		last, _ := testplans.Decision(reviews[r.ID], "")
-		return !open(last.State) && !s.changedSince(ctx, &r, &last, &looks)
+		return !s.waiting(ctx, &r, &last, &looks)
 	}), nil
 }
 

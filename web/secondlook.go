@@ -20,6 +20,8 @@ type looked struct {
 	digest string
 	at     time.Time
 	stale  bool
+	// idle: nothing of it was tried, as far as its traffic shows now, and so it is not listed.
+	idle bool
 }
 
 const (
@@ -27,39 +29,41 @@ const (
 	lookMost  = 16
 )
 
-// known is what was found last on a decision, and whether that is recent.
-func (l *secondLook) known(run, digest string, now time.Time) (stale, recent bool) {
+// known is what was found last on a run whose last decision was on results of a digest.
+func (l *secondLook) known(run, digest string) (looked, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	k, ok := l.seen[run]
-	if !ok || k.digest != digest {
-		return false, false
-	}
-	return k.stale, now.Sub(k.at) < lookAgain
+	return k, ok && k.digest == digest
 }
 
-func (l *secondLook) note(run, digest string, now time.Time, stale bool) {
+func (l *secondLook) note(run string, k looked) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.seen == nil {
 		l.seen = map[string]looked{}
 	}
-	l.seen[run] = looked{digest, now, stale}
+	l.seen[run] = k
 }
 
-// changedSince says whether a run has other results than those of a decision, as far as that is known; looks counts the judgings.
-func (s *Server) changedSince(ctx context.Context, run *testplans.Run, last *testplans.Reviewed, looks *int) bool {
-	now := s.opts.Clock()
-	stale, recent := s.looked.known(run.ID, last.Digest, now)
-	if recent || *looks >= lookMost {
-		return stale
+// lookedAt notes how a judged run stands beside the last decision on it.
+func (s *Server) lookedAt(run string, j *testplans.Judgement, last *testplans.Reviewed) looked {
+	k := looked{digest: last.Digest, at: s.opts.Clock(), idle: j.State == testplans.NotTried}
+	k.stale = !k.idle && j.Digest() != last.Digest
+	s.looked.note(run, k)
+	return k
+}
+
+// waiting says whether a run waits for a decision, as far as that is known: nobody decided for good, or its results changed since.
+// looks counts the judgings.
+func (s *Server) waiting(ctx context.Context, run *testplans.Run, last *testplans.Reviewed, looks *int) bool {
+	k, ok := s.looked.known(run.ID, last.Digest)
+	unknown := !ok && !open(last.State) // what nobody decided on is listed, unless it is known to be idle
+	if (unknown || ok && s.opts.Clock().Sub(k.at) >= lookAgain && (k.idle || !open(last.State))) && *looks < lookMost {
+		*looks++
+		if j, err := s.deps.Runs.JudgeRun(ctx, run.ID); err == nil {
+			k = s.lookedAt(run.ID, &j, last)
+		}
 	}
-	*looks++
-	j, err := s.deps.Runs.JudgeRun(ctx, run.ID)
-	if err != nil || j.State == testplans.NotTried {
-		return stale
-	}
-	stale = j.Digest() != last.Digest
-	s.looked.note(run.ID, last.Digest, now, stale)
-	return stale
+	return !k.idle && (open(last.State) || k.stale)
 }

@@ -65,7 +65,7 @@ type conflict struct {
 func (c *conflict) Error() string   { return c.field.Error() }
 func (c *conflict) Unwrap() []error { return []error{&c.field, c.cause} }
 
-// Connect stores a new channel for c.ClientID and c.ServerID with c.Options and sets the rest.
+// Connect stores a new channel for c.ClientID and c.ServerID, ids or short names, with c.Options and sets the rest.
 func (r *Registry) Connect(ctx context.Context, c *proxy.Channel) error {
 	client, errC := r.role(ctx, "client_id", c.ClientID, proxy.RoleClient)
 	server, errS := r.role(ctx, "server_id", c.ServerID, proxy.RoleServer)
@@ -73,6 +73,7 @@ func (r *Registry) Connect(ctx context.Context, c *proxy.Channel) error {
 		return err
 	}
 	c.ID, c.Created = r.opts.NewID(), r.opts.Clock()
+	c.ClientID, c.ServerID = client.ID, server.ID
 	c.Name, c.ServerURL = proxy.ChannelName(client, server), server.BaseURL
 	if r.opts.ChannelSuffix != nil {
 		c.Name += "~" + r.opts.ChannelSuffix()
@@ -86,8 +87,11 @@ func (r *Registry) Connect(ctx context.Context, c *proxy.Channel) error {
 
 func (r *Registry) role(ctx context.Context, field, id string, role proxy.Role) (*proxy.System, error) {
 	s, err := r.systems.System(ctx, id)
+	if errors.Is(err, proxy.ErrNotFound) {
+		s, err = r.named(ctx, id)
+	}
 	switch {
-	case errors.Is(err, proxy.ErrNotFound) || err == nil && s == nil:
+	case err == nil && s == nil:
 		return nil, &proxy.FieldError{Field: field, Text: "choose a registered " + string(role)}
 	case err != nil:
 		return nil, err
@@ -95,6 +99,18 @@ func (r *Registry) role(ctx context.Context, field, id string, role proxy.Role) 
 		return nil, &proxy.FieldError{Field: field, Text: fmt.Sprintf("%s is not registered as a %s; choose another or change its role", s.Name, role)}
 	}
 	return s, nil
+}
+
+// named is the system with a short name, nil for none.
+func (r *Registry) named(ctx context.Context, slug string) (*proxy.System, error) {
+	all, err := r.systems.Systems(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(all, func(s *proxy.System) bool { return s.Slug == slug }); i >= 0 {
+		return all[i], nil
+	}
+	return nil, nil //nolint:nilnil // no such system is not a fault here
 }
 
 // Slug makes a short name from a name: "Diamond Payer, Inc." gives "diamond-payer-inc".
