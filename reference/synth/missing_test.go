@@ -7,7 +7,7 @@ import (
 	"fhirwire/reference/synth"
 )
 
-// DATA: the ways in which US Core says that data are missing are each there, for the same member.
+// USC-MD-02, USC-MD-07: the ways in which US Core says that data are missing are each there, for the same member.
 func TestMissingData(t *testing.T) {
 	want := map[string]bool{
 		`us-core-observation-lab"]|"dataAbsentReason":{`: false,
