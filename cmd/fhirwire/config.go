@@ -78,38 +78,38 @@ type setting struct {
 
 func (c *config) settings() []setting {
 	return []setting{
-		{"listen", "address of the dashboard and the JSON API", &c.Listen},
-		{"proxy-listen", "address of the peer-to-peer proxy", &c.ProxyListen},
-		{"reference-listen", "address of the built-in reference payer server; \"off\" for none", &c.ReferenceListen},
-		{"reference-guides", "guides the reference server follows: stu2 (PDex 2.0.0, US Core 3.1.1) or 2.2 (PDex 2.2.0, US Core 6.1.0)", &c.ReferenceGuides},
-		{"reference-auth", "whether the reference server asks for tokens: off, optional (its own are honoured, foreign ones ignored) or required", &c.ReferenceAuth},
+		{"listen", "`ADDRESS` of the dashboard and the JSON API", &c.Listen},
+		{"proxy-listen", "`ADDRESS` of the peer-to-peer proxy", &c.ProxyListen},
+		{"reference-listen", "`ADDRESS` of the built-in reference payer server; \"off\" for none", &c.ReferenceListen},
+		{"reference-guides", "`GUIDES` the reference server follows: stu2 (PDex 2.0.0, US Core 3.1.1) or 2.2 (PDex 2.2.0, US Core 6.1.0)", &c.ReferenceGuides},
+		{"reference-auth", "`MODE`: whether the reference server asks for tokens: off, optional (its own are honoured, foreign ones ignored) or required", &c.ReferenceAuth},
 		{"reference-initial-tokens", "`FILE` with initial access tokens, one a line: the reference server then registers only who presents one", &c.ReferenceInitialTokens},
-		{"forward-listen", "address of the forward proxy, for clients' HTTP proxy setting; \"off\" for none", &c.ForwardListen},
-		{"forward-user", "NAME:SECRET that clients of the forward proxy may give, needed off loopback; may be repeated", &c.ForwardUser},
-		{"tls-listen", "address of the TLS listener: proxy and reference server; \"off\" for none", &c.TLSListen},
-		{"tls-hosts", "comma-separated names by which the TLS listener is reached, besides loopback and hosts", &c.TLSHosts},
-		{"tls-cert", "PEM file with the TLS listener's certificate and chain, instead of the local CA's; read again when it changes", &c.TLSCert},
-		{"tls-key", "PEM file with the key of tls-cert", &c.TLSKey},
-		{"acme-hosts", "comma-separated public names to get certificates for by ACME; their port 443 has to lead to the TLS listener", &c.ACMEHosts},
-		{"acme-email", "address that the ACME authority may write to", &c.ACMEEmail},
+		{"forward-listen", "`ADDRESS` of the forward proxy, for clients' HTTP proxy setting; \"off\" for none", &c.ForwardListen},
+		{"forward-user", "`NAME:SECRET` that clients of the forward proxy may give, needed off loopback; may be repeated", &c.ForwardUser},
+		{"tls-listen", "`ADDRESS` of the TLS listener: proxy and reference server; \"off\" for none", &c.TLSListen},
+		{"tls-hosts", "comma-separated `NAMES` by which the TLS listener is reached, besides loopback and hosts", &c.TLSHosts},
+		{"tls-cert", "PEM `FILE` with the TLS listener's certificate and chain, instead of the local CA's; read again when it changes", &c.TLSCert},
+		{"tls-key", "PEM `FILE` with the key of tls-cert", &c.TLSKey},
+		{"acme-hosts", "comma-separated public `NAMES` to get certificates for by ACME; their port 443 has to lead to the TLS listener", &c.ACMEHosts},
+		{"acme-email", "`ADDRESS` that the ACME authority may write to", &c.ACMEEmail},
 		{"acme-directory", "directory `URL` of the ACME authority, for instance the event's own; default: Let's Encrypt", &c.ACMEDirectory},
-		{"acme-ca", "PEM file with the roots by which the ACME authority's own server is verified, instead of the machine's", &c.ACMECA},
-		{"acme-eab-kid", "key id of the account that the ACME authority gave you (external account binding)", &c.ACMEEABKid},
+		{"acme-ca", "PEM `FILE` with the roots by which the ACME authority's own server is verified, instead of the machine's", &c.ACMECA},
+		{"acme-eab-kid", "key `ID` of the account that the ACME authority gave you (external account binding)", &c.ACMEEABKid},
 		{"acme-eab-key-file", "`FILE` with that account's key in base64url, as the authority gives it", &c.ACMEEABKeyFile},
-		{"reference-mtls", "whether the reference server looks at client certificates on the TLS listener: off, optional (those presented have to be good) or required (and listed in the directory)", &c.ReferenceMTLS},
-		{"gateways", "comma-separated addresses (10.0.0.5, 192.0.2.0/24) of gateways that end TLS in front of the proxy and are believed about client certificates (Client-Cert, RFC 9440)", &c.Gateways},
-		{"client-ca", "PEM file with the CAs whose client certificates are accepted from everybody at the event", &c.ClientCA},
-		{"data", "folder that holds the database, bodies and keys", &c.Data},
-		{"database", "postgres://… instead of the SQLite file in the data folder", &c.Database},
-		{"blobs", "file://DIR for bodies instead of the data folder", &c.Blobs},
-		{"proxy-url", "public URL of the proxy listener, when it is not its address", &c.ProxyURL},
-		{"hosts", "comma-separated host names the dashboard answers to, besides loopback", &c.Hosts},
-		{"event", "name of the event, shown in the dashboard", &c.Event},
-		{"max-body", "bytes of a body that are stored; the rest is forwarded, counted and hashed", &c.MaxBody},
+		{"reference-mtls", "`MODE`: whether the reference server looks at client certificates on the TLS listener: off, optional (those presented have to be good) or required (and listed in the directory)", &c.ReferenceMTLS},
+		{"gateways", "comma-separated `ADDRESSES` (10.0.0.5, 192.0.2.0/24) of gateways that end TLS in front of the proxy and are believed about client certificates (Client-Cert, RFC 9440)", &c.Gateways},
+		{"client-ca", "PEM `FILE` with the CAs whose client certificates are accepted from everybody at the event", &c.ClientCA},
+		{"data", "`DIR` that holds the database, bodies and keys", &c.Data},
+		{"database", "`URL`, postgres://…, instead of the SQLite file in the data folder", &c.Database},
+		{"blobs", "`URL`, file://DIR, for bodies instead of the data folder", &c.Blobs},
+		{"proxy-url", "public `URL` of the proxy listener, when it is not its address", &c.ProxyURL},
+		{"hosts", "comma-separated host `NAMES` the dashboard answers to, besides loopback", &c.Hosts},
+		{"event", "`NAME` of the event, shown in the dashboard", &c.Event},
+		{"max-body", "`BYTES` of a body that are stored; the rest is forwarded, counted and hashed", &c.MaxBody},
 		{"tx", "terminology server `URL` to ask for codes that cannot be checked offline; its answers are kept in the data folder", &c.TX},
-		{"log-level", "debug, info, warn or error", &c.LogLevel},
+		{"log-level", "`LEVEL`: debug, info, warn or error", &c.LogLevel},
 		{"demo", "seed the reference server and play a client through the proxy", &c.Demo},
-		{"load", "file or folder of resources (NDJSON, JSON, Bundles) for the reference server; may be repeated", &c.Load},
+		{"load", "`PATH`: file or folder of resources (NDJSON, JSON, Bundles) for the reference server; may be repeated", &c.Load},
 	}
 }
 
@@ -149,7 +149,10 @@ func loadConfig(p *process, args []string) (config, error) {
 			})
 			continue
 		}
-		usage := fmt.Sprintf("%s (default %v)", s.usage, deref(s.field))
+		usage := s.usage
+		if v := deref(s.field); v != "" {
+			usage += fmt.Sprintf(" (default %v)", v)
+		}
 		if _, isBool := s.field.(*bool); isBool {
 			fs.BoolFunc(s.key, s.usage, set)
 		} else {
@@ -224,9 +227,6 @@ func separator(field any) string {
 func deref(field any) any {
 	switch f := field.(type) {
 	case *string:
-		if *f == "" {
-			return "none"
-		}
 		return *f
 	case *int64:
 		return *f

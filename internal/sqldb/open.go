@@ -89,7 +89,7 @@ func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 
 func openPool(ctx context.Context, d gorm.Dialector, o Options, conns int) (*gorm.DB, error) {
 	db, err := gorm.Open(d, &gorm.Config{
-		Logger:                 newLogger(o.Logger),
+		Logger:                 logger.Discard, // the caller says why it cannot be opened
 		TranslateError:         true,
 		SkipDefaultTransaction: true,
 		PrepareStmt:            true,
@@ -97,6 +97,7 @@ func openPool(ctx context.Context, d gorm.Dialector, o Options, conns int) (*gor
 	if err != nil {
 		return nil, err
 	}
+	db.Logger = newLogger(o.Logger)
 	sqlDB, err := db.DB()
 	if err != nil {
 		return nil, err

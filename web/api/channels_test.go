@@ -103,3 +103,18 @@ func TestAuth(t *testing.T) {
 		t.Errorf("failing ledger: %d %s", w.Code, w.Body)
 	}
 }
+
+// TestConnectByShortNames: whoever has just registered two systems need not look their ids up.
+func TestConnectByShortNames(t *testing.T) {
+	r := router(t, apitest.NewStore().Deps())
+	server := decode[api.System](t, call(t, r, "POST", "/systems", `{"name":"Diamond","roles":["server"],"base_url":"http://d.example:9/fhir"}`))
+	client := decode[api.System](t, call(t, r, "POST", "/systems", `{"name":"Acme EHR","roles":["client"]}`))
+	w := call(t, r, "POST", "/channels", `{"client_id":"acme-ehr","server_id":"diamond"}`)
+	ch := decode[api.Channel](t, w)
+	if w.Code != 201 || ch.ClientID != client.ID || ch.ServerID != server.ID || ch.Name != "acme-ehr~diamond" {
+		t.Errorf("status %d, %+v", w.Code, ch)
+	}
+	if w := call(t, r, "POST", "/channels", `{"client_id":"diamond","server_id":"acme-ehr"}`); w.Code != 422 {
+		t.Errorf("the other way round: status %d", w.Code)
+	}
+}
