@@ -152,8 +152,12 @@ func TestSearchOfManyTypes(t *testing.T) {
 		t.Errorf("lenient: %s", r.link("self"))
 	}
 	for _, tt := range []struct{ path, prefer string }{
-		{"", ""}, {"?_type=Nonsense", ""}, {"?_type=Coverage,Patient&patient=999", ""}, {"?_type=Coverage,Condition&_sort=_id", ""},
-		{"?_type=Coverage,Condition&nonsense=1", "handling=strict"}, {"?_type=Coverage&_cursor=x", ""},
+		{"", ""},
+		{"?_type=Nonsense", ""},
+		{"?_type=Coverage,Patient&patient=999", ""},
+		{"?_type=Coverage,Condition&_sort=_id", ""},
+		{"?_type=Coverage,Condition&nonsense=1", "handling=strict"},
+		{"?_type=Coverage&_cursor=x", ""},
 		{"?_type=Coverage&_cursor=eyJwIjo3fQ", ""}, // phase 7
 	} {
 		if r := s.get(tt.path, "Prefer", tt.prefer); r.status != 400 || r.json["resourceType"] != "OperationOutcome" {
