@@ -60,6 +60,8 @@ func commands() []command {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the first signal asks to end in order; the next one ends at once
+	quietLibraries()
 	gin.SetMode(gin.ReleaseMode) // process-wide; in debug mode it prints its routes on stdout
 	p := &process{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, now: time.Now, terminal: isTerminal(os.Stderr),
