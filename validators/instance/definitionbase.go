@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"fhirwire/validators/fhirjson"
+	"fhirwire/validators/fhirpath"
 	"fhirwire/validators/profile"
 )
 
@@ -22,9 +23,13 @@ func (w *walk) definitionBase(n *fhirjson.Node, base *plan) {
 	if c := n.Member("context"); c != nil && typ != "" && typ != "Extension" {
 		add(c, "says where an extension may stand; this defines a "+typ+".", "Leave it out.")
 	}
+	w.definitionContexts(n, add)
 	from := n.MemberText("baseDefinition")
 	if from == "" {
 		return
+	}
+	if from == corePrefix+"Extension" && derivation == "constraint" {
+		w.extensionURL(n, add)
 	}
 	parent, ok := w.v.defs.Profile(from)
 	switch {
@@ -35,6 +40,55 @@ func (w *walk) definitionBase(n *fhirjson.Node, base *plan) {
 		add(n.Member("kind"), "is "+n.MemberText("kind")+"; the base "+short(from)+" is a "+kindNames[parent.Kind]+".", "")
 	case derivation == "specialization" && typ == parent.Type:
 		add(n.Member("type"), "is that of the base; a specialization makes a type of its own.", "Give it another type, or make it a constraint.")
+	}
+}
+
+// extensionURL checks that an extension's definition fixes its url.
+func (w *walk) extensionURL(n *fhirjson.Node, add func(at *fhirjson.Node, message, next string)) {
+	url := n.MemberText("url")
+	for _, view := range [...]string{"differential", "snapshot"} {
+		for _, e := range n.Member(view).AppendElements(nil, "element") {
+			if e.MemberText("path") != "Extension.url" {
+				continue
+			}
+			switch fixed := e.Member("fixedUri"); {
+			case fixed == nil:
+			case fixed.Text() != url:
+				add(fixed, "is "+fixed.Text()+"; the extension is "+url+".", "")
+				return
+			default:
+				return
+			}
+		}
+	}
+	add(n, "does not fix Extension.url: nothing tells the extension by.", "Add Extension.url with the fixedUri "+url+".")
+}
+
+// definitionContexts checks that the elements an extension may stand on exist, and that the rules on its use can be evaluated.
+func (w *walk) definitionContexts(n *fhirjson.Node, add func(at *fhirjson.Node, message, next string)) {
+	for _, c := range n.AppendElements(nil, "context") {
+		path := c.MemberText("expression")
+		if c.MemberText("type") != "element" || path == "" || strings.ContainsAny(path, "/#:") {
+			continue
+		}
+		name, _, _ := strings.Cut(path, ".")
+		root, ok := w.v.defs.Type(name)
+		if !ok {
+			add(c, "names "+path+", and there is no type "+name+".", "")
+			continue
+		}
+		d := &definition{w: w, root: root}
+		if _, missing, _ := d.types(path); missing != "" {
+			add(c, "names "+path+", and "+missing+".", "")
+		}
+	}
+	for _, c := range n.AppendElements(nil, "contextInvariant") {
+		if c.Kind() != fhirjson.String || c.Text() == "" {
+			continue
+		}
+		if _, err := fhirpath.Compile(c.Text(), w.v.defs); err != nil {
+			add(c, "cannot be evaluated: "+err.Error()+".", "")
+		}
 	}
 }
 

@@ -124,7 +124,12 @@ func (w *walk) unknownExtension(e *fhirjson.Node, url string, modifier bool, b *
 		rule: ruleExtensionUnknown, node: e, prof: b.prof, notChecked: true, found: url,
 		message: "Extension " + short(url) + " has no definition in the active guides; its content was not checked.",
 	}
-	switch {
+	switch prof, ok := w.v.defs.Profile(url); {
+	case ok && prof.Type != "Extension":
+		f.severity, f.notChecked = validators.SeverityError, false
+		f.message = w.name(e) + " has the url of a definition of " + prof.Type + ", which is no extension."
+		w.add(f)
+		return
 	case modifier:
 		f.rule, f.notChecked = ruleExtensionModifierUnknown, false
 		f.message = w.name(e) + " is a modifier extension without a definition in the active guides: a receiver that does not know it must not process " + w.name(e.Parent()) + "."
@@ -173,8 +178,10 @@ func (w *walk) extensionUse(e *fhirjson.Node, def *profile.Profile, modifier boo
 			return
 		}
 	}
-	if prefix := looserContexts[def.URL]; prefix != "" && strings.HasPrefix(parents[0].el.Path, prefix) {
-		return
+	for _, prefix := range looserContexts[def.URL] {
+		if strings.HasPrefix(parents[0].el.Path, prefix) {
+			return
+		}
 	}
 	var where []string
 	for _, c := range def.Contexts {
@@ -189,9 +196,10 @@ func (w *walk) extensionUse(e *fhirjson.Node, def *profile.Profile, modifier boo
 const corePackage = "hl7.fhir.r4.core#4.0.1"
 
 // looserContexts are extensions that HL7's own guides use beyond their published contexts, and the elements they use them on.
-var looserContexts = map[string]string{
-	corePrefix + "capabilitystatement-expectation": "SearchParameter.", // the expectation of what a search parameter can do
-	corePrefix + "regex":                           "ElementDefinition.type",
+var looserContexts = map[string][]string{
+	// the expectation of what a search parameter can do, of what a statement builds on
+	corePrefix + "capabilitystatement-expectation": {"SearchParameter.", "CapabilityStatement."},
+	corePrefix + "regex":                           {"ElementDefinition.type"},
 }
 
 // inContexts reports whether one of the contexts fits, and whether that could be told of all.

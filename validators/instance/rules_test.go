@@ -167,6 +167,12 @@ const system = `{"resourceType":"CodeSystem","url":"http://example.com/c/x","sta
 	"property":[{"code":"up","uri":"http://hl7.org/fhir/concept-properties#parent","type":"code"}],
 	"concept":[{"code":"a","concept":[{"code":"b"}]},{"code":"c","property":[{"code":"up","valueCode":"a"}]}]}`
 
+const extensionDefinition = `{"resourceType":"StructureDefinition","url":"http://example.com/e/x","name":"X","status":"draft","fhirVersion":"4.0.1",
+	"kind":"complex-type","abstract":false,"context":[{"type":"element","expression":"Patient.name"}],"contextInvariant":["exists()"],"type":"Extension",
+	"baseDefinition":"http://hl7.org/fhir/StructureDefinition/Extension","derivation":"constraint","differential":{"element":[{"id":"Extension","path":"Extension"},
+	{"id":"Extension.url","path":"Extension.url","fixedUri":"http://example.com/e/x"},
+	{"id":"Extension.value[x]","path":"Extension.value[x]","min":1,"type":[{"code":"string"}]}]}}`
+
 const operation = `{"resourceType":"OperationDefinition","url":"http://example.com/o/x","name":"X","status":"draft","kind":"operation","code":"x",
 	"system":true,"type":false,"instance":false}`
 
@@ -211,6 +217,11 @@ var examples = []struct {
 	{"definition-base", structure, `"derivation":"constraint",`, ``},
 	{"definition-base", structure, `"derivation":"constraint"`, `"derivation":"specialization"`},
 	{"definition-base", structure, `"type":"Patient"`, `"context":[{"type":"element","expression":"Patient"}],"type":"Patient"`},
+	{"definition-base", extensionDefinition, `"fixedUri":"http://example.com/e/x"`, `"fixedUri":"http://example.com/e/y"`},
+	{"definition-base", extensionDefinition, `"fixedUri":"http://example.com/e/x"`, `"min":1`},
+	{"definition-base", extensionDefinition, `"expression":"Patient.name"`, `"expression":"Patient.nome"`},
+	{"definition-base", extensionDefinition, `"expression":"Patient.name"`, `"expression":"Patience"`},
+	{"definition-base", extensionDefinition, `"exists()"`, `"exists("`},
 	{"definition-binding", structure, `"path":"Patient.gender","max":"1"`, `"path":"Patient.gender","max":"1","binding":{"strength":"extensible","valueSet":"http://hl7.org/fhir/ValueSet/administrative-gender"}`},
 	{"definition-order", structure, `{"id":"Patient.deceased[x]",`, `{"id":"Patient.name","path":"Patient.name","min":1},{"id":"Patient.deceased[x]",`},
 	{"operation-profile", operation, `"status"`, `"inputProfile":"http://example.com/none","status"`},
@@ -314,6 +325,7 @@ var examples = []struct {
 	{"slice-unchecked", patient, `"contact":`, `"address":[{"use":"home"}],"contact":`},
 	{"extension-url-missing", patient, `"url":"http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex",`, ``},
 	{"extension-url-form", patient, `us-core-birthsex"`, `us-core-birthsex|6.1.0"`},
+	{"extension-unknown", patient, `{"url":"http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex",`, `{"url":"http://hl7.org/fhir/StructureDefinition/Patient",`},
 	{"extension-unknown", patient, `{"url":"http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex",`, `{"url":"http://example.com/unheard-of",`},
 	{"extension-modifier-unknown", patient, `"identifier":`, `"modifierExtension":[{"url":"http://example.com/unheard-of","valueBoolean":true}],"identifier":`},
 	{"extension-modifier", patient, `"extension":[`, `"modifierExtension":[`},
@@ -417,7 +429,7 @@ func messageIDs(r validators.Report) []string {
 
 func TestEveryRuleHasAnExample(t *testing.T) {
 	v := rulesValidator(t, instance.Options{})
-	for name, src := range map[string]string{"patient": patient, "observation": observation, "searchset": searchset, "answered": answered, "questionnaire": questionnaire, "parameter": parameter, "system": system, "operation": operation, "composite": composite, "structure": structure, "codes": codes, "restructure": restructure, "capabilities": capabilities, "document": document} {
+	for name, src := range map[string]string{"patient": patient, "observation": observation, "searchset": searchset, "answered": answered, "questionnaire": questionnaire, "parameter": parameter, "system": system, "operation": operation, "extension": extensionDefinition, "composite": composite, "structure": structure, "codes": codes, "restructure": restructure, "capabilities": capabilities, "document": document} {
 		if !json.Valid([]byte(src)) {
 			t.Fatalf("%s is not JSON", name)
 		}
