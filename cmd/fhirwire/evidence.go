@@ -23,7 +23,6 @@ import (
 	"fhirwire/proxy"
 	"fhirwire/proxy/har"
 	"fhirwire/testplans/checks"
-	"fhirwire/validators"
 	"fhirwire/validators/guides"
 	"fhirwire/validators/inspect"
 	"fhirwire/validators/interaction"
@@ -76,42 +75,6 @@ func selected(ctx context.Context, st *store.Store, filter proxy.Filter) iter.Se
 				continue // deleted in the meantime
 			}
 			if !yield(ex, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-// wants reports whether an exchange is evidence, and whether its report is.
-type wants func(*proxy.Exchange) (wanted, report bool)
-
-// storedEvidence is what the store has on a filter, with the reports that are wanted; what was not inspected with this version's rules is
-// now. What is not wanted comes without report.
-func storedEvidence(ctx context.Context, p *process, st *store.Store, lib *guides.Library, filter proxy.Filter, want wants) iter.Seq2[checks.Item, error] {
-	inspector := inspect.New(lib, st, inspect.Options{Channels: st, Now: p.now})
-	return func(yield func(checks.Item, error) bool) {
-		for ex, err := range selected(ctx, st, filter) {
-			if err != nil {
-				yield(checks.Item{}, err)
-				return
-			}
-			if _, findings := want(ex); !findings {
-				if !yield(checks.Item{Exchange: ex, Bodies: st}, nil) {
-					return
-				}
-				continue
-			}
-			report, err := st.Report(ctx, ex.ID)
-			if errors.Is(err, proxy.ErrNotFound) || err == nil && report.Context.Rules < validators.RulesVersion {
-				var fresh validators.Report
-				fresh, err = inspector.Inspect(ctx, ex)
-				report = &fresh
-			}
-			if err != nil {
-				yield(checks.Item{}, fmt.Errorf("exchange %d: %w", ex.Number, err))
-				return
-			}
-			if !yield(checks.Item{Exchange: ex, Report: report, Bodies: st}, nil) {
 				return
 			}
 		}
