@@ -47,7 +47,7 @@ func (rec *Recorder) Keeping() error {
 func cause(err error) error {
 	for {
 		next := errors.Unwrap(err)
-		if many, ok := err.(interface{ Unwrap() []error }); ok && len(many.Unwrap()) > 0 { //nolint:errorlint // the chain is walked here
+		if many, ok := err.(interface{ Unwrap() []error }); ok && len(many.Unwrap()) > 0 {
 			next = many.Unwrap()[0]
 		}
 		if next == nil {
