@@ -56,7 +56,7 @@ func certificateFaults(c *tls.Certificate, now time.Time) []string {
 // warn logs what is wrong with the certificate. f.mu is held, or f is not shared yet.
 func (f *certificateFile) warn(ctx context.Context) {
 	for _, fault := range certificateFaults(f.loaded, f.now()) {
-		f.logger.WarnContext(ctx, "the TLS listener's certificate: "+fault, "file", f.cert)
+		f.logger.WarnContext(ctx, "clients will not accept the TLS listener's certificate, or soon will not", "file", f.cert, "fault", fault)
 	}
 }
 

@@ -60,7 +60,7 @@ func TestOwnCertificateIsShown(t *testing.T) {
 	})
 	cert, key := writeCertificate(t, dir, c)
 	s := startServe(t, filepath.Join(dir, "data"), "--tls-cert", cert, "--tls-key", key, "--log-level", "info")
-	if !strings.Contains(s.out.String(), "the TLS listener's certificate: it expired on ") {
+	if !strings.Contains(s.out.String(), "clients will not accept the TLS listener's certificate, or soon will not") {
 		t.Errorf("the log says nothing: %s", s.out.String())
 	}
 	if _, page, _ := s.do(http.DefaultClient, http.MethodGet, s.dashboard+"/certificates", "", "", "Accept", "text/html"); !strings.Contains(page, "TLS listener, from --tls-cert") || !strings.Contains(page, "it expired on ") {
