@@ -47,7 +47,11 @@ func TestMutualTLS(t *testing.T) {
 	}
 	running := map[string]*served{}
 	for _, mode := range []string{"off", "optional", "required"} {
-		running[mode] = startServe(t, data, "--reference-mtls", mode, "--client-ca", caFile)
+		own := t.TempDir() // a data folder has one serve
+		if err := os.CopyFS(own, os.DirFS(data)); err != nil {
+			t.Fatal(err)
+		}
+		running[mode] = startServe(t, own, "--reference-mtls", mode, "--client-ca", caFile)
 	}
 	for _, c := range []struct {
 		mode, cert            string
