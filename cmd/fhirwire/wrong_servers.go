@@ -181,6 +181,10 @@ var wrongServers = []wrongServer{
 	{"mutation-since-ignored", "bulk-data-export", "since-files/new", "BULK-INC-01", "d"},
 	{"mutation-since-ignored", "formulary-bulk-export", "later-files/new", "FORM-BLK-36", "d"},
 	{"mutation-since-ignored", "provider-access-bulk", "since-files/new", "BULK-INC-01", "d"},
+	// What the server leaves out of the question it also leaves out where it repeats it.
+	{"mutation-since-ignored", "bulk-data-export", "manifest/same-request", "CHK-49", "d"},
+	{"mutation-since-ignored", "formulary-bulk-export", "manifest/same-request", "FORM-BLK-52", "d"},
+	{"mutation-since-ignored", "provider-access-bulk", "manifest/same-request", "CHK-49", "d"},
 	{"mutation-somebody-else", "member-attribution", "files/members", "DDE-03", "d"},
 	{"mutation-somebody-else", "payer-to-payer-stu2", "files/this-member", "P2P-SC-52", "d"},
 	{"mutation-somebody-else", "provider-access-bulk", "subset-files/only-these", "DDE-04", "d"},
@@ -210,6 +214,7 @@ var wrongServers = []wrongServer{
 	{"mutation-two-members", "payer-to-payer-member", "match/identifier", "P2P-MM-171", ""},
 	{"mutation-types-ignored", "bulk-data-export", "manifest/asked-types", "CHK-53", "c"},
 	{"mutation-types-mixed", "bulk-data-export", "lines/one-type", "BULK-FI-22", "c"},
+	{"mutation-types-mixed", "bulk-data-export", "elements-files/marked", "CHK-54", "c"},
 	{"mutation-types-mixed", "formulary-bulk-export", "files/one-type", "FORM-BLK-54", "c"},
 	{"mutation-types-mixed", "member-attribution", "files/type", "DDE-02", "c"},
 	{"mutation-types-mixed", "payer-to-payer-bulk", "all-files/one-type", "BULK-FI-22", "c"},
