@@ -65,8 +65,7 @@ var (
 )
 
 // CheckXHTML reports what the div of a Narrative breaks: it is to be a well-formed div element in the XHTML namespace with
-// allowed elements and attributes only, no active content, and only the entities of XML: the text stands in JSON or XML, where
-// nothing declares those of HTML.
+// allowed elements and attributes only, no active content, and only the entities of HTML.
 func CheckXHTML(div string) []XHTMLFault {
 	c := &xhtmlCheck{}
 	d := xml.NewDecoder(strings.NewReader(div))
@@ -77,7 +76,6 @@ func CheckXHTML(div string) []XHTMLFault {
 		token, err := d.RawToken()
 		if err == nil {
 			c.token(at, token)
-			c.entities(at, div[at:d.InputOffset()], token)
 			continue
 		}
 		switch {
@@ -100,39 +98,7 @@ func plainXML(err error) string {
 	return err.Error()
 }
 
-// entities reports the entities in the source of a token that XML does not have, each once.
-func (c *xhtmlCheck) entities(at int, src string, t xml.Token) {
-	switch t.(type) {
-	case xml.StartElement, xml.CharData:
-	default:
-		return
-	}
-	if strings.HasPrefix(src, "<![CDATA[") {
-		return
-	}
-	for from := 0; ; {
-		i := strings.IndexByte(src[from:], '&')
-		if i < 0 {
-			return
-		}
-		from += i + 1
-		name, _, ok := strings.Cut(src[from:], ";")
-		if !ok {
-			return
-		}
-		switch name {
-		case "amp", "lt", "gt", "quot", "apos":
-		default:
-			if !strings.HasPrefix(name, "#") && !slices.Contains(c.named, name) {
-				c.named = append(c.named, name)
-				c.fault(at+from-1, "XML has no entity &%s;", name)
-			}
-		}
-	}
-}
-
 type xhtmlCheck struct {
-	named  []string // entities that were reported
 	faults []XHTMLFault
 	open   []string
 	root   bool // the div was met

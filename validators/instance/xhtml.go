@@ -46,7 +46,7 @@ func quickXHTML(s string) narrativeText {
 				if n == 0 || holder {
 					return out
 				}
-				if s[i:i+n] != "&#160;" && s[i:i+n] != "&#9;" {
+				if s[i:i+n] != "&nbsp;" && s[i:i+n] != "&#160;" && s[i:i+n] != "&#9;" {
 					out.content = true
 				}
 				i += n
@@ -244,7 +244,7 @@ func quickAttribute(tag, name, val string, root bool, out *narrativeText) bool {
 
 // entity is the length of a common entity at the start of s, 0 for any other.
 func entity(s string) int {
-	for _, e := range [...]string{"&amp;", "&quot;", "&lt;", "&gt;", "&apos;", "&#39;", "&#9;", "&#160;"} {
+	for _, e := range [...]string{"&nbsp;", "&amp;", "&quot;", "&lt;", "&gt;", "&apos;", "&#39;", "&#9;", "&#160;"} {
 		if strings.HasPrefix(s, e) {
 			return len(e)
 		}
