@@ -24,6 +24,8 @@ import (
 type Registry interface {
 	Systems(ctx context.Context) ([]*proxy.System, error)
 	Channels(ctx context.Context) ([]*proxy.Channel, error)
+	// ChannelByName wraps proxy.ErrNotFound when there is none of the name.
+	ChannelByName(ctx context.Context, name string) (*proxy.Channel, error)
 }
 
 // Publisher tells who listens; it never waits.

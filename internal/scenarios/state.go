@@ -284,26 +284,21 @@ func (s *Service) compute(ctx context.Context, c *channel, r *running) error {
 
 // describe says what a channel's runs are judged with.
 func (s *Service) describe(ctx context.Context, name string) (ch *proxy.Channel, kind testplans.EvidenceKind, with validators.Context, err error) {
-	channels, err := s.registry.Channels(ctx)
-	if err != nil {
-		return nil, "", with, fmt.Errorf("channels: %w", err)
-	}
-	i := slices.IndexFunc(channels, func(c *proxy.Channel) bool { return c.Name == name })
-	if i < 0 {
-		return nil, "", with, fmt.Errorf("channel %s: %w", name, proxy.ErrNotFound)
+	if ch, err = s.registry.ChannelByName(ctx, name); err != nil {
+		return nil, "", with, err
 	}
 	systems, err := s.registry.Systems(ctx)
 	if err != nil {
 		return nil, "", with, fmt.Errorf("systems: %w", err)
 	}
-	if with, err = s.opt.Context(channels[i]); err != nil {
+	if with, err = s.opt.Context(ch); err != nil {
 		return nil, "", with, fmt.Errorf("guides of channel %s: %w", name, err)
 	}
 	kind = testplans.Observed
 	for _, sys := range systems {
-		if sys.Simulated && (sys.ID == channels[i].ClientID || sys.ID == channels[i].ServerID) {
+		if sys.Simulated && (sys.ID == ch.ClientID || sys.ID == ch.ServerID) {
 			kind = testplans.Simulated
 		}
 	}
-	return channels[i], kind, with, nil
+	return ch, kind, with, nil
 }

@@ -148,6 +148,19 @@ func (s *Store) Channels(context.Context) ([]*proxy.Channel, error) {
 	return slices.Clone(s.channels), nil
 }
 
+// ChannelByName finds a channel as a store does.
+func (s *Store) ChannelByName(_ context.Context, name string) (*proxy.Channel, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.channels {
+		if c.Name == name {
+			c := *c
+			return &c, nil
+		}
+	}
+	return nil, proxy.ErrNotFound
+}
+
 // Channel is part of api.Channels.
 func (s *Store) Channel(_ context.Context, id string) (*proxy.Channel, error) {
 	s.mu.Lock()
