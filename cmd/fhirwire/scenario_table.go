@@ -43,7 +43,7 @@ func scenarioTable(ctx context.Context, p *process, model fhirpath.Model, lib *g
 		}
 		open += n
 	}
-	b.WriteString("\n## Wrong servers\n\nEach mistake is found by exactly one check of a plan, which names the requirement. Mistakes of one plan with the same letter are\nplayed together in the tests: as many checks fail as there are mistakes.\n\n" +
+	b.WriteString("\n## Wrong servers\n\nEach mistake is found by exactly the checks of a plan that are listed, which name the requirement: one, or two where a mistake breaks\ntwo requirements. Mistakes of one plan with the same letter are played together in the tests, and no other check fails.\n\n" +
 		"| Mistake | Plan | Check | Requirement | Together |\n|---|---|---|---|---|\n")
 	for _, w := range wrongServers {
 		fmt.Fprintf(&b, "| `%s` | %s | `%s` | %s | %s |\n", w.edge, w.plan, w.check, w.requirement, w.together)

@@ -12,7 +12,7 @@ type wrongServer struct {
 }
 
 // wrongServers are the mistakes that are played, first the ten that the plans were asked for, in every plan that they concern: each is
-// found by exactly this check of the plan (TestWrongServers).
+// found by exactly this check of the plan, or by two where it is listed twice (TestWrongServers).
 var wrongServers = []wrongServer{
 	{edgecases.WrongStatus, "bulk-data-export", "kickoff/accepted", "BULK-KO-20", "a"},
 	{edgecases.WrongStatus, "formulary-bulk-export", "kickoff/accepted", "FORM-BLK-33", "a"},

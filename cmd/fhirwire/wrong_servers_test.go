@@ -9,8 +9,8 @@ import (
 	"fhirwire/validators"
 )
 
-// TestWrongServers: each mistake is found by exactly one check, and that check names the requirement. Mistakes that are played together
-// fail as many checks as they are.
+// TestWrongServers: each mistake is found by exactly the checks that are listed for it, and these name the requirement, also where several
+// mistakes are played together.
 func TestWrongServers(t *testing.T) {
 	if raceDetector {
 		t.Skip("plays with the race detector take minutes; testplans/play is under it, and one run of the scripts")
