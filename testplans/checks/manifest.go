@@ -47,8 +47,8 @@ func formOf(text []byte) Outcome {
 	case bytes.HasPrefix(text, []byte("\n")):
 		return failed("line 1 is blank")
 	}
-	if at := bytes.Index(text, []byte("\n\n")); at >= 0 {
-		return failed(fmt.Sprintf("line %d is blank", 2+bytes.Count(text[:at], []byte("\n"))))
+	if above, _, blank := bytes.Cut(text, []byte("\n\n")); blank {
+		return failed(fmt.Sprintf("line %d is blank", 2+bytes.Count(above, []byte("\n"))))
 	}
 	return passed
 }

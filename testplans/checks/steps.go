@@ -144,8 +144,9 @@ func file(ctx context.Context, c *Case) (Outcome, error) {
 		return formOf(body.Text), nil
 	case testplans.FileTime:
 		return c.before(ctx, body, from)
+	default:
+		return c.compareFile(listed, body, from)
 	}
-	return c.compareFile(listed, body, from)
 }
 
 // byteOrderMark may stand before the first line of a file; that it does is not its count's fault.

@@ -1,5 +1,7 @@
 package views
 
+import "strings"
+
 // AllResults is every pair with every scenario.
 type AllResults struct {
 	Shell
@@ -22,15 +24,15 @@ type AllFilter struct {
 
 // Said is what is chosen, for print; empty when everything is shown.
 func (f AllFilter) Said() string {
-	said := ""
+	var said strings.Builder
 	for _, list := range [][]Option{f.Tracks, f.Clients, f.Servers} {
 		for _, o := range list {
 			if o.Selected && o.Value != "" {
-				said += o.Text + ". "
+				said.WriteString(o.Text + ". ")
 			}
 		}
 	}
-	return said
+	return said.String()
 }
 
 // AllMatrix is the part of the page that is read again while traffic arrives.
