@@ -142,19 +142,3 @@ func TestReadmeCommandsParse(t *testing.T) {
 		t.Errorf("%d command lines found in the README", n)
 	}
 }
-
-// TestPlanWithoutExamples: a variant of a plan is checked before it has traffic beside it, and that is said.
-func TestPlanWithoutExamples(t *testing.T) {
-	src, err := os.ReadFile(filepath.Join("..", "..", "testplans", "plans", "davinci-drug-formulary", "2.0", "search.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "mine.yaml")
-	if err := os.WriteFile(file, src, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	code, out, errs := atOnce(t, "plans", "check", file)
-	if code != exitFine || errs != "" || !strings.Contains(out, "is well-formed") || !strings.Contains(out, "were not tried") {
-		t.Errorf("exit %d: %s%s", code, out, errs)
-	}
-}
