@@ -184,7 +184,7 @@ func TestBulkClientOfOthers(t *testing.T) {
 	if !slices.Equal(a, b) {
 		t.Errorf("by channel URL:\n%q\nby forward proxy:\n%q", a, b)
 	}
-	for _, want := range []string{"kickoff/accepted pass", "poll/waits pass", "manifest/transaction-time pass", "files/all pass", "since-export/instant pass"} {
+	for _, want := range []string{"kickoff/accepted pass", "poll/waits pass", "manifest/transaction-time pass", "downloads/all pass", "since-export/instant pass"} {
 		if !slices.Contains(a, want) {
 			t.Errorf("no %q in %q", want, a)
 		}
