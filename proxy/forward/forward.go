@@ -162,6 +162,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, ps *passage) {
 	defer func() {
 		fault := recover()
 		ps.out.release()
+		if ps.pending != nil {
+			ps.pending.Release(w)
+		}
 		if ps.reserved {
 			s.tunnels.giveBack()
 		}

@@ -18,6 +18,7 @@ type Pending struct {
 	rec     *Recorder
 	inbound *http.Request // as the server gave it: its Trailer fills when the body ends
 	request *capture      // nil without a body
+	body    *teeBody      // likewise
 
 	mu        sync.Mutex // guards what follows; the transport may still read the request while the response ends
 	ex        proxy.Exchange

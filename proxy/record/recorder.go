@@ -121,7 +121,7 @@ type Arrival struct {
 }
 
 // Begin starts the record of r. The request returned carries the Pending in its context and records its body as it is read;
-// the forwarder goes on with it in place of r.
+// the forwarder goes on with it in place of r, and calls Release when it has answered.
 func (rec *Recorder) Begin(r *http.Request, a Arrival) (*http.Request, *Pending) {
 	p := &Pending{rec: rec, done: make(chan struct{})}
 	p.ex = proxy.Exchange{
@@ -138,7 +138,8 @@ func (rec *Recorder) Begin(r *http.Request, a Arrival) (*http.Request, *Pending)
 	if r.Body != nil && r.Body != http.NoBody {
 		p.request = rec.newCapture(p.ex.ID + "-request")
 		p.request.secret = oauthPath(a.URL) || isForm(r.Header.Get("Content-Type"))
-		r.Body = &teeBody{src: r.Body, to: p.request, length: r.ContentLength}
+		p.body = &teeBody{src: r.Body, to: p.request, length: r.ContentLength}
+		r.Body = p.body
 	}
 	return r, p
 }

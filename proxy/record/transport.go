@@ -3,7 +3,6 @@ package record
 import (
 	"crypto/tls"
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptrace"
 	"slices"
@@ -59,29 +58,6 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	p.headers(res)
 	return res, nil
 }
-
-// teeBody copies what is read from src to a capture.
-type teeBody struct {
-	src    io.ReadCloser
-	to     *capture
-	length int64
-	size   int64
-}
-
-func (b *teeBody) Read(p []byte) (int, error) {
-	n, err := b.src.Read(p)
-	b.to.Write(p[:n])
-	b.size += int64(n)
-	switch {
-	case errors.Is(err, io.EOF) && b.size >= b.length, b.length > 0 && b.size == b.length:
-		b.to.finish()
-	case err != nil:
-		b.to.fail(err)
-	}
-	return n, err
-}
-
-func (b *teeBody) Close() error { return b.src.Close() }
 
 // requestHeader is r's header as received, as far as net/http shows it: Host, Transfer-Encoding and Trailer are put back.
 func requestHeader(r *http.Request) proxy.Header {

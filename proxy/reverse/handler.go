@@ -153,6 +153,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, p, ref)
 		return
 	}
+	defer p.Release(w)
 	// Without this net/http swallows what is left of the request when the response begins. HTTP/2 needs it not and says so.
 	_ = http.NewResponseController(w).EnableFullDuplex()
 	ctx := upstream.WithChannel(context.WithValue(r.Context(), passageKey{}, ps), channel)
