@@ -201,7 +201,7 @@ func newRig(t testing.TB, server http.HandlerFunc, options ...func(*forward.Opti
 	dns.set("payer.example", "127.0.0.1")
 	dns.set("other.example", "127.0.0.1")
 	r := &rig{t: t, sink: &proxytest.Sink{}, hosts: &hosts{}, key: proxy.NewFingerprintKey([]byte("0123456789abcdef0123456789abcdef"))}
-	r.rec = record.New(r.sink, r.key, record.Options{SpoolDir: t.TempDir(), HoldFor: time.Hour})
+	r.rec = record.New(r.sink, r.key, record.Options{SpoolDir: t.TempDir(), HoldFor: time.Hour, RestFor: 20 * time.Second})
 	t.Cleanup(func() {
 		if err := r.rec.Close(context.Background()); err != nil {
 			t.Error(err)

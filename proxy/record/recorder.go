@@ -38,6 +38,9 @@ type Options struct {
 	HoldFor time.Duration
 	// HoldUpTo is the response size, in bytes, past which its end waits for the journal only. Default 1 MiB.
 	HoldUpTo int64
+	// RestFor is how long the end of a response may wait for the rest of a request that was answered early (see Pending.Release).
+	// Default 2 s.
+	RestFor time.Duration
 	// PutTimeout is the deadline of one Put. Default 30 s.
 	PutTimeout time.Duration
 	// Presents is the certificate chain that this process's listeners present for a server name, "" for none; nil when it is not known.
@@ -56,6 +59,7 @@ func (o Options) withDefaults() Options {
 	def(&o.InFlight, 64)
 	def(&o.HoldFor, 250*time.Millisecond)
 	def(&o.HoldUpTo, 1<<20)
+	def(&o.RestFor, 2*time.Second)
 	def(&o.PutTimeout, 30*time.Second)
 	if o.Clock == nil {
 		o.Clock = time.Now //nolint:forbidigo // the edge of the program; tests pass their own

@@ -46,11 +46,8 @@ func (b *teeBody) Read(p []byte) (int, error) {
 // the response.
 func (b *teeBody) Close() error { return nil }
 
-const (
-	// releasePatience bounds the wait for what is left of a request when the response is out, releaseBytes its size.
-	releasePatience = 500 * time.Millisecond
-	releaseBytes    = 256 << 10
-)
+// maxRest bounds what Release reads, in bytes.
+const maxRest = 256 << 10
 
 // Release ends the reading of the request's body, when the handler has answered on w. A server may answer, or fail, before it has read
 // the whole request, and transports may go on reading after they have returned. net/http expects neither where it was told not to
@@ -73,10 +70,10 @@ func (p *Pending) Release(w http.ResponseWriter) {
 	go func() {
 		b.reading.Lock()
 		defer b.reading.Unlock()
-		_, err := io.CopyN(io.Discard, b.src, releaseBytes)
+		_, err := io.CopyN(io.Discard, b.src, maxRest)
 		whole <- errors.Is(err, io.EOF)
 	}()
-	patience := time.NewTimer(releasePatience)
+	patience := time.NewTimer(p.rec.opt.RestFor)
 	defer patience.Stop()
 	select {
 	case ok := <-whole:

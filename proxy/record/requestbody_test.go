@@ -53,7 +53,7 @@ func TestReleaseWaits(t *testing.T) {
 
 // TestUnreadBodies: a connection serves the next request, however little of the last one the server wanted.
 func TestUnreadBodies(t *testing.T) {
-	rec := New(discardSink{}, testKey, Options{SpoolDir: t.TempDir()})
+	rec := New(discardSink{}, testKey, Options{SpoolDir: t.TempDir(), RestFor: time.Minute})
 	var logged bytes.Buffer
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r, p := rec.Begin(r, Arrival{})
@@ -110,7 +110,7 @@ func body(in *bufio.Reader) (string, error) {
 
 // TestRestOfABody: what a client sends of a request that was answered early never counts as another request.
 func TestRestOfABody(t *testing.T) {
-	rec := New(discardSink{}, testKey, Options{SpoolDir: t.TempDir()})
+	rec := New(discardSink{}, testKey, Options{SpoolDir: t.TempDir(), RestFor: 10 * time.Millisecond})
 	var mu sync.Mutex
 	var asked []string
 	var logged bytes.Buffer

@@ -56,6 +56,9 @@ func newRigWith(t testing.TB, server http.Handler, ro record.Options, o reverse.
 	if ro.HoldFor == 0 {
 		ro.HoldFor = time.Hour // what the client has read to its end is recorded then
 	}
+	if ro.RestFor == 0 {
+		ro.RestFor = 20 * time.Second // longer than any stall of a machine
+	}
 	r.rec = record.New(r.sink, proxy.NewFingerprintKey([]byte("0123456789abcdef0123456789abcdef")), ro)
 	t.Cleanup(func() {
 		if err := r.rec.Close(context.Background()); err != nil {
