@@ -68,7 +68,9 @@ func expression(ctx context.Context, c *Case) (Outcome, error) {
 		where := fmt.Sprintf("line %d: ", line.Position.Line+1)
 		doc := fhirjson.Parse(line.Bytes)
 		if p := doc.Fatal(); p != nil {
-			return notChecked(where + "not JSON: " + p.Text), nil // which check this fails is the one of the lines' type
+			why := where + "not JSON: " + p.Text
+			doc.Release()
+			return notChecked(why), nil // which check this fails is the one of the lines' type
 		}
 		out := c.holds(ctx, x.Expr, doc.Root(), where, asked)
 		doc.Release()

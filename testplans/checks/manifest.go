@@ -70,42 +70,57 @@ func (c *Case) before(ctx context.Context, body *Body, from Item) (Outcome, erro
 	if err != nil {
 		return notShown("the manifest has no transactionTime to compare with"), nil //nolint:nilerr // its form is another check's
 	}
-	both, dated, data := []Item{from, c.Attempt}, 0, 0
+	both := []Item{from, c.Attempt}
+	var seen dates
 	scan := fhirjson.NewLineScanner(bytes.NewReader(body.Text), maxLine)
 	for scan.Scan() {
 		line := scan.Line()
 		if len(bytes.TrimSpace(line.Bytes)) == 0 {
 			continue
 		}
-		doc := fhirjson.Parse(line.Bytes)
-		if doc.Fatal() != nil {
-			return notChecked(fmt.Sprintf("line %d is not JSON", line.Position.Line+1)), nil
+		number := line.Position.Line + 1
+		at, text, ok := seen.add(line.Bytes)
+		if !ok {
+			return notChecked(fmt.Sprintf("line %d is not JSON", number)), nil
 		}
-		if t := doc.Root().ResourceType(); t != "OperationOutcome" && t != "Bundle" { // outcomes and deletions are of the export
-			data++
-		}
-		text := doc.Root().Member("meta").MemberText("lastUpdated")
-		at, err := time.Parse(time.RFC3339, text)
-		if err == nil {
-			dated++
-		}
-		late := err == nil && at.After(limit.Add(dateGrain)) // a server may leave out fractions in one of the two
-		message := ""
-		if late {
-			message = fmt.Sprintf("line %d was changed at %s, after transactionTime %s", line.Position.Line+1, text, limit.Format(time.RFC3339Nano))
-		}
-		doc.Release()
-		if late {
-			return Outcome{Verdict: testplans.Fail, Items: both, Message: message}, nil
+		if at.After(limit.Add(dateGrain)) { // a server may leave out fractions in one of the two
+			return Outcome{Verdict: testplans.Fail, Items: both, Message: fmt.Sprintf(
+				"line %d was changed at %s, after transactionTime %s", number, text, limit.Format(time.RFC3339Nano))}, nil
 		}
 	}
 	switch err := scan.Err(); {
 	case err != nil:
 		return notChecked(err.Error()), nil
-	case dated == 0 && data > 0:
-		return notShown("no line says when it was changed"), nil
+	case seen.dated > 0:
+		return Outcome{Verdict: testplans.Pass, Items: both}, nil
+	case seen.lines == 0:
+		return notShown("the file has no lines"), nil
+	case seen.data == 0: // outcomes and deletions are of the export itself
+		return Outcome{Verdict: testplans.NotApplicable, Message: "the file has nothing but outcomes and deletions"}, nil
 	}
-	return Outcome{Verdict: testplans.Pass, Items: both}, nil
+	return notShown("no line says when it was changed"), nil
+}
+
+// dates counts the lines of a file, those that are data, and those that say when they were changed.
+type dates struct{ lines, data, dated int }
+
+// add counts a line and gives the time that it says it was changed, zero for none; not ok is one that is not JSON.
+func (d *dates) add(line []byte) (at time.Time, text string, ok bool) {
+	doc := fhirjson.Parse(line)
+	defer doc.Release()
+	if doc.Fatal() != nil {
+		return at, "", false
+	}
+	d.lines++
+	if t := doc.Root().ResourceType(); t != "OperationOutcome" && t != "Bundle" {
+		d.data++
+	}
+	at, err := time.Parse(time.RFC3339, doc.Root().Member("meta").MemberText("lastUpdated"))
+	if err != nil {
+		return time.Time{}, "", true
+	}
+	d.dated++
+	return at, at.Format(time.RFC3339Nano), true
 }
 
 // countBursts: as many attempts as asked for on one URL, or within some time. Attempts are in the order of time.

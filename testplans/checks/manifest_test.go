@@ -51,6 +51,10 @@ func TestManifestAndFiles(t *testing.T) {
 		{"changed in the second of the manifest", "", "", 2, timely, testplans.Pass, ""},
 		{"changed later", "12:00:00.5Z", "12:00:02Z", 2, timely, testplans.Fail, "line 1 was changed at 2025-01-15T12:00:02Z, after transactionTime"},
 		{"no times", "lastUpdated", "versionId", 2, timely, testplans.Pass, ""}, // the second line has one
+		{"a file without a line", exported[strings.Index(exported, first):], "", 2, timely, testplans.NotShown, "the file has no lines"},
+		{"lines without times", exported[strings.Index(exported, first):], first + "}\n", 2, timely, testplans.NotShown, "no line says when"},
+		{"outcomes and deletions", exported[strings.Index(exported, first):], `{"resourceType":"OperationOutcome"}` + "\n" + `{"resourceType":"Bundle"}` + "\n", 2, timely, testplans.NotApplicable, "nothing but outcomes"},
+		{"a line that is not JSON", first, `{"resourceType" "Patient","id":"1"`, 2, timely, testplans.NotChecked, "line 1 is not JSON"},
 		{"a manifest without a time", "2025-01-15T12:00:00Z", "now", 2, timely, testplans.NotShown, "no transactionTime"},
 		{"plain lines", "", "", 2, form, testplans.Pass, ""},
 		{"a byte order mark", first, "\ufeff" + first, 2, form, testplans.Fail, "byte order mark"},

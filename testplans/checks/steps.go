@@ -177,10 +177,12 @@ func (c *Case) compareFile(listed *entry, body *Body, from Item) (Outcome, error
 		}
 		doc := fhirjson.Parse(line.Bytes)
 		if p := doc.Fatal(); p != nil {
+			why := fmt.Sprintf("line %d is not JSON: %s", line.Position.Line+1, p.Text)
+			doc.Release()
 			if c.Check.File.Rule == testplans.FileUnique {
-				return notChecked(fmt.Sprintf("line %d is not JSON: %s", line.Position.Line+1, p.Text)), nil
+				return notChecked(why), nil
 			}
-			return failed(fmt.Sprintf("line %d is not JSON: %s", line.Position.Line+1, p.Text)), nil
+			return failed(why), nil
 		}
 		got, id := doc.Root().ResourceType(), doc.Root().MemberText("id")
 		doc.Release()
