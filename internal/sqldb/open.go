@@ -146,13 +146,29 @@ func newLogger(l *slog.Logger) logger.Interface {
 	})}
 }
 
-// patient keeps quiet about statements that were called off: nobody has to act on those.
+// patient keeps quiet about what nobody has to act on: statements that were called off, and rows that exist already, which the caller
+// is told. Of the others it says the beginning, without the values: those are people's data.
 type patient struct{ logger.Interface }
+
+// mostSQL is how many bytes of a statement are logged.
+const mostSQL = 300
 
 func (p patient) LogMode(l logger.LogLevel) logger.Interface { return patient{p.Interface.LogMode(l)} }
 
 func (p patient) Trace(ctx context.Context, begin time.Time, fc func() (string, int64), err error) {
-	if !errors.Is(err, context.Canceled) {
-		p.Interface.Trace(ctx, begin, fc, err)
+	if errors.Is(err, context.Canceled) || errors.Is(err, gorm.ErrDuplicatedKey) {
+		return
 	}
+	p.Interface.Trace(ctx, begin, func() (string, int64) {
+		sql, rows := fc()
+		if len(sql) > mostSQL {
+			sql = sql[:mostSQL] + "…"
+		}
+		return sql, rows
+	}, err)
+}
+
+// ParamsFilter is what gorm asks the outermost logger for; without it the values would be written into the statement.
+func (p patient) ParamsFilter(_ context.Context, sql string, _ ...any) (string, []any) {
+	return sql, nil
 }

@@ -1,11 +1,16 @@
 package sqldb_test
 
 import (
+	"bytes"
+	"errors"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"testing/fstest"
+
+	"gorm.io/gorm"
 
 	"fhirwire/internal/sqldb"
 )
@@ -89,5 +94,38 @@ func TestOpenRefusesAnUnknownScheme(t *testing.T) {
 	_, err := sqldb.Open(t.Context(), "mysql://u:secret@h/x", sqldb.Options{})
 	if err == nil || strings.Contains(err.Error(), "secret") {
 		t.Fatalf("error %v", err)
+	}
+}
+
+// TestLogHasNoValues: what is stored is people's data, so a statement that fails is logged without its values and in short.
+func TestLogHasNoValues(t *testing.T) {
+	var said bytes.Buffer
+	db, err := sqldb.Open(t.Context(), sqldb.SQLiteDSN(filepath.Join(t.TempDir(), "x.db")), sqldb.Options{Logger: slog.New(slog.NewTextHandler(&said, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	files := fstest.MapFS{"sqlite/0001_a.sql": {Data: []byte("CREATE TABLE people (id TEXT PRIMARY KEY, name TEXT);\n")}}
+	if err := db.Migrate(t.Context(), "test", files); err != nil {
+		t.Fatal(err)
+	}
+	type person struct{ ID, Name, Unknown string }
+	many := make([]person, 200)
+	for i := range many {
+		many[i].Name = "Marked"
+	}
+	if err := db.Write.Table("people").Create(many).Error; err == nil {
+		t.Fatal("a column that is not there was written")
+	}
+	line := said.String()
+	if !strings.Contains(line, "INSERT INTO `people`") || strings.Contains(line, "Marked") || len(line) > 1000 {
+		t.Errorf("logged %d bytes: %.1500s", len(line), line)
+	}
+	said.Reset()
+	for range 2 {
+		err = db.Write.Table("people").Create(map[string]any{"id": "p1", "name": "Marked"}).Error
+	}
+	if !errors.Is(err, gorm.ErrDuplicatedKey) || said.Len() > 0 {
+		t.Errorf("error %v, logged %s", err, said.String())
 	}
 }
