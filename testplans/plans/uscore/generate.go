@@ -147,6 +147,9 @@ func searchset(path, typ, match string, included ...string) string {
 	return fmt.Sprintf(`{"resourceType":"Bundle","id":"b-%s","type":"searchset","total":%d,"link":[{"relation":"self","url":"http://payer.example/fhir/%s"}]%s}`, strings.ToLower(typ), total, path, list)
 }
 
+// isAsked holds where a resource has the id that its URL ends with.
+const isAsked = "id = %`exchange-path`.split('/').where($this != '').last()"
+
 const outcome = `{"resourceType":"OperationOutcome","text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><p>%[1]s</p></div>"},"issue":[{"severity":"error","code":"%[2]s","details":{"text":"%[1]s"}}]}`
 
 // statement is the step on the server's own CapabilityStatement.
@@ -204,6 +207,7 @@ func (g *generator) general(types []expected, samples map[string]string) {
 	g.step("read", "Read", "What is referred to can be read", "USC-REF-01, USC-INT-01", "", "kind: [read]\ntype: ["+list+"]\nstatus: [2xx, 5xx]", false,
 		check{id: "answered", claim: "A read is answered 200", kind: `status: ["200"]`, requirements: []string{"USC-REF-01", "USC-INT-01"}, every: true, edit: []string{"%READ%"}, also: []string{"read/valid fail", "patient-read/answered fail"}},
 		check{id: "valid", claim: "The resource conforms to its profile", kind: "findings: {on: response}", requirements: []string{"USC-CAP-01", "USC-MD-08", "P2P-DAT-14"}, every: true, edit: []string{"%READ-INVALID%"}},
+		check{id: "asked", claim: "The resource is the one that was asked for", kind: fhirpath("$this is OperationOutcome or " + isAsked), requirements: []string{"USC-REF-01", "USC-INT-01"}, every: true, edit: []string{"%READ-ANOTHER%"}, also: []string{"patient-read/asked fail"}},
 	)
 	g.step("same-question", "Ask in another way", "GET and POST, an id and a typed reference, a code with and without its system give the same", "USC-SRCH-01", "", all, true,
 		check{id: "count", claim: "As many match", kind: `agrees: {step: search, expr: "entry.where(search.mode = 'match').count()"}`, requirements: []string{"USC-SRCH-01", "USC-TOK-01", "USC-REFP-01", "P2P-DAT-17"}, edit: ed(post, "response", `"mode":"match"`, `"mode":"include"`)},
@@ -256,6 +260,7 @@ func (g *generator) ofType(t *expected, sample string) {
 		if !optional {
 			for old, with := range map[string]string{
 				"%READ%":         fmt.Sprintf("%d.response\n- 200 OK\n+ 500 Internal Server Error", n),
+				"%READ-ANOTHER%": fmt.Sprintf("%d.response\n- \"id\":\"%s\"\n+ \"id\":\"another\"", n, r.ID),
 				"%READ-INVALID%": fmt.Sprintf("%d.response\n- \"gender\":\"female\"\n+ \"gender\":\"woman\"", n),
 			} {
 				text := strings.Replace(g.edits.String(), old, with, 1)
@@ -267,6 +272,7 @@ func (g *generator) ofType(t *expected, sample string) {
 		g.step(kebab(t.name)+"-read", "Read "+t.name, "A "+t.name+" can be read by its id", "USC-INT-01, USC-T-10", t.read, "kind: [read]\ntype: ["+t.name+"]", optional,
 			check{id: "answered", claim: "It is answered 200", kind: `status: ["200"]`, edit: fails, also: []string{"read/answered fail", "read/valid fail"}},
 			check{id: "resource", claim: "The answer is the " + t.name, kind: fhirpath("$this is " + t.name), edit: []string{fmt.Sprintf("%d.response", n), `- "resourceType":"` + t.name + `"`, `+ "resourceType":"Basic"`}, also: []string{"read/valid fail"}},
+			check{id: "asked", claim: "It is the one that was asked for", kind: fhirpath(isAsked), edit: []string{fmt.Sprintf("%d.response", n), `- "id":"` + r.ID + `"`, `+ "id":"another"`}, also: []string{"read/asked fail"}},
 		)
 	}
 	var known []string
