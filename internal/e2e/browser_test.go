@@ -130,6 +130,9 @@ func click(selector, script string) chromedp.Action {
 	})
 }
 
+// scripted waits until the page's script has run, which a key that is pressed before does not find.
+var scripted = eventually(`document.documentElement.classList.contains('scripted')`, time.Minute)
+
 func send(t *testing.T, method, url, body string, h http.Header) int {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))

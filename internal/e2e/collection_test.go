@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"cmp"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,7 +14,6 @@ import (
 func TestOwnCollections(t *testing.T) {
 	bin := cmp.Or(os.Getenv("FHIRWIRE_NEWMAN"), "newman")
 	p := start(t, "--demo")
-	waitSeeded(t, p)
 	for _, track := range []string{"payer-to-payer", "provider-access", "formulary"} {
 		file := filepath.Join(t.TempDir(), track+".json")
 		out, err := exec.Command(binary, "postman", "export", "--track", track, "--base", p.proxy+"/demo-client~reference/fhir", "--out", file).CombinedOutput()
@@ -27,20 +25,4 @@ func TestOwnCollections(t *testing.T) {
 			t.Errorf("%s: %v\n%s", track, err, out)
 		}
 	}
-}
-
-func status(t *testing.T, url string) int {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := res.Body.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return res.StatusCode
 }

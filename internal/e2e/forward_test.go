@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -14,18 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
-
-// waitSeeded waits until the reference server has the demo's members.
-func waitSeeded(t *testing.T, p *program) {
-	t.Helper()
-	for deadline := time.Now().Add(5 * time.Minute); status(t, p.reference+"/Group/group-all-members") != http.StatusOK; time.Sleep(100 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the reference server is not seeded")
-		}
-	}
-}
 
 // through makes the forward proxy that of commands.
 func through(t *testing.T, user, forward string) {
@@ -58,7 +46,6 @@ func TestForwardNewman(t *testing.T) {
 	if err := os.WriteFile(collection, []byte(plain), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	waitSeeded(t, p)
 	origin := strings.TrimSuffix(p.reference, "/fhir")
 	captured := func(channel, prefix string) []string {
 		sent := newman(t, collection, "url_prefix="+prefix)
@@ -90,7 +77,6 @@ func TestForwardFHIRClient(t *testing.T) {
 	}
 	data := t.TempDir()
 	p := start(t, "--demo", "--data", data)
-	waitSeeded(t, p)
 	base := "https://" + p.tls + "/fhir"
 	_, channel := p.connect(t, "fhirpy", base, "", "")
 	script := filepath.Join(t.TempDir(), "client.py")

@@ -68,7 +68,6 @@ func TestFHIRKitClient(t *testing.T) {
 		t.Skipf("node is not installed: %v", err)
 	}
 	p := start(t, "--demo")
-	waitSeeded(t, p)
 	_, channel := p.connect(t, "fhir-kit", p.reference, "", "")
 	dir := t.TempDir()
 	script := filepath.Join(dir, "client.mjs")

@@ -57,6 +57,7 @@ func TestKillLosesNothingTheClientSaw(t *testing.T) {
 	cancel()
 	clients.Wait()
 	p.killed = true
+	p.stop(t) // it has the data folder until it is gone
 
 	again := start(t, "--data", data)
 	missing := 0

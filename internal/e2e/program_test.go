@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -107,6 +108,9 @@ func start(t *testing.T, args ...string) *program {
 		t.Fatalf("the program did not say where it listens: %+v", p)
 	}
 	p.waitReady(t)
+	if slices.Contains(args, "--demo") {
+		p.waitSeeded(t)
+	}
 	return p
 }
 
@@ -156,6 +160,24 @@ func (p *program) waitReady(t *testing.T) {
 		}
 	}
 	t.Fatal("not ready in time")
+}
+
+// waitSeeded waits until the demo's members and channels are there: the program listens before that.
+func (p *program) waitSeeded(t *testing.T) {
+	t.Helper()
+	const last = "demo-app~reference" // of what the demo registers
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		var channels struct{ Items []struct{ Name string } }
+		getJSON(t, p.dashboard+"/api/v1/channels", &channels)
+		for _, c := range channels.Items {
+			if c.Name == last {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the demo is not there: %+v", channels)
+		}
+	}
 }
 
 // exchange is what these tests read of GET /api/v1/exchanges.
