@@ -34,9 +34,6 @@ type Pending struct {
 	done chan struct{} // closed when stored, journaled or lost
 }
 
-// preparePatience bounds the wait for a large compressed body to be searched for secrets, before which it cannot be journaled.
-const preparePatience = 2 * time.Second
-
 // ID is the exchange's id.
 func (p *Pending) ID() string { return p.ex.ID }
 
@@ -94,7 +91,7 @@ func (p *Pending) finish(f *proxy.Failure, size int64) {
 		return
 	case <-timer.C:
 	}
-	patience := time.NewTimer(preparePatience)
+	patience := time.NewTimer(p.rec.opt.PrepareFor)
 	defer patience.Stop()
 	select {
 	case <-s.prepared:

@@ -52,16 +52,16 @@ func TestJournal(t *testing.T) {
 		opt    Options
 		before func(release chan struct{}) func(context.Context, *proxy.Exchange) error
 	}{
-		{"the Sink hangs", 10, Options{HoldFor: 5 * time.Millisecond}, func(release chan struct{}) func(context.Context, *proxy.Exchange) error {
+		{"the Sink hangs", 10, Options{HoldFor: 5 * time.Millisecond, PrepareFor: time.Hour}, func(release chan struct{}) func(context.Context, *proxy.Exchange) error {
 			return func(context.Context, *proxy.Exchange) error { <-release; return errors.New("killed") }
 		}},
-		{"the Sink hangs, spooled body", 100 << 10, Options{HoldFor: 5 * time.Millisecond, MemoryBody: 1 << 10}, func(release chan struct{}) func(context.Context, *proxy.Exchange) error {
+		{"the Sink hangs, spooled body", 100 << 10, Options{HoldFor: 5 * time.Millisecond, PrepareFor: time.Hour, MemoryBody: 1 << 10}, func(release chan struct{}) func(context.Context, *proxy.Exchange) error {
 			return func(context.Context, *proxy.Exchange) error { <-release; return errors.New("killed") }
 		}},
-		{"a large response does not wait", 2 << 20, Options{HoldFor: time.Hour}, func(release chan struct{}) func(context.Context, *proxy.Exchange) error {
+		{"a large response does not wait", 2 << 20, Options{HoldFor: time.Hour, PrepareFor: time.Hour}, func(release chan struct{}) func(context.Context, *proxy.Exchange) error {
 			return func(context.Context, *proxy.Exchange) error { <-release; return errors.New("killed") }
 		}},
-		{"the Sink fails", 10, Options{}, func(chan struct{}) func(context.Context, *proxy.Exchange) error {
+		{"the Sink fails", 10, Options{PrepareFor: time.Hour}, func(chan struct{}) func(context.Context, *proxy.Exchange) error {
 			return func(context.Context, *proxy.Exchange) error { return errors.New("disk full") }
 		}},
 	} {
@@ -106,8 +106,11 @@ func TestFullQueue(t *testing.T) {
 	for range 20 {
 		exchange(t, rec, get(), plainResponse(1000)) //nolint:bodyclose // exchange closes it
 	}
-	if m := rec.memory.Load(); m > 3000 {
-		t.Errorf("%d bytes held", m)
+	// A response may end a moment before what is journaled of its exchange is let go.
+	for deadline := time.Now().Add(5 * time.Minute); rec.memory.Load() > 2000; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d bytes held", rec.memory.Load())
+		}
 	}
 	close(release)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -132,7 +135,7 @@ func TestUnwritableSpool(t *testing.T) {
 		t.Fatal(err)
 	}
 	sink := &proxytest.Sink{Before: func(context.Context, *proxy.Exchange) error { time.Sleep(50 * time.Millisecond); return nil }}
-	rec := New(sink, testKey, Options{SpoolDir: file, HoldFor: time.Millisecond, MemoryBody: 100})
+	rec := New(sink, testKey, Options{SpoolDir: file, HoldFor: time.Millisecond, PrepareFor: time.Hour, MemoryBody: 100})
 	exchange(t, rec, get(), plainResponse(1000)) //nolint:bodyclose // exchange closes it
 	if n := len(sink.Exchanges()); n != 1 {
 		t.Fatalf("%d stored when the client saw the end", n)

@@ -38,6 +38,9 @@ type Options struct {
 	HoldFor time.Duration
 	// HoldUpTo is the response size, in bytes, past which its end waits for the journal only. Default 1 MiB.
 	HoldUpTo int64
+	// PrepareFor is how long it may wait for a large compressed body to be searched for secrets, before which it cannot be journaled.
+	// Default 2 s.
+	PrepareFor time.Duration
 	// RestFor is how long the end of a response may wait for the rest of a request that was answered early (see Pending.Release).
 	// Default 2 s.
 	RestFor time.Duration
@@ -59,6 +62,7 @@ func (o Options) withDefaults() Options {
 	def(&o.InFlight, 64)
 	def(&o.HoldFor, 250*time.Millisecond)
 	def(&o.HoldUpTo, 1<<20)
+	def(&o.PrepareFor, 2*time.Second)
 	def(&o.RestFor, 2*time.Second)
 	def(&o.PutTimeout, 30*time.Second)
 	if o.Clock == nil {

@@ -30,7 +30,7 @@ func (s slowly) Read(p []byte) (int, error) {
 
 // TestReleaseWaits: a read that is under way ends before the handler does, and none begins after it.
 func TestReleaseWaits(t *testing.T) {
-	rec := New(discardSink{}, testKey, Options{SpoolDir: t.TempDir()})
+	rec := New(discardSink{}, testKey, Options{SpoolDir: t.TempDir(), RestFor: time.Hour})
 	var done atomic.Bool
 	in := httptest.NewRequest("POST", "/fhir/Patient", slowly{strings.NewReader("a body"), &done})
 	r, p := rec.Begin(in, Arrival{})
@@ -94,7 +94,7 @@ func dial(t *testing.T, s *httptest.Server) (net.Conn, *bufio.Reader) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Minute))
 	return conn, bufio.NewReader(conn)
 }
 

@@ -253,7 +253,7 @@ func TestNoSecretReachesTheSink(t *testing.T) {
 // TestSecretsStayOffTheDisk: while an OAuth body passes, no file has it.
 func TestSecretsStayOffTheDisk(t *testing.T) {
 	dir := t.TempDir()
-	rec := New(&proxytest.Sink{}, testKey, Options{SpoolDir: dir, MemoryBody: 10})
+	rec := New(&proxytest.Sink{}, testKey, Options{SpoolDir: dir, MemoryBody: 10, HoldFor: time.Hour})
 	req := httptest.NewRequest("POST", "http://proxy.test/oauth/token", strings.NewReader("client_secret="+plant(1)+strings.Repeat("x", 1000)))
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req, p := rec.Begin(req, Arrival{URL: "http://proxy.test/oauth/token"})
