@@ -144,7 +144,7 @@ func (s *served) shown(name string) []*x509.Certificate {
 // within waits for something that will come.
 func within(t *testing.T, what string, came func() bool) {
 	t.Helper()
-	for end := time.Now().Add(3 * time.Minute); !came(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); !came(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("never came: %s", what)
 		}

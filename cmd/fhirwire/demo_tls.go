@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"time"
 
 	"fhirwire/proxy"
 	"fhirwire/proxy/localca"
@@ -75,7 +74,7 @@ func (a *app) playDemoTLS(ctx context.Context, ch *proxy.Channel) error {
 	defer tr.CloseIdleConnections()
 	d := demoClient{
 		base: ch.ClientBase(a.tls.url()), origin: a.tls.url() + "/" + ch.Name, tokens: smartauth.Mode(a.cfg.ReferenceAuth) != smartauth.Off,
-		http: &http.Client{Timeout: time.Minute, Transport: tr}, now: a.p.now, logger: a.logger,
+		http: &http.Client{Timeout: demoTimeout, Transport: tr}, now: a.p.now, logger: a.logger,
 	}
 	if err := d.mutualTLS(ctx); err != nil {
 		return fmt.Errorf("over TLS: %w", err)

@@ -20,6 +20,9 @@ const (
 	demoMembers = 20
 )
 
+// demoTimeout bounds one request of the demo, downloads included. A demo that gives up has played nothing to the end.
+const demoTimeout = 10 * time.Minute
+
 // demoStories are the tracks' scenarios with the client that plays each. Payer to payer goes by tokens wherever the server looks
 // at them; the others show the same without OAuth, unless it is required.
 var demoStories = []struct {
@@ -60,7 +63,7 @@ func (a *app) demo(ctx context.Context) error {
 	for i, story := range demoStories {
 		d := demoClient{
 			base: channels[i].ClientBase(a.proxyURL), origin: a.proxyURL + "/" + channels[i].Name, tokens: story.tokens[smartauth.Mode(a.cfg.ReferenceAuth)],
-			http: &http.Client{Timeout: time.Minute}, now: a.p.now, logger: a.logger,
+			http: &http.Client{Timeout: demoTimeout}, now: a.p.now, logger: a.logger,
 		}
 		if err := story.play(&d, ctx); err != nil && ctx.Err() == nil {
 			a.logger.ErrorContext(ctx, "a demo client stopped", "client", story.slug, "error", err)

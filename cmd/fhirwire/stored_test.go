@@ -15,7 +15,7 @@ import (
 )
 
 // patience is how long a test waits for what does happen, however busy the machine is.
-const patience = 5 * time.Minute
+const patience = 15 * time.Minute
 
 // unlimited is an environment in which serve leaves the garbage collector as it is: in a test it is not alone in its process.
 func unlimited(key string) string {

@@ -29,7 +29,7 @@ func browser(t *testing.T) context.Context {
 	)
 	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
+	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithBrowserOption(chromedp.WithDialTimeout(5*time.Minute)))
 	t.Cleanup(cancel)
 	t.Cleanup(func() { _ = chromedp.Cancel(ctx) }) // which waits for the browser
 	limited, cancel := context.WithTimeout(ctx, 10*time.Minute)

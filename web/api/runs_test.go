@@ -218,7 +218,7 @@ func TestStreamTellsOfRuns(t *testing.T) {
 	store.Hub.Publish(live.Notice{Kind: live.KindRun, ID: "r2"})
 	var got strings.Builder
 	buf := make([]byte, 4096)
-	for !strings.Contains(got.String(), "r2") {
+	for !strings.Contains(got.String(), "/r2\"}") {
 		n, err := res.Body.Read(buf)
 		if err != nil {
 			t.Fatal(err)
