@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -70,6 +71,10 @@ func Open(ctx context.Context, dsn string, o Options) (*DB, error) {
 func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 	if o.Synchronous == "" {
 		o.Synchronous = "normal"
+	}
+	// SQLite would let everybody on the machine read the file, and gives the ones beside it the same mode.
+	if f, err := os.OpenFile(path, os.O_RDONLY|os.O_CREATE, 0o600); err == nil {
+		_ = f.Close()
 	}
 	pragmas := url.Values{"_pragma": {
 		"busy_timeout(10000)", "journal_mode(WAL)", "foreign_keys(1)", "temp_store(memory)", "cache_size(-2000)", // 2 MB for each connection; the system caches the file

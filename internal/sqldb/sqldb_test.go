@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -127,5 +129,25 @@ func TestLogHasNoValues(t *testing.T) {
 	}
 	if !errors.Is(err, gorm.ErrDuplicatedKey) || said.Len() > 0 {
 		t.Errorf("error %v, logged %s", err, said.String())
+	}
+}
+
+func TestFilesAreTheOwnersAlone(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("modes say nothing there")
+	}
+	dir := t.TempDir()
+	db := open(t, filepath.Join(dir, "x.db"))
+	if err := db.Write.Exec("CREATE TABLE a (x TEXT)").Error; err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) < 2 {
+		t.Fatalf("files %v, error %v", files, err)
+	}
+	for _, f := range files {
+		if info, err := f.Info(); err != nil || info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s: mode %v, error %v", f.Name(), info.Mode(), err)
+		}
 	}
 }
