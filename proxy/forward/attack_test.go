@@ -145,7 +145,7 @@ func (s *socket) Write(b []byte) (int, error) {
 
 func (s *socket) answer(c net.Conn) {
 	defer func() { _ = c.Close() }()
-	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	_ = c.SetDeadline(time.Now().Add(5 * time.Minute))
 	in := bufio.NewReader(io.TeeReader(c, s))
 	for {
 		r, err := http.ReadRequest(in)
@@ -246,14 +246,16 @@ type framed struct {
 func (r *rig) framed(t *testing.T) *framed {
 	t.Helper()
 	conn := tls.Client(r.connect(r.addr()), &tls.Config{RootCAs: pool(local()), ServerName: "payer.example", NextProtos: []string{"h2"}})
-	if _, err := io.WriteString(conn, http2.ClientPreface); err != nil {
+	// In one piece: a server of net/http waits for the settings no longer than two seconds.
+	first := bytes.NewBufferString(http2.ClientPreface)
+	if err := http2.NewFramer(first, nil).WriteSettings(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Write(first.Bytes()); err != nil {
 		t.Fatal(err)
 	}
 	f := &framed{t, http2.NewFramer(conn, conn), 1}
 	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-	if err := f.WriteSettings(); err != nil {
-		t.Fatal(err)
-	}
 	return f
 }
 
@@ -426,7 +428,7 @@ func TestEarlyHintsWithoutEnd(t *testing.T) {
 	_, at, _ := net.SplitHostPort(ln.Addr().String())
 	r.hosts.add("acme", "hints", "http://other.example:"+at+"/fhir")
 	conn := r.dial()
-	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(5 * time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.WriteString(conn, "GET http://other.example:"+at+"/fhir HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {

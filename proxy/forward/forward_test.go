@@ -475,7 +475,7 @@ func TestShutdownLetsRequestsFinish(t *testing.T) {
 	<-started
 	done := make(chan error, 1)
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 		defer cancel()
 		done <- r.fwd.Shutdown(ctx)
 	}()
@@ -527,7 +527,7 @@ func TestLimits(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) { // its place is free a moment later
+	for end := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) { // its place is free a moment later
 		conn := r.dial()
 		res, _ := exchange(t, conn, tunnel)
 		_ = conn.Close()
@@ -560,7 +560,7 @@ func TestSlowClients(t *testing.T) {
 		"nothing": "", "a byte of a handshake": "\x16", "half a handshake": "\x16\x03\x01\x02\x00\x01\x00", "half a request": "GET /fhir HTTP/1.1\r\nHost: ",
 	} {
 		conn := r.connect(r.addr())
-		if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		if err := conn.SetDeadline(time.Now().Add(5 * time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := io.WriteString(conn, sent); err != nil {

@@ -95,7 +95,7 @@ func TestShutdownClosesWhatStandsStill(t *testing.T) {
 	if err := conn.HandshakeContext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	if err := r.fwd.Shutdown(ctx); err != nil {
 		t.Error(err)
@@ -182,7 +182,7 @@ func TestListenerDeadlines(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = srv.Close() })
 	go func() { _ = srv.ServeTLS(r.fwd.Listener(raw), "", "") }()
-	for end := time.Now().Add(time.Minute); ; {
+	for end := time.Now().Add(5 * time.Minute); ; {
 		conn, err := net.Dial("tcp", raw.Addr().String())
 		if err != nil {
 			t.Fatal(err)

@@ -201,7 +201,7 @@ func newRig(t testing.TB, server http.HandlerFunc, options ...func(*forward.Opti
 	dns.set("payer.example", "127.0.0.1")
 	dns.set("other.example", "127.0.0.1")
 	r := &rig{t: t, sink: &proxytest.Sink{}, hosts: &hosts{}, key: proxy.NewFingerprintKey([]byte("0123456789abcdef0123456789abcdef"))}
-	r.rec = record.New(r.sink, r.key, record.Options{SpoolDir: t.TempDir(), HoldFor: time.Hour, RestFor: 20 * time.Second})
+	r.rec = record.New(r.sink, r.key, record.Options{SpoolDir: t.TempDir(), HoldFor: time.Hour, RestFor: 5 * time.Minute})
 	t.Cleanup(func() {
 		if err := r.rec.Close(context.Background()); err != nil {
 			t.Error(err)
@@ -227,7 +227,8 @@ func newRig(t testing.TB, server http.HandlerFunc, options ...func(*forward.Opti
 	t.Cleanup(r.clear.Close)
 	r.hosts.add("acme", "payer", "https://"+r.addr()+"/fhir")
 	r.hosts.add("acme", "clear", "http://"+r.clearAddr()+"/fhir")
-	o := forward.Options{HeaderTimeout: time.Minute} // tests may have to wait for their turn
+	// Tests may have to wait for their turn.
+	o := forward.Options{HeaderTimeout: 5 * time.Minute, IdleTimeout: 10 * time.Minute}
 	for _, f := range options {
 		f(&o)
 	}
@@ -300,7 +301,7 @@ func (r *rig) dial() net.Conn {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(5 * time.Minute)); err != nil {
 		r.t.Fatal(err)
 	}
 	return conn

@@ -347,9 +347,13 @@ func readNamed(path string) (keyPEM []byte, certs []*x509.Certificate, err error
 
 // namedFile is a name's certificate as it was read.
 type namedFile struct {
-	cert     *tls.Certificate
-	modified time.Time
-	size     int64
+	cert *tls.Certificate
+	file os.FileInfo
+}
+
+// same reports whether info is of the file that was read. Files are replaced, not changed; times are too coarse to tell alone.
+func (f *namedFile) same(info os.FileInfo) bool {
+	return os.SameFile(f.file, info) && f.file.ModTime().Equal(info.ModTime()) && f.file.Size() == info.Size()
 }
 
 // TLS is the certificate of a name with its chain and key, to be presented. It is shared: do not change it. A file that another
@@ -362,7 +366,7 @@ func (a *Authority) TLS(name string) (*tls.Certificate, error) {
 	a.mu.RLock()
 	have := a.named[name]
 	a.mu.RUnlock()
-	if have != nil && have.modified.Equal(info.ModTime()) && have.size == info.Size() {
+	if have != nil && have.same(info) {
 		return have.cert, nil
 	}
 	key, certs, err := readNamed(a.fileOf(name))
@@ -375,7 +379,7 @@ func (a *Authority) TLS(name string) (*tls.Certificate, error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.named[name] = &namedFile{&cert, info.ModTime(), info.Size()}
+	a.named[name] = &namedFile{&cert, info}
 	return &cert, nil
 }
 

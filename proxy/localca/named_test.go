@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestClientCertificates(t *testing.T) {
@@ -45,7 +44,6 @@ func TestClientCertificates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(10 * time.Millisecond) // file times
 	second, err := other.IssueClient(ClientRequest{Name: "acme-app", Valid: 20 * day})
 	if err != nil {
 		t.Fatal(err)

@@ -30,7 +30,9 @@ func TestHandshakes(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		h := reverse.NewHandshakes(channels{"a~b": {Name: "a~b"}}, rec, reverse.HandshakeOptions{PerMinute: perMinute})
+		h := reverse.NewHandshakes(channels{"a~b": {Name: "a~b"}}, rec, reverse.HandshakeOptions{
+			PerMinute: perMinute, Clock: func() time.Time { return time.Unix(1_800_000_000, 0) }, // the minute does not end
+		})
 		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
 		s.Config.ConnState = h.State
 		s.Config.ErrorLog = log.New(io.Discard, "", 0)

@@ -57,7 +57,10 @@ func newRigWith(t testing.TB, server http.Handler, ro record.Options, o reverse.
 		ro.HoldFor = time.Hour // what the client has read to its end is recorded then
 	}
 	if ro.RestFor == 0 {
-		ro.RestFor = 20 * time.Second // longer than any stall of a machine
+		ro.RestFor = 5 * time.Minute // longer than any stall of a machine
+	}
+	if o.DialTimeout == 0 {
+		o.DialTimeout = 5 * time.Minute // likewise
 	}
 	r.rec = record.New(r.sink, proxy.NewFingerprintKey([]byte("0123456789abcdef0123456789abcdef")), ro)
 	t.Cleanup(func() {

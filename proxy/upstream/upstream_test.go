@@ -323,9 +323,9 @@ func TestHandshakes(t *testing.T) {
 		{"old", old.Listener.Addr().String(), "TLS 1.2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			patience := time.Minute
+			patience := 5 * time.Minute
 			if c.name == "silent" {
-				patience = 2 * time.Second // connecting, which succeeds, has as long
+				patience = 5 * time.Second // connecting, which succeeds, has as long
 			}
 			tr := upstream.New(upstream.Options{Roots: ca.Pool(), DialTimeout: patience})
 			_, ex := call(t, tr, &proxy.Channel{ID: "1"}, "https://"+c.addr)
