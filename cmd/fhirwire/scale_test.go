@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -166,7 +167,7 @@ func playedKept(b *testing.B, lib *guides.Library, set *profile.Set, plan testpl
 		if err != nil {
 			b.Fatal(err)
 		}
-		bodies := playedBodies{memoryBodies{}, map[proxy.Digest][][]int{}}
+		bodies := playedBodies{memoryBodies{}, map[proxy.Digest][]place{}}
 		list := []proxy.Body{it.Exchange.Request.Body}
 		if it.Exchange.Response != nil {
 			list = append(list, it.Exchange.Response.Body)
@@ -180,7 +181,7 @@ func playedKept(b *testing.B, lib *guides.Library, set *profile.Set, plan testpl
 				b.Fatal(err)
 			}
 			bodies.memoryBodies[body.Digest], err = io.ReadAll(r)
-			bodies.own[body.Digest] = own.FindAllIndex(bodies.memoryBodies[body.Digest], -1)
+			bodies.own[body.Digest] = places(bodies.memoryBodies[body.Digest])
 			if err := errors.Join(err, r.Close()); err != nil {
 				b.Fatal(err)
 			}
@@ -202,26 +203,48 @@ func many(items []checks.Item, total int) iter.Seq[checks.Item] {
 	}
 }
 
-// own is what differs from play to play: fingerprints, and the ids of clients, jobs and consents.
-var own = regexp.MustCompile(`hmac:[0-9a-f]{10}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{6}`)
+// own is what differs from play to play: fingerprints, and the ids of clients, jobs and consents; and whom it is about, the ids of members
+// and of what is theirs. What a payer has for everybody, such as its list of drugs, is the same.
+var own = regexp.MustCompile(`hmac:[0-9a-f]{10}()|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{6}()|(?:[/"=]|%2F)(?:()(?:pt-[0-9]{5}|m0[0-9]{5}|999|usc)\b|()pdex-[A-Z])`)
+
+// place is where a text has something of its own.
+type place struct {
+	at, size int
+}
+
+func places(text []byte) []place {
+	var out []place
+	for _, m := range own.FindAllSubmatchIndex(text, -1) {
+		at := max(m[2], m[4])
+		if at >= 0 {
+			out = append(out, place{at, 6})
+			continue
+		}
+		out = append(out, place{max(m[6], m[8]), 2})
+	}
+	return out
+}
 
 // another is the exchange of another play.
 func another(it checks.Item, play int, later time.Duration) checks.Item {
 	if play == 0 {
 		return it
 	}
-	change := func(s string) string { return string(numbered([]byte(s), own.FindAllStringIndex(s, -1), play)) }
+	bodies := otherBodies{it.Bodies.(playedBodies), play}
+	change := func(s string) string { return string(numbered([]byte(s), places([]byte(s)), play)) }
 	ex := *it.Exchange
 	ex.ID = fmt.Sprintf("%s-%06d", ex.ID, play)
 	ex.Timing.Start, ex.Timing.End = ex.Timing.Start.Add(later), ex.Timing.End.Add(later)
 	ex.Request.URL, ex.Request.Target = change(ex.Request.URL), change(ex.Request.Target)
 	ex.Request.Header = changed(ex.Request.Header, change)
+	ex.Request.Body.Digest = bodies.digest(ex.Request.Body.Digest)
 	if ex.Response != nil {
 		r := *ex.Response
 		r.Header = changed(r.Header, change)
+		r.Body.Digest = bodies.digest(r.Body.Digest)
 		ex.Response = &r
 	}
-	return checks.Item{Exchange: &ex, Report: it.Report, Bodies: otherBodies{it.Bodies.(playedBodies), play}}
+	return checks.Item{Exchange: &ex, Report: it.Report, Bodies: bodies}
 }
 
 func changed(h proxy.Header, change func(string) string) proxy.Header {
@@ -232,13 +255,18 @@ func changed(h proxy.Header, change func(string) string) proxy.Header {
 	return h
 }
 
-// numbered writes a play's number behind what is its own.
-func numbered(text []byte, at [][]int, play int) []byte {
+// numbered writes a play's number into what is its own: two characters at the front of an id, six behind a fingerprint.
+func numbered(text []byte, at []place, play int) []byte {
 	if at != nil {
 		text = slices.Clone(text)
 	}
-	for _, m := range at {
-		copy(text[m[1]:], fmt.Sprintf("%06x", play))
+	who := strconv.FormatInt(int64(36+play%(35*36)), 36)
+	for _, p := range at {
+		number := fmt.Sprintf("%06x", play)
+		if p.size == 2 {
+			number = who
+		}
+		copy(text[p.at:], number)
 	}
 	return text
 }
@@ -247,7 +275,7 @@ func numbered(text []byte, at [][]int, play int) []byte {
 type playedBodies struct {
 	memoryBodies
 
-	own map[proxy.Digest][][]int
+	own map[proxy.Digest][]place
 }
 
 type otherBodies struct {
@@ -256,7 +284,17 @@ type otherBodies struct {
 	play int
 }
 
+// digest is what a body has in this play: another where its text is.
+func (o otherBodies) digest(d proxy.Digest) proxy.Digest {
+	if len(o.own[d]) == 0 {
+		return d
+	}
+	return d + proxy.Digest(fmt.Sprintf("-%d", o.play))
+}
+
 func (o otherBodies) OpenBody(_ context.Context, d proxy.Digest) (io.ReadCloser, error) {
+	first, _, _ := strings.Cut(string(d), "-")
+	d = proxy.Digest(first)
 	text, ok := o.memoryBodies[d]
 	if !ok {
 		return nil, proxy.ErrNoBody

@@ -41,10 +41,9 @@ type Desk struct {
 	clients   map[string]client
 	manifests map[string]files
 	indexes   map[string]*index // by step
-	// covered are the tallies of checks, questions what requests ask by exchange id, answers the values compared: all are asked again with
+	// countings are the tallies of checks, questions what requests ask by exchange id, answers the values compared: all are asked again with
 	// each new exchange.
-	covered   map[*testplans.Check]*covering
-	together  [][]*testplans.Check // that count over the same exchanges
+	countings map[*testplans.Check]*counting
 	questions map[string]question
 	answers   map[string]answered
 	values    map[valueKey]valued
@@ -67,7 +66,7 @@ type bodyKey struct {
 func NewDesk(model fhirpath.Model) *Desk {
 	return &Desk{
 		model: model, vars: map[string][]string{}, exprs: map[string]compiled{}, bodies: map[bodyKey]*Body{}, asked: map[string][2]string{}, names: map[string]given{},
-		clients: map[string]client{}, manifests: map[string]files{}, indexes: map[string]*index{}, covered: map[*testplans.Check]*covering{},
+		clients: map[string]client{}, manifests: map[string]files{}, indexes: map[string]*index{}, countings: map[*testplans.Check]*counting{},
 		questions: map[string]question{}, answers: map[string]answered{}, values: map[valueKey]valued{},
 	}
 }
