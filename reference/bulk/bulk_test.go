@@ -308,7 +308,7 @@ func TestJobFailsAfterAttempts(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- f.Run(ctx) }()
 	var s Status
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(10 * time.Minute); time.Now().Before(deadline); {
 		var err error
 		if s, err = f.Status(t.Context(), id); err != nil {
 			t.Fatal(err)
