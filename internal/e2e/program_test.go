@@ -190,6 +190,9 @@ type exchange struct {
 	Status      int    `json:"status"`
 	Verdict     string `json:"verdict"`
 	State       string `json:"state"`
+	Failure     struct {
+		Reason string `json:"reason"`
+	} `json:"failure"`
 	Interaction struct {
 		Kind      string `json:"kind"`
 		Operation string `json:"operation"`
