@@ -182,15 +182,15 @@ func (p *program) waitSeeded(t *testing.T) {
 
 // exchange is what these tests read of GET /api/v1/exchanges.
 type exchange struct {
-	ID          string `json:"id"`
-	Number      int64  `json:"number"`
-	Channel     string `json:"channel"`
-	Method      string `json:"method"`
-	URL         string `json:"url"`
-	Status      int    `json:"status"`
-	Verdict     string `json:"verdict"`
-	State       string `json:"state"`
-	Failure     struct {
+	ID      string `json:"id"`
+	Number  int64  `json:"number"`
+	Channel string `json:"channel"`
+	Method  string `json:"method"`
+	URL     string `json:"url"`
+	Status  int    `json:"status"`
+	Verdict string `json:"verdict"`
+	State   string `json:"state"`
+	Failure struct {
 		Reason string `json:"reason"`
 	} `json:"failure"`
 	Interaction struct {
