@@ -71,6 +71,8 @@ type AgreesCheck struct {
 type StableCheck struct {
 	// At is a JSON Pointer into the response's body.
 	At string `yaml:"at" json:"at"`
+	// Per is another, "/meta/versionId": At does not change between answers that have the same there. Empty is all answers.
+	Per string `yaml:"per" json:"per,omitempty"`
 }
 
 // SnapshotCheck says that a manifest's transactionTime is of a moment when the data were looked at, not of the end of the export: no later

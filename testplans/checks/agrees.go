@@ -168,38 +168,53 @@ func stable(ctx context.Context, c *Case) (Outcome, error) {
 		text string
 		item Item
 	}
-	first := map[string]seen{}
-	compared, doubt := 0, ""
+	first, asked := map[string]seen{}, map[string]bool{}
+	again, doubt := false, ""
 	for _, it := range c.Attempts {
 		if it.Exchange.Response == nil {
 			continue
 		}
-		v, err := c.Desk.valueAt(ctx, it, c.Check.Stable.At)
+		v, per, err := c.stableAt(ctx, it)
 		if err != nil {
 			return Outcome{}, err
 		}
-		if doubt = cmp.Or(doubt, v.why); v.text == "" {
+		if doubt = cmp.Or(doubt, v.why, per.why); v.text == "" || c.Check.Stable.Per != "" && per.text == "" {
 			continue
 		}
-		text := v.text
-		key := fmt.Sprint(it.Exchange.Status(), " ", c.Desk.requested(it.Exchange)[0])
-		before, again := first[key]
-		if !again {
-			first[key] = seen{text, it}
+		url := fmt.Sprint(it.Exchange.Status(), " ", c.Desk.requested(it.Exchange)[0])
+		again = again || asked[url]
+		asked[url] = true
+		key := url + " " + per.text
+		before, had := first[key]
+		if !had {
+			first[key] = seen{v.text, it}
 			continue
 		}
-		if compared++; before.text != text {
-			return Outcome{Verdict: testplans.Fail, Items: []Item{before.item, it}, Message: fmt.Sprintf("%s was %s and is %s", c.Check.Stable.At, clip(before.text), clip(text))}, nil
+		if before.text != v.text {
+			message := fmt.Sprintf("%s was %s and is %s", c.Check.Stable.At, clip(before.text), clip(v.text))
+			if per.text != "" {
+				message += fmt.Sprintf(", where %s is %s both times", c.Check.Stable.Per, clip(per.text))
+			}
+			return Outcome{Verdict: testplans.Fail, Items: []Item{before.item, it}, Message: message}, nil
 		}
 	}
 	switch {
-	case compared > 0:
+	case again:
 		return passed, nil
 	case doubt != "":
 		return notChecked(doubt), nil
 	default:
 		return notShown("no URL was asked for twice"), nil
 	}
+}
+
+// stableAt are an answer's value and what it is compared per.
+func (c *Case) stableAt(ctx context.Context, it Item) (at, per valued, err error) {
+	if at, err = c.Desk.valueAt(ctx, it, c.Check.Stable.At); err != nil || c.Check.Stable.Per == "" {
+		return at, per, err
+	}
+	per, err = c.Desk.valueAt(ctx, it, c.Check.Stable.Per)
+	return at, per, err
 }
 
 // valueKey is a place in an exchange's response.
