@@ -22,7 +22,7 @@ func openGuide(name string) (*ig.Package, error) {
 		if isPackageFolder(name) {
 			return ig.ReadFolder(os.DirFS(name))
 		}
-		files, err := filesBelow(name)
+		files, err := filesBelow(name, false)
 		if err != nil {
 			return nil, err
 		}

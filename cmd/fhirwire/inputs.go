@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ import (
 	"fhirwire/validators/fhirjson"
 )
 
-// expand turns the arguments into input names in order: "-" stays, folders give their .json and .ndjson files, globs what they
+// expand turns the arguments into input names in order: "-" stays, folders give their .json and .ndjson files, .gz or not, globs what they
 // match. An argument that leads to nothing is an error.
 func expand(args []string) ([]string, error) {
 	var out []string
@@ -30,7 +31,7 @@ func expand(args []string) ([]string, error) {
 		info, err := os.Stat(a)
 		switch {
 		case err == nil && info.IsDir():
-			found, err := filesBelow(a)
+			found, err := filesBelow(a, true)
 			if err != nil {
 				return nil, err
 			}
@@ -52,13 +53,14 @@ func expand(args []string) ([]string, error) {
 	return out, nil
 }
 
-func filesBelow(dir string) ([]string, error) {
+// filesBelow lists the .json and .ndjson files of a folder; zipped: also those with .gz behind it.
+func filesBelow(dir string, zipped bool) ([]string, error) {
 	var out []string
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		if ext := strings.ToLower(filepath.Ext(path)); !d.IsDir() && (ext == ".json" || isNDJSON(path)) {
+		if !d.IsDir() && (unzippedExt(path) == ".json" || isNDJSON(path)) && (zipped || !strings.HasSuffix(strings.ToLower(path), ".gz")) {
 			out = append(out, path)
 		}
 		return nil
@@ -66,8 +68,13 @@ func filesBelow(dir string) ([]string, error) {
 	return out, err
 }
 
+// unzippedExt is the extension of a file, of one that ends with .gz the one before.
+func unzippedExt(name string) string {
+	return filepath.Ext(strings.TrimSuffix(strings.ToLower(name), ".gz"))
+}
+
 func isNDJSON(name string) bool {
-	ext := strings.ToLower(filepath.Ext(name))
+	ext := unzippedExt(name)
 	return ext == ".ndjson" || ext == ".jsonl"
 }
 
@@ -84,10 +91,18 @@ func readInput(name string, p *process, emit func(*job) bool) bool {
 		src = f
 	}
 	r := bufio.NewReaderSize(src, 64<<10)
+	file := name
+	if magic, _ := r.Peek(2); string(magic) == "\x1f\x8b" {
+		unzipped, err := gzip.NewReader(r)
+		if err != nil {
+			return fail(fmt.Errorf("%s: %w", name, err))
+		}
+		r, file = bufio.NewReaderSize(unzipped, 64<<10), "-"
+	}
 	if isNDJSON(name) || manyLines(r) {
 		return readLines(name, r, emit)
 	}
-	l, data, err := newLarge(name, r)
+	l, data, err := newLarge(file, r)
 	if err != nil {
 		return fail(fmt.Errorf("%s: %w", name, err))
 	}
@@ -184,7 +199,7 @@ func (g *progress) end() {
 type folderResolver struct{ byReference map[string]*fhirjson.Node }
 
 func newFolderResolver(dir string) (*folderResolver, error) {
-	files, err := filesBelow(dir)
+	files, err := filesBelow(dir, false)
 	if err != nil {
 		return nil, fmt.Errorf("--resolve: %w", err)
 	}

@@ -17,7 +17,7 @@ import (
 	"fhirwire/validators/fhirpath"
 )
 
-const plansUsage = "say list, show PLAN, check FILE… , coverage, scenarios or schema"
+const plansUsage = "say list, show PLAN, check FILE…, coverage, scenarios or schema"
 
 func runPlans(ctx context.Context, p *process, args []string) (int, error) {
 	fs := newFlags(p, "plans", "list | show PLAN | check FILE… | coverage | scenarios | schema",

@@ -44,6 +44,7 @@ type resultLine struct {
 	Errors       int         `json:"errors"`
 	Warnings     int         `json:"warnings"`
 	NotChecked   int         `json:"notChecked,omitempty"`
+	IssuesCut    int         `json:"issuesCut,omitempty"` // counted and not in issues, which is capped
 	Issues       []issueLine `json:"issues"`
 }
 
@@ -66,7 +67,7 @@ func lineOf(r result) resultLine {
 	l := resultLine{
 		Source: r.source, Index: r.index, Line: r.line, ResourceType: r.root.resourceType, ID: r.root.id, Profiles: profilesOf(r.report),
 		Valid: r.report.Summary.Errors == 0, Errors: r.report.Summary.Errors, Warnings: r.report.Summary.Warnings, NotChecked: r.report.Summary.NotChecked,
-		Issues: make([]issueLine, len(r.report.Issues)),
+		IssuesCut: r.report.IssuesCut, Issues: make([]issueLine, len(r.report.Issues)),
 	}
 	for i := range r.report.Issues {
 		is := &r.report.Issues[i]
@@ -141,8 +142,8 @@ func (op *outcomePrinter) end() error {
 }
 
 type textPrinter struct {
-	w                                      *bufio.Writer
-	resources, errors, warnings, unchecked int
+	w                                           *bufio.Writer
+	resources, errors, warnings, unchecked, cut int
 }
 
 func (tp *textPrinter) print(r result) error {
@@ -150,6 +151,7 @@ func (tp *textPrinter) print(r result) error {
 	tp.errors += r.report.Summary.Errors
 	tp.warnings += r.report.Summary.Warnings
 	tp.unchecked += r.report.Summary.NotChecked
+	tp.cut += r.report.IssuesCut
 	for i := range r.report.Issues {
 		is := &r.report.Issues[i]
 		where := fmt.Sprintf("%s:%d:%d", r.source, is.Line, is.Column)
@@ -160,7 +162,11 @@ func (tp *textPrinter) print(r result) error {
 		if is.Profile != "" {
 			rule += ", " + is.Profile
 		}
-		if _, err := fmt.Fprintf(tp.w, "%s: %s: %s: %s [%s]\n", where, is.Severity, printable(is.Expression), printable(is.Message), rule); err != nil {
+		where += ": " + string(is.Severity)
+		if is.Expression != "" { // input that is not JSON has none
+			where += ": " + printable(is.Expression)
+		}
+		if _, err := fmt.Fprintf(tp.w, "%s: %s [%s]\n", where, printable(is.Message), rule); err != nil {
 			return err
 		}
 	}
@@ -182,7 +188,11 @@ func (tp *textPrinter) end() error {
 	if tp.errors > 0 {
 		verdict = counted(tp.errors, "error")
 	}
-	_, err := fmt.Fprintf(tp.w, "%s validated: %s, %s, %d not checked.\n", counted(tp.resources, "resource"), verdict, counted(tp.warnings, "warning"), tp.unchecked)
+	unlisted := ""
+	if tp.cut > 0 {
+		unlisted = fmt.Sprintf(" Not listed: %s, the mildest of a resource with very many.", counted(tp.cut, "finding"))
+	}
+	_, err := fmt.Fprintf(tp.w, "%s validated: %s, %s, %d not checked.%s\n", counted(tp.resources, "resource"), verdict, counted(tp.warnings, "warning"), tp.unchecked, unlisted)
 	if err != nil {
 		return err
 	}

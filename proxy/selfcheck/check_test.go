@@ -181,9 +181,14 @@ func TestServerCertificate(t *testing.T) {
 			proxy.ProbeProblem, "not valid now",
 		},
 		"ends soon": {
-			x509.Certificate{IPAddresses: here, NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(73 * time.Hour)},
+			x509.Certificate{IPAddresses: here, NotBefore: time.Now().Add(-1000 * time.Hour), NotAfter: time.Now().Add(73 * time.Hour)},
 			proxy.SystemOptions{CA: ca.pem()},
 			proxy.ProbeWarning, "in 3 days",
+		},
+		"made for a week": {
+			x509.Certificate{IPAddresses: here, NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(120 * time.Hour)},
+			proxy.SystemOptions{CA: ca.pem()},
+			proxy.ProbeOK, "It is trusted",
 		},
 		"wrong name": {x509.Certificate{DNSNames: []string{"other.example"}}, proxy.SystemOptions{CA: ca.pem()}, proxy.ProbeProblem, "for other.example, not for 127.0.0.1"},
 		"switched off": {

@@ -121,7 +121,7 @@ func placeOf(place []*plan) []*plan {
 func (w *walk) typeOf(n *fhirjson.Node, asked []string) (string, bool) {
 	if n.Kind() != fhirjson.Object {
 		w.add(finding{
-			rule: ruleJSONType, node: n, message: "A FHIR resource is a JSON object, this is a " + n.Kind().String() + ".",
+			rule: ruleJSONType, node: n, message: "A FHIR resource is a JSON object, and this is not: " + n.Kind().String() + ".",
 			expected: "object", found: n.Kind().String(),
 		})
 		return "", false

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
 
 	"fhirwire/validators"
 )
@@ -60,6 +61,12 @@ func Outcome(r *validators.Report) ([]byte, error) {
 			oi.Expression = []string{is.Expression}
 		}
 		out.Issue = append(out.Issue, oi)
+	}
+	if r.IssuesCut > 0 {
+		out.Issue = append(out.Issue, outcomeIssue{
+			Severity: string(validators.SeverityInformation), Code: string(validators.CodeInformational),
+			Details: outcomeDetails{Text: fmt.Sprintf("Not listed: %d further findings, the mildest.", r.IssuesCut)},
+		})
 	}
 	if len(out.Issue) == 0 {
 		out.Issue = []outcomeIssue{{Severity: string(validators.SeverityInformation), Code: string(validators.CodeInformational), Details: outcomeDetails{Text: "No issues found."}}}
