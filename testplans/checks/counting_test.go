@@ -236,7 +236,7 @@ func TestCountingAsFromNothing(t *testing.T) {
 // sameAsParsed reports how what is skimmed differs from what is parsed; "" where it does not, or where skimming declines.
 func sameAsParsed(text []byte) string {
 	types, texts, ok := checks.Skim(text)
-	line, lineText, lineOK := checks.SkimLine(text)
+	line, id, lineText, lineOK := checks.SkimLine(text)
 	doc := fhirjson.Parse(text)
 	if ok || lineOK {
 		if p := doc.Fatal(); p != nil {
@@ -250,8 +250,12 @@ func sameAsParsed(text []byte) string {
 		return ""
 	}
 	root := doc.Root()
-	if lineOK && (line != of(root) || lineText != string(root.Raw())) {
-		return fmt.Sprintf("the line is skimmed as %q, %s", line, lineText)
+	if lineOK && (line != of(root) || id != root.MemberText("id") || lineText != string(root.Raw())) {
+		return fmt.Sprintf("the line is skimmed as %q, %q, %s", line, id, lineText)
+	}
+	if typ, id, fault := checks.LineOf(text); doc.Fatal() == nil && (typ != root.ResourceType() || id != root.MemberText("id") || fault != "") ||
+		doc.Fatal() != nil && fault != doc.Fatal().Text {
+		return fmt.Sprintf("the line is of type %q, id %q, fault %q", typ, id, fault)
 	}
 	if !ok {
 		return ""
@@ -280,6 +284,7 @@ var skimSeeds = []string{
 	`{"entry":[{"resource":{"resourceType":"A","entry":[{"resource":{}}]}}],"resourceType":"Bundle"}`, `{"resourceType":"Bundle"}`, `{"resourceType":"Bundle","entry":{}}`, `{`, `[]`, ``, `{}x`,
 	`{"a":1,}`, `{"a" 1}`, `{"a":}`, `{,}`, `{"a":[1,]}`, `{"a":[,1]}`, `{"a":tru}`, `{"a":1x}`, `{"a":+1}`, `{"a":"\x"}`, "{\"a\":\"\n\"}", `{"resourceType":"A","resourceType":"Bundle"}`,
 	`{"resourceType":7,"resourceType":"A"}`, `{"resourceType":"\u0041"}`, `{/**/}`, "\ufeff{}", strings.Repeat(`{"a":[`, 70) + strings.Repeat(`]}`, 70), `{"a":"` + "\xff" + `"}`, `{"a":--1}`, `{"a":1.2.3}`,
+	`{"resourceType":"A","id":"x","id":"y"}`, `{"id":7,"resourceType":"A"}`, `{"id":"\u0041","resourceType":"A"}`, `{"id":null,"resourceType":"A"}`, `{"id":"x"}`, `{"resourceType":"","id":"x"}`,
 }
 
 func TestSkim(t *testing.T) {

@@ -9,8 +9,11 @@ func Skim(text []byte) (types, texts []string, ok bool) {
 	return types, texts, ok
 }
 
-// SkimLine is Skim for a line of a file.
-func SkimLine(line []byte) (typ, text string, ok bool) {
+// SkimLine is Skim for a line of a file, with its id.
+func SkimLine(line []byte) (typ, id, text string, ok bool) {
 	r, ok := skimLine(line)
-	return string(r.typ), string(r.text), ok
+	return string(r.typ), string(r.id), string(r.text), ok
 }
+
+// LineOf is what the checks of files ask of a line.
+var LineOf = lineOf

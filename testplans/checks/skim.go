@@ -2,8 +2,8 @@ package checks
 
 import "bytes"
 
-// skimmed is a resource as it is written, with its type.
-type skimmed struct{ typ, text []byte }
+// skimmed is a resource as it is written, with its type; of a line with its id too.
+type skimmed struct{ typ, id, text []byte }
 
 // skim finds the resource that a JSON text is, or those in the entries of a Bundle, at a fraction of what parsing costs. It takes strict
 // JSON only, of which parsing would give the same resources; ok is false for anything else, which says nothing about its being good.
@@ -23,7 +23,7 @@ func skim(text []byte) (found []skimmed, ok bool) {
 		return nil, false
 	}
 	if string(r.typ) != "Bundle" {
-		return []skimmed{{r.typ, text[from:to]}}, true
+		return []skimmed{{typ: r.typ, text: text[from:to]}}, true
 	}
 	return s.found, !r.odd
 }
@@ -36,10 +36,10 @@ func skimLine(line []byte) (skimmed, bool) {
 	s := skimmer{src: line}
 	s.space()
 	from := s.pos
-	r, ok := s.object(inResource)
+	r, ok := s.object(inLine)
 	to := s.pos
 	s.space()
-	return skimmed{r.typ, line[from:to]}, ok && s.pos == len(line)
+	return skimmed{r.typ, r.id, line[from:to]}, ok && s.pos == len(line)
 }
 
 const (
@@ -62,11 +62,13 @@ const (
 	inBody level = iota
 	inEntry
 	inResource
+	inLine
 )
 
 // skimObject is what an object's members said.
 type skimObject struct {
 	typ []byte // its resourceType
+	id  []byte // of a line
 	odd bool   // the entries are no array
 }
 
@@ -133,7 +135,7 @@ func (s *skimmer) object(at level) (out skimObject, ok bool) {
 	if !s.open('{') {
 		return out, false
 	}
-	typed, listed := false, false
+	typed, listed, named := false, false, false
 	for first := true; ; first = false {
 		if more, ok := s.more('}', first); !more || !ok {
 			return out, ok
@@ -146,6 +148,9 @@ func (s *skimmer) object(at level) (out skimObject, ok bool) {
 		case at != inEntry && !typed && string(name) == "resourceType":
 			typed = true
 			out.typ, ok = s.typeName()
+		case at == inLine && !named && string(name) == "id":
+			named = true
+			out.id, ok = s.id()
 		case at == inBody && !listed && string(name) == "entry":
 			listed = true
 			out.odd, ok = s.entries()
@@ -161,12 +166,22 @@ func (s *skimmer) object(at level) (out skimObject, ok bool) {
 	}
 }
 
+// typeName is the text of a resourceType; of one that is no text, none.
 func (s *skimmer) typeName() (typ []byte, ok bool) {
 	if s.next() != '"' {
 		return nil, s.value()
 	}
 	typ, asIs, ok := s.str()
 	return typ, ok && asIs
+}
+
+// id is one that is written as itself.
+func (s *skimmer) id() (id []byte, ok bool) {
+	if s.next() != '"' {
+		return nil, false
+	}
+	id, asIs, ok := s.str()
+	return id, ok && asIs
 }
 
 // entries finds the resources in a Bundle's entries; odd says that they are no array.
@@ -199,7 +214,7 @@ func (s *skimmer) resource() bool {
 	}
 	from := s.pos
 	r, ok := s.object(inResource)
-	s.found = append(s.found, skimmed{r.typ, s.src[from:s.pos]})
+	s.found = append(s.found, skimmed{typ: r.typ, text: s.src[from:s.pos]})
 	return ok
 }
 

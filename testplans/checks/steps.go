@@ -175,22 +175,19 @@ func (c *Case) compareFile(listed *entry, body *Body, from Item) (Outcome, error
 			}
 			continue
 		}
-		doc := fhirjson.Parse(line.Bytes)
-		if p := doc.Fatal(); p != nil {
-			why := fmt.Sprintf("line %d is not JSON: %s", line.Position.Line+1, p.Text)
-			doc.Release()
+		got, id, fault := lineOf(line.Bytes)
+		if fault != "" {
+			why := fmt.Sprintf("line %d is not JSON: %s", line.Position.Line+1, fault)
 			if c.Check.File.Rule == testplans.FileUnique {
 				return notChecked(why), nil
 			}
 			return failed(why), nil
 		}
-		got, id := doc.Root().ResourceType(), doc.Root().MemberText("id")
-		doc.Release()
 		if c.Check.File.Rule == testplans.FileUnique {
 			if at := seen[id]; at > 0 && id != "" {
 				return failed(fmt.Sprintf("lines %d and %d are both %s/%s", at, line.Position.Line+1, got, id)), nil
 			}
-			seen[strings.Clone(id)] = line.Position.Line + 1
+			seen[id] = line.Position.Line + 1
 			continue
 		}
 		if listed.typ == "" {
@@ -209,6 +206,19 @@ func (c *Case) compareFile(listed *entry, body *Body, from Item) (Outcome, error
 		return Outcome{Verdict: testplans.Fail, Items: both, Message: fmt.Sprintf("the file has %d lines, and the manifest says %s", lines, listed.count)}, nil
 	}
 	return Outcome{Verdict: testplans.Pass, Items: both}, nil
+}
+
+// lineOf is the type and the id of a line's resource, or why it is no JSON. A line in strict JSON is not parsed for them.
+func lineOf(line []byte) (typ, id, fault string) {
+	if r, ok := skimLine(line); ok && r.typ != nil {
+		return string(r.typ), string(r.id), ""
+	}
+	doc := fhirjson.Parse(line)
+	defer doc.Release()
+	if p := doc.Fatal(); p != nil {
+		return "", "", p.Text
+	}
+	return strings.Clone(doc.Root().ResourceType()), strings.Clone(doc.Root().MemberText("id")), ""
 }
 
 // listed finds the attempt's file in the manifests of a step.
