@@ -28,6 +28,7 @@ import (
 	"fhirwire/proxy/localca"
 	"fhirwire/proxy/proxytest"
 	"fhirwire/proxy/record"
+	"fhirwire/proxy/upstream"
 )
 
 // names is the name service of these tests: what it is asked, it remembers.
@@ -231,6 +232,9 @@ func newRig(t testing.TB, server http.HandlerFunc, options ...func(*forward.Opti
 	o := forward.Options{HeaderTimeout: 5 * time.Minute, IdleTimeout: 10 * time.Minute}
 	for _, f := range options {
 		f(&o)
+	}
+	if o.Transport == nil {
+		o.Transport = upstream.New(upstream.Options{Own: o.Own, Deny: o.Deny, Clock: o.Clock, DialTimeout: 5 * time.Minute})
 	}
 	r.fwd = forward.New(r.hosts, r.rec, local(), o)
 	r.front = httptest.NewServer(r.fwd)

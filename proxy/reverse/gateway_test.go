@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"fhirwire/proxy"
 	"fhirwire/proxy/peers"
@@ -64,7 +65,8 @@ func TestGateway(t *testing.T) {
 			rec := record.New(sink, proxy.NewFingerprintKey([]byte("k")), record.Options{SpoolDir: t.TempDir()})
 			ch := &proxy.Channel{Name: "a~b", ClientID: "1", ServerURL: back.URL, Options: proxy.ChannelOptions{RequireClientCert: true, TellClientCert: tt.tell}}
 			front := httptest.NewServer(reverse.New(channels{"a~b": ch}, rec, reverse.Options{
-				Gateways: tt.gateways, Peers: peers.New(peers.Options{EventCA: event.Pool(), Systems: oneSystem{{ID: "1", Slug: "a", Roles: []proxy.Role{proxy.RoleClient}}}}),
+				DialTimeout: 5 * time.Minute,
+				Gateways:    tt.gateways, Peers: peers.New(peers.Options{EventCA: event.Pool(), Systems: oneSystem{{ID: "1", Slug: "a", Roles: []proxy.Role{proxy.RoleClient}}}}),
 			}))
 			defer front.Close()
 			for n, required := range []bool{true, false} { // without the requirement it passes, and nothing untrue reaches the server

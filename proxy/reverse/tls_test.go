@@ -75,7 +75,7 @@ func newSecured(t testing.TB, h2 bool, pins ...string) *secured {
 		{ID: "1", Slug: "a", Name: "Acme", Roles: []proxy.Role{proxy.RoleClient}},
 		{ID: "2", Slug: "c", Name: "Birch", Roles: []proxy.Role{proxy.RoleClient}, Options: proxy.SystemOptions{ClientPins: pins}},
 	}
-	transports := upstream.New(upstream.Options{DialTimeout: time.Minute, Certificates: oneCertificate(channelClients.Client(t, "channel-a"))})
+	transports := upstream.New(upstream.Options{DialTimeout: 5 * time.Minute, Certificates: oneCertificate(channelClients.Client(t, "channel-a"))})
 	t.Cleanup(transports.CloseIdleConnections)
 	s.channel = &proxy.Channel{
 		ID: "1", Name: "a~b", ClientID: "1", ServerURL: s.back.URL + "/fhir", Server: proxy.SystemOptions{CA: servers.PEM()},

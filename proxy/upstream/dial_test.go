@@ -66,7 +66,7 @@ func TestOwnListener(t *testing.T) {
 	own := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
 	defer own.Close()
 	_, port, _ := net.SplitHostPort(own.Listener.Addr().String())
-	tr := upstream.New(upstream.Options{Own: []netip.AddrPort{own.Listener.Addr().(*net.TCPAddr).AddrPort()}})
+	tr := upstream.New(upstream.Options{DialTimeout: unhurried, Own: []netip.AddrPort{own.Listener.Addr().(*net.TCPAddr).AddrPort()}})
 	for _, host := range []string{"127.0.0.1", "127.0.0.2", "0.0.0.0", "[::]", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:0.0.0.0]"} {
 		_, e := call(t, tr, &proxy.Channel{ID: "c"}, "http://"+host+":"+port+"/")
 		if e.Failure == nil || e.Failure.Reason != proxy.ReasonRefused || !strings.Contains(e.Failure.Detail, "a listener of this proxy") {
@@ -85,7 +85,7 @@ func TestRedirectsAreTheClients(t *testing.T) {
 			w.Header().Set("Location", to)
 			w.WriteHeader(http.StatusTemporaryRedirect)
 		}))
-		_, e := call(t, upstream.New(upstream.Options{}), nil, s.URL)
+		_, e := call(t, upstream.New(upstream.Options{DialTimeout: unhurried}), nil, s.URL)
 		s.Close()
 		if e.Failure != nil || e.Status() != http.StatusTemporaryRedirect || e.Response.Header.Get("Location") != to {
 			t.Errorf("%s: %d %+v", to, e.Status(), e.Failure)
@@ -140,11 +140,11 @@ func TestLongChain(t *testing.T) {
 		s := newServer(t, true, chain, nil)
 		pool := x509.NewCertPool()
 		pool.AddCert(root)
-		text, e := call(t, upstream.New(upstream.Options{Roots: pool}), nil, s.URL)
+		text, e := call(t, upstream.New(upstream.Options{DialTimeout: unhurried, Roots: pool}), nil, s.URL)
 		if e.Failure != nil || text == "" || len(e.ServerLeg.TLS.Server) != min(n, proxy.MaxChain) {
 			t.Errorf("%d certificates below a root: %+v %+v", n, e.Failure, e.ServerLeg)
 		}
-		_, e = call(t, upstream.New(upstream.Options{Roots: x509.NewCertPool()}), nil, s.URL)
+		_, e = call(t, upstream.New(upstream.Options{DialTimeout: unhurried, Roots: x509.NewCertPool()}), nil, s.URL)
 		if e.Failure == nil || e.Failure.Reason != proxy.ReasonUpstreamTLS || e.Failure.Side != "server" || len(e.ServerLeg.TLS.Server) != min(n, proxy.MaxChain) {
 			t.Errorf("%d certificates below nothing: %+v", n, e.Failure)
 		}

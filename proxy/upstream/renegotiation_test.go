@@ -89,7 +89,7 @@ func TestRenegotiation(t *testing.T) {
 	for _, name := range []string{"acme", ""} {
 		t.Run("certificate "+name, func(t *testing.T) {
 			url := renegotiating(t, ca)
-			tr := upstream.New(upstream.Options{Roots: ca.Pool(), Certificates: store})
+			tr := upstream.New(upstream.Options{DialTimeout: unhurried, Roots: ca.Pool(), Certificates: store})
 			defer tr.CloseIdleConnections()
 			text, ex := call(t, tr, &proxy.Channel{ID: "1", Options: proxy.ChannelOptions{ClientCert: name}}, url)
 			if name == "" {

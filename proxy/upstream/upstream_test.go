@@ -24,6 +24,9 @@ import (
 	"fhirwire/proxy/upstream"
 )
 
+// unhurried is how long a connection may take here: a machine that stands still for a while is no server that does.
+const unhurried = 5 * time.Minute
+
 // certificates is the double of the local CA's store.
 type certificates struct {
 	mu    sync.Mutex
@@ -137,7 +140,7 @@ func TestTrust(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newServer(t, true, c.cert, nil)
-			tr := upstream.New(upstream.Options{Roots: public.Pool(), LocalRoot: local.Cert, Clock: func() time.Time { return now }})
+			tr := upstream.New(upstream.Options{DialTimeout: unhurried, Roots: public.Pool(), LocalRoot: local.Cert, Clock: func() time.Time { return now }})
 			defer tr.CloseIdleConnections()
 			text, ex := call(t, tr, &proxy.Channel{ID: "1", Server: c.opt}, s.URL+"/fhir")
 			leg := ex.ServerLeg
@@ -186,7 +189,7 @@ func TestClientCertificate(t *testing.T) {
 			} {
 				t.Run(fmt.Sprintf("%s h2=%v %q", tls.VersionName(version), h2, c.cert), func(t *testing.T) {
 					s := newServer(t, h2, ca.Server(t, "127.0.0.1"), require(version))
-					tr := upstream.New(upstream.Options{Roots: ca.Pool(), Certificates: store})
+					tr := upstream.New(upstream.Options{DialTimeout: unhurried, Roots: ca.Pool(), Certificates: store})
 					defer tr.CloseIdleConnections()
 					text, ex := call(t, tr, &proxy.Channel{ID: "1", Options: proxy.ChannelOptions{ClientCert: c.cert}}, s.URL)
 					if c.who != "" {
@@ -226,7 +229,7 @@ func TestChangedSettings(t *testing.T) {
 	store := &certificates{named: map[string]tls.Certificate{"a": ca.Client(t, "first"), "b": ca.Client(t, "second")}}
 	s := newServer(t, true, foreign.Server(t, "127.0.0.1"), &tls.Config{ClientAuth: tls.RequestClientCert})
 	now := time.Now()
-	tr := upstream.New(upstream.Options{Roots: ca.Pool(), Certificates: store, Clock: func() time.Time { return now }})
+	tr := upstream.New(upstream.Options{DialTimeout: unhurried, Roots: ca.Pool(), Certificates: store, Clock: func() time.Time { return now }})
 	defer tr.CloseIdleConnections()
 	step := func(what, want string, connections int64, opt proxy.SystemOptions, cert string) {
 		t.Helper()
@@ -261,7 +264,7 @@ func TestToTheSecond(t *testing.T) {
 		at time.Duration
 		ok bool
 	}{{-time.Nanosecond, true}, {0, false}} {
-		tr := upstream.New(upstream.Options{Roots: x509.NewCertPool(), Clock: func() time.Time { return until.Add(c.at) }})
+		tr := upstream.New(upstream.Options{DialTimeout: unhurried, Roots: x509.NewCertPool(), Clock: func() time.Time { return until.Add(c.at) }})
 		_, ex := call(t, tr, &proxy.Channel{ID: "1", Server: proxy.SystemOptions{InsecureUntil: until}}, s.URL)
 		if ok := ex.Failure == nil; ok != c.ok {
 			t.Errorf("%v: %+v", c.at, ex.Failure)
@@ -274,7 +277,7 @@ func TestToTheSecond(t *testing.T) {
 func TestManyChannels(t *testing.T) {
 	ca := proxytest.NewCA(t, "CA")
 	s := newServer(t, false, ca.Server(t, "127.0.0.1"), nil)
-	tr := upstream.New(upstream.Options{Roots: ca.Pool(), MaxChannels: 2})
+	tr := upstream.New(upstream.Options{DialTimeout: unhurried, Roots: ca.Pool(), MaxChannels: 2})
 	defer tr.CloseIdleConnections()
 	for i, want := range []int64{1, 2, 2, 3, 4} {
 		id := []string{"a", "b", "b", "c", "a"}[i]
@@ -323,7 +326,7 @@ func TestHandshakes(t *testing.T) {
 		{"old", old.Listener.Addr().String(), "TLS 1.2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			patience := 5 * time.Minute
+			patience := unhurried
 			if c.name == "silent" {
 				patience = 5 * time.Second // connecting, which succeeds, has as long
 			}
@@ -365,7 +368,7 @@ func TestGivenUp(t *testing.T) {
 func BenchmarkRoundTrip(b *testing.B) {
 	ca := proxytest.NewCA(b, "CA")
 	s := newServer(b, false, ca.Server(b, "127.0.0.1"), nil)
-	tr := upstream.New(upstream.Options{Roots: ca.Pool()})
+	tr := upstream.New(upstream.Options{DialTimeout: unhurried, Roots: ca.Pool()})
 	defer tr.CloseIdleConnections()
 	ctx := upstream.WithChannel(b.Context(), &proxy.Channel{ID: "1", Server: proxy.SystemOptions{CA: ca.PEM()}})
 	b.ReportAllocs()
