@@ -113,7 +113,8 @@ func classify(err error, ph phase) proxy.Failure {
 		return h2
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return server(proxy.ReasonUpstreamReset, "connection reset")
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "closed idle connection"):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "closed idle connection"),
+		ph >= phaseConnected && errors.Is(err, net.ErrClosed): // net/http closes its side once it reads of the end, in the middle of its own writing
 		return server(proxy.ReasonUpstreamReset, incomplete)
 	case ph <= phaseConnect:
 		return server(proxy.ReasonUpstreamDown, err.Error())

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -209,6 +210,7 @@ func TestClassify(t *testing.T) {
 		{"slow to connect", context.DeadlineExceeded, phaseConnect, proxy.ReasonUpstreamDown},
 		{"slow handshake", context.DeadlineExceeded, phaseTLS, proxy.ReasonUpstreamTLS},
 		{"not HTTP", errors.New(`net/http: HTTP/1.x transport connection broken: malformed HTTP response "hi"`), phaseSent, proxy.ReasonUpstreamInvalid},
+		{"gone while the request was written", &net.OpError{Op: "write", Net: "tcp", Err: net.ErrClosed}, phaseSending, proxy.ReasonUpstreamReset},
 		{"ours", errors.New("odd"), phaseSent, proxy.ReasonProxy},
 	} {
 		t.Run(c.name, func(t *testing.T) {
