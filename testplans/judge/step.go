@@ -51,19 +51,36 @@ type ask struct {
 	based   bool // its answer stays while its basis does
 }
 
-// candidate is an exchange that a step may select.
+// candidate is an exchange that a step may select. There are many: what few have is apart.
 type candidate struct {
-	entry *entry
-	step  *step
-	// told says that own, with doubt, is what the exchange itself says of whether it is an attempt.
+	entry    *entry
+	step     *step
+	doubts   *doubts           // nil where there are none
+	outcomes []*checks.Outcome // by ask; nil is open
+	bases    []int             // by ask, nil where none has a basis
+	// told says that own, with its doubt, is what the exchange itself says of whether it is an attempt.
 	told, own, asked, selected bool
-	ownDoubt, doubt            string
-	outcomes                   []*checks.Outcome // by ask; nil is open
-	bases                      []int             // by ask, nil where none has a basis
-	// verdict is of the checks that the best attempt decides, short how many of them did not pass; both once all were answered.
-	verdict  testplans.Verdict
-	short    int
+	// verdict is of the checks that the best attempt decides, by its rank, short how many of them did not pass; both once all were answered.
 	answered bool
+	verdict  int8
+	short    int32
+}
+
+// doubts are what kept us from deciding whether a candidate is an attempt: own by what it says itself.
+type doubts struct{ own, all string }
+
+func (c *candidate) doubt() string {
+	if c.doubts == nil {
+		return ""
+	}
+	return c.doubts.all
+}
+
+// setDoubt keeps what was in doubt.
+func (c *candidate) setDoubt(own, all string) {
+	if c.doubts = nil; own != "" || all != "" {
+		c.doubts = &doubts{own, all}
+	}
 }
 
 // forgetReport forgets what the report answered.
@@ -92,7 +109,7 @@ func (c *candidate) askReport() {
 // hopeless reports that the exchange will never be an attempt, whatever comes.
 func (c *candidate) hopeless() bool {
 	switch s := c.step; {
-	case !c.asked || c.selected || c.doubt != "":
+	case !c.asked || c.selected || c.doubt() != "":
 		return false
 	case c.told && !c.own:
 		return s.own.none()
@@ -219,8 +236,8 @@ func (s *step) selectAttempts(ctx context.Context) error {
 		switch {
 		case c.selected:
 			attempts = append(attempts, c)
-		case c.doubt != "":
-			doubt = c.doubt
+		case c.doubt() != "":
+			doubt = c.doubt()
 		case c.hopeless():
 			j.leave(c)
 			continue
@@ -271,17 +288,24 @@ func isWithin(a, b []*candidate) bool {
 // place decides whether a candidate is an attempt.
 func (s *step) place(ctx context.Context, c *candidate) (err error) {
 	it := c.entry.item
+	own := ""
+	if c.told && c.doubts != nil {
+		own = c.doubts.own
+	}
 	if !c.told {
-		if c.own, c.ownDoubt, err = s.j.isWanted(ctx, &s.Select, it); err != nil {
+		if c.own, own, err = s.j.isWanted(ctx, &s.Select, it); err != nil {
 			return err
 		}
 		c.told = true
 	}
-	c.selected, c.doubt = c.own, c.ownDoubt
+	all := own
+	c.selected = c.own
+	c.setDoubt(own, all)
 	if c.own {
-		if c.selected, c.doubt, err = s.j.isPlaced(ctx, s, it); err != nil {
+		if c.selected, all, err = s.j.isPlaced(ctx, s, it); err != nil {
 			return err
 		}
+		c.setDoubt(own, all)
 	}
 	c.asked = true
 	c.entry.releaseReport()
@@ -391,7 +415,7 @@ func (s *step) answer(ctx context.Context, c *candidate) error {
 			}
 		}
 	}
-	c.verdict, c.answered = rollUp(s.Step, mine), true
+	c.verdict, c.answered = int8(rank(rollUp(s.Step, mine))), true
 	c.entry.releaseReport()
 	return nil
 }
@@ -509,13 +533,13 @@ func (s *step) newCase(c *testplans.Check, attempt checks.Item) *checks.Case {
 // whose index is returned (-1 for no attempt), and others are the rest that failed.
 func (s *step) best(answers []answer) (best int, others []checks.Item) {
 	best = -1
-	var bestVerdict testplans.Verdict
-	bestShort := 0 // checks of it that did not pass, which decides between equals
+	bestVerdict, bestShort := int8(0), int32(0) // checks of it that did not pass decide between equals
+	failed := int8(rank(testplans.Fail))
 	for n, at := range s.attempts {
-		if at.verdict == testplans.Fail {
+		if at.verdict == failed {
 			others = append(others, s.items[n])
 		}
-		if best < 0 || rank(at.verdict) < rank(bestVerdict) || at.verdict == bestVerdict && at.short < bestShort {
+		if best < 0 || at.verdict < bestVerdict || at.verdict == bestVerdict && at.short < bestShort {
 			best, bestVerdict, bestShort = n, at.verdict, at.short
 		}
 	}
@@ -532,7 +556,7 @@ func (s *step) best(answers []answer) (best int, others []checks.Item) {
 			answers[k] = worse(answers[k], s.answerOf(c, i, n))
 		}
 	}
-	if bestVerdict == testplans.Fail {
+	if best >= 0 && bestVerdict == failed {
 		others = nil // the best one failed: its message says how
 	}
 	return best, others
