@@ -16,10 +16,10 @@ import (
 
 func runGenerate(ctx context.Context, p *process, args []string) (int, error) {
 	fs := newFlags(p, "generate", "--members N --seed S --out DIR", "Writes synthetic payer data as NDJSON, one file per resource type. The same numbers give the same bytes.\n")
-	members := fs.Int("members", 100, "`members` besides the fixed ones")
-	seed := fs.Uint64("seed", 1, "`seed` of the random choices")
-	out := fs.String("out", "", "`folder` to write to; it is made if it is not there")
-	today := fs.String("today", "", "last `day` of every history as YYYY-MM-DD (default 2026-02-02, whatever the clock says)")
+	members := fs.Int("members", 100, "`N` members besides the fixed ones")
+	seed := fs.Uint64("seed", 1, "`S`, the seed of the random choices")
+	out := fs.String("out", "", "`DIR` to write to; it is made if it is not there")
+	today := fs.String("today", "", "`YYYY-MM-DD`, last day of every history (default 2026-02-02, whatever the clock says)")
 	force := fs.Bool("force", false, "write into a folder that is not empty; files of the same name are replaced")
 	rest, err := parseFlags(fs, args)
 	if err != nil {

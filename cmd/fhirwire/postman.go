@@ -16,10 +16,10 @@ func runPostman(_ context.Context, p *process, args []string) (int, error) {
 	}
 	const does = "Writes the requests of a track as a Postman collection or an .http file. They fit the data of \"fhirwire serve --demo\".\n"
 	fs := newFlags(p, "postman", "export --track "+strings.Join(tracks, "|")+" [flags]", does)
-	track := fs.String("track", "", "`name` of the track: "+strings.Join(tracks, ", "))
-	format := fs.String("format", "postman", "`format`: postman or http")
+	track := fs.String("track", "", "`TRACK`: "+strings.Join(tracks, ", "))
+	format := fs.String("format", "postman", "`FORMAT`: postman or http")
 	base := fs.String("base", collection.DefaultBase, "FHIR base `URL` of the server, or of a channel of the proxy")
-	out := fs.String("out", "-", "`file` to write; - for standard output")
+	out := fs.String("out", "-", "`FILE` to write; - for standard output")
 	rest, err := parseFlags(fs, args)
 	if err != nil {
 		return exitUsage, err

@@ -52,7 +52,7 @@ type validateFlags struct {
 
 func parseValidate(p *process, args []string) (*validateFlags, error) {
 	f := new(validateFlags)
-	fs := newFlags(p, "validate", "[flags] FILE|DIR|GLOB|-…", "Validates FHIR JSON, and NDJSON with one resource a line; \"-\" is standard input.\n"+
+	fs := newFlags(p, "validate", "[flags] FILE|DIR|GLOB|-…", "Validates FHIR JSON, and NDJSON with one resource a line, gzipped or not; \"-\" is standard input.\n"+
 		"A resource is held against R4, every profile in its meta.profile, and every --profile.\n"+
 		"Exit code 1 when there is a finding of severity error.\n")
 	fs.Var(&f.profiles, "profile", "canonical `URL` of a profile to validate against (repeatable)")
