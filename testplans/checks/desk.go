@@ -153,14 +153,16 @@ func readBody(ctx context.Context, it Item, half testplans.Half) (*Body, error) 
 	if err != nil {
 		return nil, err
 	}
-	stored, err := io.ReadAll(raw)
+	var stored bytes.Buffer
+	stored.Grow(int(min(m.Body.Stored, maxBody)) + bytes.MinRead)
+	_, err = stored.ReadFrom(raw)
 	if cerr := raw.Close(); err == nil {
 		err = cerr
 	}
 	if err != nil {
 		return nil, err
 	}
-	text, err := decode(stored, coding.Of(m.Header))
+	text, err := decode(stored.Bytes(), coding.Of(m.Header))
 	if err != nil {
 		return &Body{Why: "the body could not be decoded: " + err.Error()}, nil //nolint:nilerr // it is the sender's fault, or beyond us
 	}
