@@ -49,7 +49,7 @@ func Mutations() []Description {
 }
 
 func mutations() []mutation {
-	return slices.Concat(firstMutations(), kickoffMutations(), statusMutations(), fileMutations(), matchMutations(), listMutations())
+	return slices.Concat(firstMutations(), kickoffMutations(), statusMutations(), fileMutations(), matchMutations(), listMutations(), answerMutations())
 }
 
 // exportKickoff is for the starts of exports.
@@ -194,17 +194,16 @@ func firstMutations() []mutation {
 	}
 }
 
-// withoutCode takes the code MB out of an identifier's type.
+// withoutCode takes the codes out of an identifier's type: MB, and UMB, which stands for it later.
 func withoutCode(identifier map[string]any) bool {
 	typ, _ := identifier["type"].(map[string]any)
 	codings, _ := typ["coding"].([]any)
 	for _, c := range codings {
-		if coding, ok := c.(map[string]any); ok && coding["code"] == "MB" {
+		if coding, ok := c.(map[string]any); ok {
 			delete(coding, "code")
-			return true
 		}
 	}
-	return false
+	return len(codings) > 0
 }
 
 func eachFile(manifest map[string]any, do func(map[string]any)) bool {
