@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"sync"
 
 	"fhirwire/internal/scenarios"
 	"fhirwire/internal/store"
@@ -27,7 +28,7 @@ func storedEvidence(ctx context.Context, p *process, st *store.Store, lib *guide
 	e := &evidenceReader{
 		st: st, inspector: inspect.New(lib, st, inspect.Options{Channels: st, Now: p.now}), want: want, shared: scenarios.NewShared(),
 	}
-	return func(yield func(checks.Item, error) bool) {
+	return ahead(func(yield func(checks.Item, error) bool) {
 		q := proxy.Query{Filter: filter, Before: 2, Limit: storedAtOnce, SkipTotal: true} // the first one, for After needs one before
 		for {
 			page, err := st.Exchanges(ctx, q)
@@ -42,6 +43,35 @@ func storedEvidence(ctx context.Context, p *process, st *store.Store, lib *guide
 			q.Before, q.After = 0, max(q.After, 1)
 			if n := len(page.Exchanges); n > 0 {
 				q.After = page.Exchanges[n-1].Number
+			}
+		}
+	})
+}
+
+// ahead reads the evidence while what came before it is worked on, a little further than that has come.
+func ahead(evidence iter.Seq2[checks.Item, error]) iter.Seq2[checks.Item, error] {
+	type read struct {
+		item checks.Item
+		err  error
+	}
+	return func(yield func(checks.Item, error) bool) {
+		items, stop := make(chan read, storedAtOnce), make(chan struct{})
+		var reader sync.WaitGroup
+		reader.Go(func() {
+			defer close(items)
+			for it, err := range evidence {
+				select {
+				case items <- read{it, err}:
+				case <-stop:
+					return
+				}
+			}
+		})
+		defer reader.Wait()
+		defer close(stop)
+		for r := range items {
+			if !yield(r.item, r.err) {
+				return
 			}
 		}
 	}
@@ -76,7 +106,7 @@ func (e *evidenceReader) read(ctx context.Context, list []*proxy.Exchange, yield
 	for _, ex := range whole {
 		byID[ex.ID] = ex
 	}
-	reports, err := e.st.ReportsByID(ctx, inspected)
+	reports, err := e.st.FindingsByID(ctx, inspected)
 	if err != nil {
 		yield(checks.Item{}, err)
 		return false

@@ -19,7 +19,8 @@ type Exchanges interface {
 
 // Reports reads what was found; exchanges that were not inspected are missing from the maps.
 type Reports interface {
-	ReportsByID(ctx context.Context, ids []string) (map[string]*validators.Report, error)
+	// FindingsByID gives reports whose Resources may be left out.
+	FindingsByID(ctx context.Context, ids []string) (map[string]*validators.Report, error)
 	Summaries(ctx context.Context, ids []string) (map[string]validators.Summary, error)
 }
 
@@ -105,7 +106,7 @@ func (s Source) items(ctx context.Context, ids, reports []string) (map[string]ch
 	}
 	found := map[string]*validators.Report{}
 	if len(reports) > 0 {
-		if found, err = s.Reports.ReportsByID(ctx, reports); err != nil {
+		if found, err = s.Reports.FindingsByID(ctx, reports); err != nil {
 			return nil, err
 		}
 	}

@@ -228,6 +228,15 @@ func (s *Store) Reports(ctx context.Context, exchangeID string) ([]*validators.R
 
 // ReportsByID reads the newest reports by exchange id; exchanges without one are missing from the map.
 func (s *Store) ReportsByID(ctx context.Context, ids []string) (map[string]*validators.Report, error) {
+	return s.reportsByID(ctx, ids, s.zip.unpack)
+}
+
+// FindingsByID is ReportsByID without what the reports say of single resources, which is most of a report on a large body.
+func (s *Store) FindingsByID(ctx context.Context, ids []string) (map[string]*validators.Report, error) {
+	return s.reportsByID(ctx, ids, s.zip.unpackFindings)
+}
+
+func (s *Store) reportsByID(ctx context.Context, ids []string, unpack func(string, []byte) (*validators.Report, error)) (map[string]*validators.Report, error) {
 	out := make(map[string]*validators.Report, len(ids))
 	for chunk := range slices.Chunk(ids, 500) {
 		var rows []struct {
@@ -240,7 +249,7 @@ func (s *Store) ReportsByID(ctx context.Context, ids []string) (map[string]*vali
 			return nil, fmt.Errorf("reports: %w", err)
 		}
 		for _, row := range rows {
-			if out[row.ID], err = s.zip.unpack(row.ID, row.Report); err != nil {
+			if out[row.ID], err = unpack(row.ID, row.Report); err != nil {
 				return nil, err
 			}
 		}

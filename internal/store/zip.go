@@ -28,7 +28,27 @@ func (z *zipper) pack(r validators.Report) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func (z *zipper) unpack(exchangeID string, packed []byte) (_ *validators.Report, err error) {
+func (z *zipper) unpack(exchangeID string, packed []byte) (*validators.Report, error) {
+	r := new(validators.Report)
+	return r, z.unpackTo(r, exchangeID, packed)
+}
+
+// unpackFindings leaves the results of single resources out.
+func (z *zipper) unpackFindings(exchangeID string, packed []byte) (*validators.Report, error) {
+	r := new(validators.Report)
+	return r, z.unpackTo(&struct {
+		*validators.Report
+		Resources unread `json:"resources"`
+	}{Report: r}, exchangeID, packed)
+}
+
+// unread is a value that is passed over.
+type unread struct{}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (unread) UnmarshalJSON([]byte) error { return nil }
+
+func (z *zipper) unpackTo(to any, exchangeID string, packed []byte) (err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("stored report on exchange %s: %w", exchangeID, err)
@@ -40,8 +60,7 @@ func (z *zipper) unpack(exchangeID string, packed []byte) (_ *validators.Report,
 	}
 	defer z.readers.Put(from)
 	if err := from.Reset(bytes.NewReader(packed)); err != nil {
-		return nil, err
+		return err
 	}
-	r := new(validators.Report)
-	return r, errors.Join(json.NewDecoder(from).Decode(r), from.Close())
+	return errors.Join(json.NewDecoder(from).Decode(to), from.Close())
 }

@@ -217,4 +217,13 @@ func testSeveral(t *testing.T, s Store) {
 	if err != nil || len(reports) != 1 || reports[ID(1)].Issues[0].MessageID != "new" {
 		t.Errorf("reports %+v, %v", reports, err)
 	}
+	found, err := s.FindingsByID(ctx, ids)
+	fatal(t, err)
+	if len(reports[ID(1)].Resources) != 1 {
+		t.Errorf("resources %+v", reports[ID(1)].Resources)
+	}
+	reports[ID(1)].Resources = nil
+	if !reflect.DeepEqual(found, reports) {
+		t.Errorf("findings %+v, reports %+v", found, reports)
+	}
 }

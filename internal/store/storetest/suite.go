@@ -35,6 +35,7 @@ type Store interface {
 	Report(ctx context.Context, exchangeID string) (*validators.Report, error)
 	Reports(ctx context.Context, exchangeID string) ([]*validators.Report, error)
 	ReportsByID(ctx context.Context, ids []string) (map[string]*validators.Report, error)
+	FindingsByID(ctx context.Context, ids []string) (map[string]*validators.Report, error)
 	Summaries(ctx context.Context, ids []string) (map[string]validators.Summary, error)
 	Unjudged(ctx context.Context, rules, limit int) ([]string, error)
 	Judged(ctx context.Context, id string, rules int) (bool, error)

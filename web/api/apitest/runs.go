@@ -198,7 +198,12 @@ func (s *Store) ExchangesByID(ctx context.Context, ids []string) ([]*proxy.Excha
 	return out, nil
 }
 
-// ReportsByID is part of scenarios.Reports.
+// FindingsByID is part of scenarios.Reports.
+func (s *Store) FindingsByID(ctx context.Context, ids []string) (map[string]*validators.Report, error) {
+	return s.ReportsByID(ctx, ids)
+}
+
+// ReportsByID reads many reports.
 func (s *Store) ReportsByID(_ context.Context, ids []string) (map[string]*validators.Report, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
