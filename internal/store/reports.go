@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
@@ -248,10 +250,20 @@ func (s *Store) reportsByID(ctx context.Context, ids []string, unpack func(strin
 		if err != nil {
 			return nil, fmt.Errorf("reports: %w", err)
 		}
-		for _, row := range rows {
-			if out[row.ID], err = unpack(row.ID, row.Report); err != nil {
-				return nil, err
-			}
+		reports := make([]*validators.Report, len(rows))
+		var unpacking errgroup.Group
+		unpacking.SetLimit(runtime.GOMAXPROCS(0))
+		for i, row := range rows {
+			unpacking.Go(func() (err error) {
+				reports[i], err = unpack(row.ID, row.Report)
+				return err
+			})
+		}
+		if err := unpacking.Wait(); err != nil {
+			return nil, err
+		}
+		for i, row := range rows {
+			out[row.ID] = reports[i]
 		}
 	}
 	return out, nil
