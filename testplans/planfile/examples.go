@@ -35,6 +35,7 @@ type Example struct {
 func Examples(file string, src []byte) ([]Example, error) {
 	var out []Example
 	var faults []*Fault
+	src = unmarked(src)
 	archive := txtar.Parse(src)
 	folders := map[string]*Example{}
 	var order []string
@@ -63,6 +64,9 @@ func Examples(file string, src []byte) ([]Example, error) {
 		case "edit":
 			edits[folder] = string(f.Data)
 		default:
+			if m := messageFault(file, lines[f.Name], name, f.Data); m != nil {
+				faults = append(faults, m)
+			}
 			e.Archive.Files = append(e.Archive.Files, txtar.File{Name: name, Data: f.Data})
 		}
 	}

@@ -1,6 +1,7 @@
 package planfile
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -27,6 +28,7 @@ const maxDepth = 64
 // Parse reads and vets a plan. file is its name in the faults; model, which may be nil, is what FHIRPath expressions are compiled
 // for. The error joins every *Fault, in the order of the file.
 func Parse(file string, src []byte, model fhirpath.Model) (testplans.Plan, error) {
+	src = unmarked(src)
 	if len(src) > MaxSize {
 		return testplans.Plan{}, &Fault{File: file, Line: 1, Column: 1, Message: fmt.Sprintf("the file has more than %d bytes", MaxSize)}
 	}
@@ -86,7 +88,11 @@ func deepAt(src []byte) int {
 	return 0
 }
 
+// unmarked is a text without the byte order mark that some editors begin it with. It is no part of a plan, nor of its digest.
+func unmarked(src []byte) []byte { return bytes.TrimPrefix(src, []byte("\xef\xbb\xbf")) }
+
 func rootOf(file string, src []byte) (ast.Node, error) {
+	src = unmarked(src)
 	doc, err := parser.ParseBytes(src, 0)
 	if err != nil {
 		return nil, syntaxFault(file, src, err)
