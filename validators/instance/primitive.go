@@ -71,7 +71,9 @@ func (w *walk) primitive(e *fhirjson.Node, b *plan) bool {
 		return true
 	}
 	if want := b.prim.jsonKind(); e.Kind() != want {
-		w.wrongKind(e, b, want)
+		if e.Kind() != fhirjson.String || e.Quoted() { // a word without quotes was told already, as a fault of the JSON
+			w.wrongKind(e, b, want)
+		}
 		return false
 	}
 	if want := b.prim.jsonKind(); want != fhirjson.String {
