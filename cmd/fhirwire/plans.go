@@ -176,7 +176,7 @@ func (c plansCommand) check(files []string) (int, error) {
 		}
 		plan, err := readPlan(file, src, c.model)
 		if err == nil {
-			err = checkExamples(file, src, plan)
+			err = errors.Join(vetRequirements(file, src, plan), checkExamples(file, src, plan))
 		}
 		if err != nil {
 			code = exitFindings

@@ -5,6 +5,7 @@ import (
 
 	"fhirwire/testplans"
 	"fhirwire/testplans/planfile"
+	"fhirwire/testplans/plans"
 	"fhirwire/validators"
 	"fhirwire/validators/directory"
 	"fhirwire/validators/fhirpath"
@@ -20,6 +21,20 @@ func readPlan(name string, src []byte, model fhirpath.Model) (testplans.Plan, er
 		return plan, err
 	}
 	return plan, planfile.VetRules(name, src, plan, ruleIDs())
+}
+
+// vetRequirements vets that the requirements a plan cites are in the list of this build, where it has others of their kind. run and judge
+// take a plan that cites others.
+func vetRequirements(name string, src []byte, plan testplans.Plan) error {
+	all, err := plans.Requirements()
+	if err != nil {
+		return err
+	}
+	known := make([]string, len(all))
+	for i := range all {
+		known[i] = all[i].ID
+	}
+	return planfile.VetRequirements(name, src, plan, known)
 }
 
 // allRules are the rules that findings come from.

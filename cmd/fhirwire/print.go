@@ -166,11 +166,26 @@ func (tp *textPrinter) print(r result) error {
 		if is.Expression != "" { // input that is not JSON has none
 			where += ": " + printable(is.Expression)
 		}
-		if _, err := fmt.Fprintf(tp.w, "%s: %s [%s]\n", where, printable(is.Message), rule); err != nil {
+		if _, err := fmt.Fprintf(tp.w, "%s: %s [%s]\n", where, printable(unplaced(is)), rule); err != nil {
 			return err
 		}
 	}
 	return tp.w.Flush()
+}
+
+// unplaced is an issue's message without the path that it may begin with: the line has it before.
+func unplaced(is *validators.Issue) string {
+	rest, ok := strings.CutPrefix(is.Message, is.Expression)
+	if !ok || is.Expression == "" {
+		return is.Message
+	}
+	if sentence, ok := strings.CutPrefix(rest, ": "); ok {
+		return sentence
+	}
+	if predicate, ok := strings.CutPrefix(rest, " "); ok {
+		return predicate
+	}
+	return is.Message // another path, which only begins like it
 }
 
 // printable keeps text of the input from steering the terminal.

@@ -171,6 +171,11 @@ func newValidation(ctx context.Context, p *process, f *validateFlags) (*validati
 	if err != nil {
 		return nil, err
 	}
+	for _, url := range f.profiles {
+		if _, ok := set.Profile(url); !ok {
+			return nil, usagef("--profile %s: no active guide has this profile; packages list shows the guides, --ig adds one", url)
+		}
+	}
 	if p.getenv("GOGC") == "" {
 		debug.SetGCPercent(validateGC)
 	}
