@@ -216,6 +216,8 @@ const (
 	FileUnique FileRule = "unique"
 	// FileTime says that nothing in the file was changed after the manifest's transactionTime.
 	FileTime FileRule = "time"
+	// FileSince says that nothing in the file was changed before _since in the manifest's request.
+	FileSince FileRule = "since"
 	// FileForm says that the text is NDJSON as every reader takes it: no byte order mark, no blank lines, no carriage returns.
 	FileForm FileRule = "form"
 )

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"fhirwire/testplans"
@@ -53,8 +55,9 @@ func formOf(text []byte) Outcome {
 	return passed
 }
 
-// before: no resource of a file was changed after the moment that its manifest is of.
-func (c *Case) before(ctx context.Context, body *Body, from Item) (Outcome, error) {
+// inTime: each resource of a file was changed when its manifest lets it be: not after the moment that it is of, or not before the one from
+// which on it says that changes were asked for.
+func (c *Case) inTime(ctx context.Context, body *Body, from Item) (Outcome, error) {
 	manifest, err := c.Desk.Body(ctx, from, testplans.OnResponse)
 	if err != nil {
 		return Outcome{}, err
@@ -66,8 +69,19 @@ func (c *Case) before(ctx context.Context, body *Body, from Item) (Outcome, erro
 	if fault != "" {
 		return notShown("the manifest is not JSON"), nil
 	}
-	limit, err := time.Parse(time.RFC3339, root.MemberText("transactionTime"))
-	if err != nil {
+	since := c.Check.File.Rule == testplans.FileSince
+	said, outside := root.MemberText("transactionTime"), "after transactionTime"
+	if since {
+		if said = sinceOf(root.MemberText("request")); said == "" {
+			return notShown("the manifest's request has no _since to compare with"), nil
+		}
+		outside = "before _since"
+	}
+	limit, err := time.Parse(time.RFC3339, said)
+	switch {
+	case err != nil && since:
+		return notShown("_since in the manifest's request is no instant to compare with"), nil //nolint:nilerr // its form is another check's
+	case err != nil:
 		return notShown("the manifest has no transactionTime to compare with"), nil //nolint:nilerr // its form is another check's
 	}
 	both := []Item{from, c.Attempt}
@@ -83,9 +97,9 @@ func (c *Case) before(ctx context.Context, body *Body, from Item) (Outcome, erro
 		if !ok {
 			return notChecked(fmt.Sprintf("line %d is not JSON", number)), nil
 		}
-		if at.After(limit.Add(dateGrain)) { // a server may leave out fractions in one of the two
+		if outOf(at, limit, since) {
 			return Outcome{Verdict: testplans.Fail, Items: both, Message: fmt.Sprintf(
-				"line %d was changed at %s, after transactionTime %s", number, text, limit.Format(time.RFC3339Nano))}, nil
+				"line %d was changed at %s, %s %s", number, text, outside, limit.Format(time.RFC3339Nano))}, nil
 		}
 	}
 	switch err := scan.Err(); {
@@ -99,6 +113,23 @@ func (c *Case) before(ctx context.Context, body *Body, from Item) (Outcome, erro
 		return Outcome{Verdict: testplans.NotApplicable, Message: "the file has nothing but outcomes and deletions"}, nil
 	}
 	return notShown("no line says when it was changed"), nil
+}
+
+// outOf reports a time, where there is one, on the wrong side of a limit. A server may leave out fractions in one of the two.
+func outOf(at, limit time.Time, since bool) bool {
+	if since {
+		return !at.IsZero() && !at.Add(dateGrain).After(limit)
+	}
+	return at.After(limit.Add(dateGrain))
+}
+
+// sinceOf is _since in the URL of a kick-off, empty for none. A plus of a time zone is one whether or not it is escaped.
+func sinceOf(request string) string {
+	u, err := url.Parse(request)
+	if err != nil {
+		return ""
+	}
+	return strings.ReplaceAll(u.Query().Get("_since"), " ", "+")
 }
 
 // dates counts the lines of a file, those that are data, and those that say when they were changed.

@@ -35,6 +35,8 @@ func TestManifestAndFiles(t *testing.T) {
 	asked := testplans.Check{Pointer: &testplans.PointerCheck{On: testplans.OnResponse, At: "/request", Asked: "kickoff"}}
 	timely := testplans.Check{File: &testplans.FileCheck{Manifest: "manifest", Rule: testplans.FileTime}}
 	form := testplans.Check{File: &testplans.FileCheck{Manifest: "manifest", Rule: testplans.FileForm}}
+	since := testplans.Check{File: &testplans.FileCheck{Manifest: "manifest", Rule: testplans.FileSince}}
+	asks := "$export?_since=2025-01-01T00:00:00Z&_type=Patient\""
 	lines := testplans.Check{FHIRPath: &testplans.FHIRPathCheck{On: testplans.OnResponse, Expr: "id.exists()", Lines: true}}
 	first := `{"resourceType":"Patient","id":"1"`
 	for _, tt := range []struct {
@@ -56,6 +58,16 @@ func TestManifestAndFiles(t *testing.T) {
 		{"outcomes and deletions", exported[strings.Index(exported, first):], `{"resourceType":"OperationOutcome"}` + "\n" + `{"resourceType":"Bundle"}` + "\n", 2, timely, testplans.NotApplicable, "nothing but outcomes"},
 		{"a line that is not JSON", first, `{"resourceType" "Patient","id":"1"`, 2, timely, testplans.NotChecked, "line 1 is not JSON"},
 		{"a manifest without a time", "2025-01-15T12:00:00Z", "now", 2, timely, testplans.NotShown, "no transactionTime"},
+		{"changed since then", "", "", 2, since, testplans.Pass, ""},
+		{"changed in the second of _since", asks, "$export?_since=2025-01-14T12:00:00.5Z\"", 2, since, testplans.Pass, ""},
+		{"changed earlier", "2025-01-14T12", "2024-01-14T12", 2, since, testplans.Fail, "line 2 was changed at 2024-01-14T12:00:00Z, before _since 2025-01-01T00:00:00Z"},
+		{"its own manifest counts", asks, "$export?_since=2025-01-15T00:00:00Z\"", 2, since, testplans.Fail, "line 2 was changed at 2025-01-14T12:00:00Z, before _since 2025-01-15T00:00:00Z"},
+		{"another zone", asks, "$export?_since=2025-01-14T13:00:01+01:00\"", 2, since, testplans.Fail, "before _since 2025-01-14T13:00:01+01:00"},
+		{"another zone, escaped", asks, "$export?_since=2025-01-14T13%3A00%3A01%2B01%3A00\"", 2, since, testplans.Fail, "before _since 2025-01-14T13:00:01+01:00"},
+		{"a request without _since", asks, "$export\"", 2, since, testplans.NotShown, "no _since"},
+		{"a request that is no URL", asks, "$export%zz?_since=2025-01-01T00:00:00Z\"", 2, since, testplans.NotShown, "no _since"},
+		{"_since is a day", asks, "$export?_since=2025-01-15\"", 2, since, testplans.NotShown, "no instant"},
+		{"lines without times since then", exported[strings.Index(exported, first):], first + "}\n", 2, since, testplans.NotShown, "no line says when"},
 		{"plain lines", "", "", 2, form, testplans.Pass, ""},
 		{"a byte order mark", first, "\ufeff" + first, 2, form, testplans.Fail, "byte order mark"},
 		{"a blank line", "\n" + `{"resourceType":"Patient","id":"2"`, "\n\n" + `{"resourceType":"Patient","id":"2"`, 2, form, testplans.Fail, "line 2 is blank"},

@@ -142,8 +142,8 @@ func file(ctx context.Context, c *Case) (Outcome, error) {
 	switch c.Check.File.Rule {
 	case testplans.FileForm:
 		return formOf(body.Text), nil
-	case testplans.FileTime:
-		return c.before(ctx, body, from)
+	case testplans.FileTime, testplans.FileSince:
+		return c.inTime(ctx, body, from)
 	default:
 		return c.compareFile(listed, body, from)
 	}
