@@ -143,7 +143,7 @@ func (t *target) reach(ctx context.Context) bool {
 	if err != nil || u.Hostname() == "" {
 		t.add(proxy.Probe{
 			ID: t.id + "-name", Title: "Name of the " + t.what, Outcome: proxy.ProbeProblem, Text: fmt.Sprintf("%q is no usable URL.", t.base),
-			Side: "proxy", Action: "Correct the URL on the Systems page.",
+			Side: "proxy", Action: t.either("Correct the URL on the Systems page.", "Correct the URL."),
 		})
 		return false
 	}
@@ -204,7 +204,7 @@ func (t *target) connect(ctx context.Context, address string) net.Conn {
 		p.Outcome, p.Text, p.Side, p.Action = proxy.ProbeProblem, fmt.Sprintf("No connection to %s: %s.", address, dialReason(err)), "server",
 			"Ask whether the server is running and whether a firewall lets this machine's address in."
 		if refused(err) {
-			p.Side, p.Action = "proxy", "Register an address that the proxy may reach."
+			p.Side, p.Action = "proxy", t.register("an address that the proxy may reach.")
 		}
 		t.add(p)
 		return nil

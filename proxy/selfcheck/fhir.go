@@ -101,7 +101,7 @@ func (t *target) metadata(ctx context.Context) {
 	switch {
 	case a.status >= 300 && a.status < 400:
 		p.Text = fmt.Sprintf("GET metadata leads elsewhere (%d to %s). The proxy does not follow redirects, and many FHIR clients do not either.", a.status, cmp.Or(a.header.Get("Location"), "an unnamed place"))
-		p.Action = "Register the URL that the redirect leads to."
+		p.Action = t.register("the URL that the redirect leads to.")
 	case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden:
 		p.Text = fmt.Sprintf("GET metadata was answered %d: the CapabilityStatement is not open.", a.status)
 		p.Action = "Let everybody read metadata: clients need it before they have a token."
@@ -113,7 +113,7 @@ func (t *target) metadata(ctx context.Context) {
 		p.Action = "Check that the base URL is the FHIR base and that it can answer in JSON."
 	case !strings.HasPrefix(doc.FHIRVersion, "4.0"):
 		p.Text = fmt.Sprintf("The server says that it speaks FHIR %s; the guides of the tracks are for R4 (4.0.1).", cmp.Or(doc.FHIRVersion, "of no version"))
-		p.Action = "Register the server's R4 base URL."
+		p.Action = t.register("the server's R4 base URL.")
 	case kind != "application/fhir+json":
 		p.Outcome, p.Text = proxy.ProbeWarning, fmt.Sprintf("There is a CapabilityStatement of FHIR %s, sent as %s.", doc.FHIRVersion, cmp.Or(kind, "no content type"))
 		p.Action = "Send it as application/fhir+json."
@@ -238,7 +238,7 @@ func (t *target) requestWords(what string, err error) (side, text, action string
 	if alertOf(err) != "" || t.asked && broken(err) { // the alert can get lost when the connection is reset behind it
 		text = fmt.Sprintf("The server broke off the TLS connection when asked for %s: %s.", what, handshakeReason(err))
 		if t.asked && !t.shown {
-			return "proxy", text, "It wants a client certificate: choose one in the channel's settings."
+			return "proxy", text, "It wants a client certificate: " + t.either("choose one in the channel's settings.", "name one with --client-cert and --client-key.")
 		}
 		if t.shown {
 			return "server", text, "It does not accept the certificate presented: give its fingerprint or its CA to the server's people."

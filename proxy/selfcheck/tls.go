@@ -65,7 +65,7 @@ func (t *target) handshake(ctx context.Context, conn net.Conn) bool {
 	if err != nil {
 		p.Outcome, p.Side = proxy.ProbeProblem, "server"
 		p.Text = fmt.Sprintf("The TLS handshake failed: %s.", handshakeReason(err))
-		p.Action = "Ask whether this port speaks TLS 1.2 or 1.3, and whether it wants a client certificate that this channel does not present."
+		p.Action = "Ask whether this port speaks TLS 1.2 or 1.3, and whether it wants a client certificate that is not presented."
 		if alertOf(err) == "protocol version not supported" {
 			p.Action = "Switch TLS 1.2 or 1.3 on."
 		}
@@ -78,7 +78,7 @@ func (t *target) handshake(ctx context.Context, conn net.Conn) bool {
 	about := fmt.Sprintf("%s, certificate of %s, valid until %s", tls.VersionName(state.Version), leaf.Subject, leaf.NotAfter.UTC().Format(time.DateOnly))
 	if err := t.verify(state.PeerCertificates); err != nil {
 		p.Outcome, p.Side = proxy.ProbeProblem, "server"
-		p.Text, p.Action = verifyWords(err, t.host, state.PeerCertificates)
+		p.Text, p.Action = t.verifyWords(err, state.PeerCertificates)
 		if t.insecure() {
 			p.Outcome, p.Side = proxy.ProbeWarning, "proxy"
 			p.Text += fmt.Sprintf(" Verification is switched off until %s, so exchanges go on, marked insecure.", t.ch.Server.InsecureUntil.UTC().Format(time.RFC3339))
@@ -119,11 +119,12 @@ func (t *target) mutual() {
 	name := t.ch.Options.ClientCert
 	switch {
 	case name == "" && !t.asked:
-		p.Text = "The server does not ask for a client certificate, and the channel has none to present."
+		p.Text = "The server does not ask for a client certificate, " + t.noneToPresent()
 	case name == "":
 		p.Outcome, p.Side = proxy.ProbeWarning, "proxy"
-		p.Text = "The server asks for a client certificate, and the channel has none to present."
-		p.Action = "Choose the client's test certificate in the channel's settings, and give its fingerprint or CA to the server's people."
+		p.Text = "The server asks for a client certificate, " + t.noneToPresent()
+		p.Action = t.either("Choose the client's test certificate in the channel's settings", "Name the client's test certificate with --client-cert and --client-key") +
+			", and give its fingerprint or CA to the server's people."
 	case t.asked && !t.shown:
 		p.Outcome, p.Side = proxy.ProbeProblem, "proxy"
 		p.Text = fmt.Sprintf("The channel is to present the certificate %q, which is not in the local CA's store.", name)
@@ -138,6 +139,9 @@ func (t *target) mutual() {
 			p.Certificates = proxy.Chain([]*x509.Certificate{own.Leaf})
 			if left := own.Leaf.NotAfter.Sub(t.opt.Clock()); left < soon {
 				p.Outcome, p.Side, p.Action = proxy.ProbeWarning, "proxy", "Issue it again: fhirwire ca issue --client "+name
+				if t.alone() {
+					p.Action = "Have it issued again."
+				}
 				p.Text += fmt.Sprintf(" It ends on %s.", own.Leaf.NotAfter.UTC().Format(time.DateOnly))
 			}
 		}
@@ -148,7 +152,7 @@ func (t *target) mutual() {
 const moment = "2006-01-02 15:04 UTC"
 
 // verifyWords say what is wrong with a certificate and what to do about it.
-func verifyWords(err error, host string, chain []*x509.Certificate) (text, action string) {
+func (t *target) verifyWords(err error, chain []*x509.Certificate) (text, action string) {
 	leaf := chain[0]
 	var unknown x509.UnknownAuthorityError
 	var name x509.HostnameError
@@ -162,13 +166,13 @@ func verifyWords(err error, host string, chain []*x509.Certificate) (text, actio
 		if names == "" {
 			names = "no name at all"
 		}
-		return fmt.Sprintf("The certificate is for %s, not for %s.", names, host), "Register the base URL with a name of the certificate, or issue a certificate for this name."
+		return fmt.Sprintf("The certificate is for %s, not for %s.", names, t.host), t.register("the base URL with a name of the certificate, or issue a certificate for this name.")
 	case errors.As(err, &unknown) && len(chain) == 1 && leaf.Subject.String() != leaf.Issuer.String():
 		return fmt.Sprintf("The server sends its own certificate only, and its issuer %s is not known here.", leaf.Issuer),
-			"Configure the server to send the intermediate certificates too; or paste the issuing CA in the server system's settings."
+			"Configure the server to send the intermediate certificates too; or " + t.either("paste the issuing CA in the server system's settings.", "name the issuing CA with --ca.")
 	case errors.As(err, &unknown):
 		return fmt.Sprintf("Nobody trusted here has issued the certificate; its chain ends with %s.", chain[len(chain)-1].Issuer),
-			"Paste the CA's certificate (PEM) in the server system's settings."
+			t.either("Paste the CA's certificate (PEM) in the server system's settings.", "Name the file with the CA's certificate (PEM) with --ca.")
 	default:
 		return fmt.Sprintf("The certificate is not acceptable: %s.", err), "Ask the server's people for a certificate that verifies."
 	}

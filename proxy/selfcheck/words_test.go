@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 
 	"fhirwire/proxy"
@@ -41,7 +42,7 @@ func TestWhoHasToAct(t *testing.T) {
 	secure := func(change func(*tls.Config)) *proxy.Channel {
 		config := &tls.Config{Certificates: []tls.Certificate{*leaf}} //nolint:gosec // old versions are what is tried
 		change(config)
-		return &proxy.Channel{ServerURL: serve(t, payer(), config), Server: proxy.SystemOptions{CA: ca.pem()}}
+		return &proxy.Channel{Name: "acme~payer", ServerURL: serve(t, payer(), config), Server: proxy.SystemOptions{CA: ca.pem()}}
 	}
 
 	got := check(t, secure(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }), Options{})
@@ -56,6 +57,20 @@ func TestWhoHasToAct(t *testing.T) {
 	expect(t, got, "server-mtls", proxy.ProbeWarning, "proxy", "asks for a client certificate")
 	expect(t, got, "server-metadata", proxy.ProbeProblem, "proxy", "choose one in the channel's settings")
 	expect(t, got, "server-discovery", proxy.ProbeProblem, "proxy", "choose one in the channel's settings")
+
+	without := secure(func(c *tls.Config) { c.MinVersion, c.ClientAuth = tls.VersionTLS13, tls.RequireAnyClientCert })
+	without.Name = "" // as the command line looks at a server
+	got = check(t, without, Options{})
+	expect(t, got, "server-mtls", proxy.ProbeWarning, "proxy", "none was given to present. Name the client's test certificate with --client-cert and --client-key")
+	expect(t, got, "server-metadata", proxy.ProbeProblem, "proxy", "name one with --client-cert")
+	without.Server.CA = ""
+	got = check(t, without, Options{})
+	expect(t, got, "server-tls", proxy.ProbeProblem, "server", "with --ca.")
+	for id, p := range got {
+		if strings.Contains(p.Text+p.Action, "channel") || strings.Contains(p.Text+p.Action, "settings") {
+			t.Errorf("%s: there is no channel: %s %s", id, p.Text, p.Action)
+		}
+	}
 
 	got = check(t, &proxy.Channel{ServerURL: rawServer(t, "SSH-2.0-OpenSSH_9\r\n")}, Options{})
 	expect(t, got, "server-metadata", proxy.ProbeProblem, "server", "does not speak HTTP")
