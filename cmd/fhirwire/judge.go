@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,7 @@ func runJudge(ctx context.Context, p *process, args []string) (int, error) {
 	since := fs.String("since", "", "judge what began at this `TIME` or later: RFC 3339, a date, 15:04 or an age such as 2h")
 	until := fs.String("until", "", "judge what began before this `TIME`")
 	format := fs.String("format", "text", "text, json, junit, testreport (FHIR R4) or html")
+	out := fs.String("out", "-", "the `FILE` to write, - for standard output")
 	var attested list
 	fs.Var(&attested, "attest", "`STEP/CHECK=NAME`: this person says that the check passes; may be given again")
 	rest, err := parseFlags(fs, args)
@@ -42,8 +44,7 @@ func runJudge(ctx context.Context, p *process, args []string) (int, error) {
 	case *harFile == "" && *channel == "":
 		return exitUsage, usagef("say what to judge: --har FILE or --channel NAME")
 	}
-	write, ok := judgeFormats[*format]
-	if !ok {
+	if judgeFormats[*format] == nil {
 		return exitUsage, usagef("--format: %q is none of text, json, junit, testreport, html", *format)
 	}
 	run := testplans.Run{State: testplans.Evaluating, Channel: *channel}
@@ -77,13 +78,23 @@ func runJudge(ctx context.Context, p *process, args []string) (int, error) {
 	if err != nil {
 		return exitUsage, err
 	}
-	if err := write(p.stdout, &j); err != nil {
+	return j.finish(*format, *out)
+}
+
+// finish writes the results to a file, or to standard output for -, and gives the exit code.
+func (j *judgement) finish(format, out string) (int, error) {
+	write := func(w io.Writer) error { return judgeFormats[format](w, j) }
+	var err error
+	if out == "-" {
+		err = write(j.p.stdout)
+	} else {
+		err = writeWhole(out, write)
+	}
+	if err != nil {
 		return exitUsage, err
 	}
-	for i := range j.results {
-		if j.results[i].Failed() {
-			return exitFindings, nil
-		}
+	if slices.ContainsFunc(j.results, func(r testplans.Result) bool { return r.Failed() }) {
+		return exitFindings, nil
 	}
 	return exitFine, nil
 }

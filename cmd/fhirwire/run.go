@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -334,22 +333,7 @@ func (r *runner) play(ctx context.Context, ev *runEvidence, base, channel string
 // report writes the results and gives the exit code.
 func (r *runner) report(j *judgement) (int, error) {
 	r.explain()
-	write := func(w io.Writer) error { return judgeFormats[r.f.format](w, j) }
-	var err error
-	if r.f.out == "-" {
-		err = write(r.p.stdout)
-	} else {
-		err = writeWhole(r.f.out, write)
-	}
-	if err != nil {
-		return exitUsage, err
-	}
-	for i := range j.results {
-		if j.results[i].Failed() {
-			return exitFindings, nil
-		}
-	}
-	return exitFine, nil
+	return j.finish(r.f.format, r.f.out)
 }
 
 // edgesOf reads what the reference payer is to do wrong.
