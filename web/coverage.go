@@ -73,7 +73,7 @@ func (s *Server) coverage(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	v.Summary = views.Count(got.Exercised) + " of " + views.Plural(got.Total, "requirement was", "requirements were") + " exercised."
+	v.Summary = exercised(&got)
 	q := url.Values{"plan": {p.ID}, "format": {"csv"}}
 	if channel != "" {
 		q.Set("channel", channel)
@@ -106,6 +106,22 @@ func (s *Server) coverage(c *gin.Context) error {
 	return render(c, http.StatusOK, views.CoveragePage(v))
 }
 
+// exercised says how many requirements were, those of the guides and the scenario's own checks apart.
+func exercised(v *api.Coverage) string {
+	var parts []string
+	if g := v.OfGuides(); g.Total > 0 || v.Scenario.Total == 0 {
+		parts = append(parts, views.Count(g.Exercised)+" of "+views.Plural(g.Total, "requirement", "requirements"))
+	}
+	if o := v.Scenario; o.Total > 0 {
+		parts = append(parts, views.Count(o.Exercised)+" of "+views.Plural(o.Total, "check of the scenario itself", "checks of the scenario itself"))
+	}
+	verb := " were exercised."
+	if len(parts) == 1 && v.Total == 1 {
+		verb = " was exercised."
+	}
+	return strings.Join(parts, " and ") + verb
+}
+
 func requirementRow(n *names, p *testplans.Plan, r *api.Requirement) views.RequirementRow {
 	row := views.RequirementRow{ID: r.ID, Strength: string(r.Strength), Verdicts: tallies(r.Verdicts), More: views.Plural(len(r.Checks), "check", "checks")}
 	if r.DecidedBy != "traffic" {
@@ -113,6 +129,9 @@ func requirementRow(n *names, p *testplans.Plan, r *api.Requirement) views.Requi
 		if r.DecidedBy == "both" {
 			row.How = "by traffic and people"
 		}
+	}
+	if r.Scenario {
+		row.How = strings.TrimSpace("of the scenario " + row.How)
 	}
 	first := int64(0)
 	for i := range r.Checks {

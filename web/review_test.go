@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +46,7 @@ func kept(t *testing.T, store *apitest.Store, plans ...testplans.Plan) *Server {
 	}
 	d := store.Deps()
 	d.Scenarios, d.Runs = service, service
+	d.ScenarioCheck = func(id string) bool { return id == "OWN-1" }
 	s, err := New(d, Options{Clock: clock})
 	if err != nil {
 		t.Fatal(err)
@@ -182,6 +184,15 @@ func TestCoveragePages(t *testing.T) {
 	for _, path := range []string{"/coverage", "/review"} {
 		if w := get(t, none, path); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "No test plans") {
 			t.Errorf("%s without plans: %d", path, w.Code)
+		}
+	}
+	apart := attestPlan
+	apart.Steps = slices.Clone(apart.Steps)
+	apart.Steps[0].Requirements = append(slices.Clone(apart.Steps[0].Requirements), "OWN-1")
+	body := get(t, kept(t, store, apart), "/coverage?plan=attest").Body.String()
+	for _, want := range []string{"of 3 requirements and ", " of 1 check of the scenario itself were exercised.", ">of the scenario<"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the scenario's own checks are not told apart: no %q", want)
 		}
 	}
 	empty := kept(t, apitest.NewStore(), attestPlan)

@@ -49,6 +49,19 @@ var profileRoots = []string{
 	"http://hl7.org/fhir/us/davinci-drug-formulary/StructureDefinition/",
 }
 
+// scenarioChecks reports the ids of the scenarios' own checks.
+func scenarioChecks() (func(id string) bool, error) {
+	all, err := plans.Requirements()
+	if err != nil {
+		return nil, err
+	}
+	own := map[string]bool{}
+	for i := range all {
+		own[all[i].ID] = all[i].Scenario()
+	}
+	return func(id string) bool { return own[id] }, nil
+}
+
 // tally counts the requirements that bind a party and that traffic can show.
 type tally struct{ Binding, Showable, Decided, ByProfile int }
 

@@ -348,6 +348,9 @@ func (a *app) show(context.Context) error {
 		Scenarios: a.scenarios, Runs: a.scenarios, Support: a.mustSupport(set), Exporter: harExporter{a.store}, Checker: a.checker(),
 		Validator: resourceValidator{instance.New(set, terms, instance.Options{Now: a.p.now, TerminologyName: termsName})},
 	}
+	if deps.ScenarioCheck, err = scenarioChecks(); err != nil {
+		return err
+	}
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), a.backlog(), a.lost())
 	o := web.Options{

@@ -28,11 +28,40 @@ type Coverage struct {
 	Total int           `json:"total"`
 	// Exercised counts those that some pair showed.
 	Exercised int `json:"exercised"`
+	// Scenario counts those of them that are the scenario's own checks, which no guide asks for.
+	Scenario CoverageCount `json:"scenario"`
+}
+
+// CoverageCount is a part of the coverage.
+type CoverageCount struct {
+	Total     int `json:"total"`
+	Exercised int `json:"exercised"`
+}
+
+// OfGuides counts the requirements that are not the scenario's own checks.
+func (v *Coverage) OfGuides() CoverageCount {
+	return CoverageCount{v.Total - v.Scenario.Total, v.Exercised - v.Scenario.Exercised}
+}
+
+// tellApart marks the scenario's own checks.
+func (v *Coverage) tellApart(own func(id string) bool) {
+	for i := range v.Items {
+		r := &v.Items[i]
+		if r.Scenario = own(r.ID); !r.Scenario {
+			continue
+		}
+		v.Scenario.Total++
+		if r.Exercised {
+			v.Scenario.Exercised++
+		}
+	}
 }
 
 // Requirement is one requirement over the channels that play a plan.
 type Requirement struct {
 	ID string `json:"id"`
+	// Scenario says that it is a check of the scenario itself, not a requirement of a guide.
+	Scenario bool `json:"scenario,omitempty"`
 	// Strength is the strongest of the checks that decide it.
 	Strength validators.Strength `json:"strength"`
 	// DecidedBy is "traffic", "attestation" or "both".
@@ -203,7 +232,11 @@ func Covered(ctx context.Context, d *Deps, p *testplans.Plan, plans []testplans.
 	if channel != "" && !known {
 		return Coverage{}, failed(http.StatusNotFound, "No channel has this name.")
 	}
-	return CoverageOf(p, list), nil
+	v := CoverageOf(p, list)
+	if d.ScenarioCheck != nil {
+		v.tellApart(d.ScenarioCheck)
+	}
+	return v, nil
 }
 
 func (a *API) coverage(c *gin.Context) error {

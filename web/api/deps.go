@@ -108,6 +108,8 @@ type Deps struct {
 	Certificates Certificates
 	Tokens       Tokens
 	Settings     Settings
+	// ScenarioCheck reports the id of a scenario's own check, which no guide asks for; nil: all ids are requirements of guides.
+	ScenarioCheck func(id string) bool
 }
 
 // Options are the API's settings; the zero value works.

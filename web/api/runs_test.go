@@ -186,6 +186,11 @@ func TestCoverage(t *testing.T) {
 	if c := v.Items[1].Checks[0]; c.Channel != "a~b" || c.Verdict != testplans.Pass || len(c.Evidence) != 1 || c.Evidence[0].Exchange != "x1" {
 		t.Errorf("check %+v", c)
 	}
+	d.ScenarioCheck = func(id string) bool { return id == "T-10" }
+	apart := decode[api.Coverage](t, call(t, router(t, d), "GET", "/coverage?plan=talk", ""))
+	if apart.Total != 2 || apart.Scenario != (api.CoverageCount{Total: 1, Exercised: 1}) || apart.OfGuides() != (api.CoverageCount{Total: 1, Exercised: 1}) || apart.Items[0].Scenario || !apart.Items[1].Scenario {
+		t.Errorf("the scenario's own checks: %+v", apart)
+	}
 	w := call(t, r, "GET", "/coverage?plan=talk&channel=a~b&format=csv", "")
 	want := "requirement,strength,decided by,exercised,plan,channel,step,check,claim,verdict,side,message,exchanges,exchange ids\n" +
 		"T-2,SHALL,both,yes,talk,a~b,hello,ok,'=It is 200,pass,,,1,x1\n" +
