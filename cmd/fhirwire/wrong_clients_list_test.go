@@ -203,8 +203,16 @@ func wrongPayers() []wrongClient {
 	match := signIn + "match"
 	export := match + " member-id member-token export"
 	asked := to(http.MethodPost, "$member-match")
+	fhirGet := func(r *http.Request) bool { return r.Method == http.MethodGet && fhirRequest(r) }
 	return []wrongClient{
-		{"posts something else", plan, match, inJSON(asked, func(m map[string]any) { m["resourceType"] = "Bundle" }), []string{"reach-match/posted P2P-MM-01"}},
+		{"posts something else", plan, match, inJSON(asked, func(m map[string]any) { m["resourceType"] = "Bundle" }), []string{"ask-match/posted P2P-MM-01"}},
+		{"registers two key sets", plan, match, inJSON(registration7591, func(m map[string]any) { m["jwks_uri"] = "https://acme.example/jwks" }), []string{"ask-register/one-key-set P2P-DCR-106"}},
+		{"registers for members only", plan, match, inJSON(registration7591, func(m map[string]any) {
+			m["grant_types"] = []string{"urn:ietf:params:oauth:grant-type:jwt-bearer"}
+		}), []string{"ask-register/grant-types P2P-DCR-102"}},
+		{"asks for no scope", plan, match, form(tokenRequest, delForm("scope")), []string{"ask-token/scope-asked P2P-TOK-102"}},
+		{"no token", plan, match, without(asked, "Authorization"), []string{"ask-match/with-token P2P-SC-92"}},
+		{"no token for the data", plan, match + " member-id", without(fhirGet, "Authorization"), []string{"member-id/answered P2P-SC-51 not-shown"}},
 		{"no Prefer at kick-off", plan, export, without(kickoff, "Prefer"), []string{"kickoff/respond-async BULK-KO-01"}},
 		{"no Accept at kick-off", plan, export, without(kickoff, "Accept"), []string{"kickoff/accept-fhir BULK-KO-01"}},
 		{"never asks how far it is", plan, export, leftOut(statusRequest), []string{"poll/seen P2P-DAT-152 not-shown"}},
@@ -238,6 +246,9 @@ func wrongRegistrants() []wrongClient {
 				}
 			}
 		}), []string{"ask-register/public-keys AUTH-05"}},
+		{"asks for no scope", plan, use, form(tokenRequest, delForm("scope")), []string{"ask-token/scope-asked P2P-TOK-102"}},
+		{"asks for another grant", plan, use, form(tokenRequest, setForm("grant_type", "password")), []string{"ask-token/grant P2P-TOK-101"}},
+		{"registers an app of members", plan, use, with("grant_types", []string{"authorization_code"}), []string{"ask-register/grant P2P-DCR-102"}},
 		{"a certificate by no name", plan, use, with("token_endpoint_auth_method", "tls_client_auth"), []string{"ask-register/certificate-name P2P-DCR-112", "ask-register/certificate-uri P2P-TLS-04", "ask-register/bound P2P-DCR-113"}},
 	}
 }
