@@ -276,3 +276,31 @@ func TestAnUnvettedCheckIsAnError(t *testing.T) {
 		}
 	}
 }
+
+// TestBodyThatDidNotPass: a request whose answer came before its body is not one without a body, and one without a body is.
+func TestBodyThatDidNotPass(t *testing.T) {
+	asks := testplans.Check{FHIRPath: &testplans.FHIRPathCheck{On: testplans.OnRequest, Expr: "$this is Parameters"}}
+	for _, tt := range []struct {
+		name     string
+		complete bool
+		header   string
+		want     testplans.Verdict
+	}{
+		{"nothing announced", true, "X-Nothing: 1", testplans.Fail},
+		{"announced by its length", false, "Content-Length: 20", testplans.NotChecked},
+		{"announced in chunks", false, "Transfer-Encoding: chunked", testplans.NotChecked},
+		{"announced by its type", false, "Content-Type: application/fhir+json", testplans.NotChecked},
+		{"no length", false, "Content-Length: 0", testplans.Fail},
+		{"whole and empty", true, "Content-Type: application/fhir+json", testplans.Fail},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			items := archive(t, "-- 1.request --\nPOST /fhir/Patient/$member-match\n"+tt.header+"\n-- 1.response --\nHTTP/1.1 401 Unauthorized\n")
+			items[0].Exchange.Request.Body.Complete = tt.complete
+			c := checks.Case{Desk: checks.NewDesk(nil), Check: &asks, Attempt: items[0], Attempts: items}
+			out, err := checks.NewTable(nil).Ask(t.Context(), &c)
+			if err != nil || out.Verdict != tt.want {
+				t.Errorf("got %s %q, %v", out.Verdict, out.Message, err)
+			}
+		})
+	}
+}

@@ -131,8 +131,19 @@ func (d *Desk) Body(ctx context.Context, it Item, half testplans.Half) (*Body, e
 	return b, nil
 }
 
+// announcedOnly reports a request of whose body nothing passed until the answer came: a server that refuses by the headers need not read it,
+// and how much of it passed until then is chance. Whole bodies that are empty are complete.
+func announcedOnly(m *proxy.Message) bool {
+	length := m.Header.Get("Content-Length")
+	announced := length != "" && length != "0" || m.Header.Get("Transfer-Encoding") != "" || m.Header.Get("Content-Type") != ""
+	return announced && m.Body.Empty() && !m.Body.Complete
+}
+
 func readBody(ctx context.Context, it Item, half testplans.Half) (*Body, error) {
 	m := message(it.Exchange, half)
+	if m != nil && half == testplans.OnRequest && announcedOnly(m) {
+		return &Body{Why: "nothing of the body passed: the answer came before it"}, nil
+	}
 	if m == nil || m.Body.Empty() {
 		return &Body{}, nil
 	}
