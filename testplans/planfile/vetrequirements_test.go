@@ -10,7 +10,7 @@ import (
 )
 
 func TestVetRequirements(t *testing.T) {
-	cited := "requirements: [AUTH-03x, AUTH-999, AUTH-02, OURS-12, OURS-X]"
+	cited := "requirements: [MADE-03x, MADE-999, MADE-02, OURS-12, OURS-X]"
 	src := strings.Replace(good, "    requirements: [P2P-SC-52]", "    "+cited, 1)
 	if src == good {
 		t.Fatal("the plan cites nothing")
@@ -21,9 +21,9 @@ func TestVetRequirements(t *testing.T) {
 	}
 	line := strings.Count(src[:strings.Index(src, cited)], "\n") + 1
 	column := func(word string) int { return len("    ") + strings.Index(cited, word) + 1 }
-	err = planfile.VetRequirements("p.yaml", []byte(src), plan, []string{"AUTH-01", "AUTH-02", "AUTH-03", "AUTH-10a"})
-	want := fmt.Sprintf("p.yaml:%d:%d: there is no requirement AUTH-03x; did you mean AUTH-03?\n", line, column("AUTH-03x")) +
-		fmt.Sprintf("p.yaml:%d:%d: there is no requirement AUTH-999; there are 4 from AUTH-01 to AUTH-10a", line, column("AUTH-999"))
+	err = planfile.VetRequirements("p.yaml", []byte(src), plan, []string{"MADE-01", "MADE-02", "MADE-03", "MADE-10a"})
+	want := fmt.Sprintf("p.yaml:%d:%d: there is no requirement MADE-03x; did you mean MADE-03?\n", line, column("MADE-03x")) +
+		fmt.Sprintf("p.yaml:%d:%d: there is no requirement MADE-999; there are 4 from MADE-01 to MADE-10a", line, column("MADE-999"))
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
