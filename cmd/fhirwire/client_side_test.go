@@ -80,8 +80,8 @@ func copyOf(r *http.Request, body string) *http.Request {
 	return out
 }
 
-// sentAs sends requests otherwise. edit gets a copy and the body, and gives the body to send.
-func sentAs(what which, edit func(c *clientSide, r *http.Request, body string) string) lapse {
+// inPlaceOf does something else with requests, whose bodies it gives; others are sent.
+func inPlaceOf(what which, do func(c *clientSide, r *http.Request, body string) (*http.Response, error)) lapse {
 	return func(c *clientSide) http.RoundTripper {
 		return roundTrip(func(r *http.Request) (*http.Response, error) {
 			if !what(r) {
@@ -91,10 +91,17 @@ func sentAs(what which, edit func(c *clientSide, r *http.Request, body string) s
 			if err != nil {
 				return nil, err
 			}
-			out := r.Clone(r.Context())
-			return c.RoundTrip(copyOf(out, edit(c, out, body)))
+			return do(c, r, body)
 		})
 	}
+}
+
+// sentAs sends requests otherwise. edit gets a copy and the body, and gives the body to send.
+func sentAs(what which, edit func(c *clientSide, r *http.Request, body string) string) lapse {
+	return inPlaceOf(what, func(c *clientSide, r *http.Request, body string) (*http.Response, error) {
+		out := r.Clone(r.Context())
+		return c.RoundTrip(copyOf(out, edit(c, out, body)))
+	})
 }
 
 // without leaves a header out.
@@ -157,48 +164,31 @@ func again(what which, n int) lapse { return repeated(what, n, http.StatusOK) }
 func insisted(what which, n int) lapse { return repeated(what, n, 0) }
 
 func repeated(what which, n, status int) lapse {
-	return func(c *clientSide) http.RoundTripper {
-		return roundTrip(func(r *http.Request) (*http.Response, error) {
-			if !what(r) {
-				return c.RoundTrip(r)
-			}
-			body, err := bodyOf(r)
+	return inPlaceOf(what, func(c *clientSide, r *http.Request, body string) (*http.Response, error) {
+		res, err := c.RoundTrip(copyOf(r, body))
+		for range n {
 			if err != nil {
 				return nil, err
 			}
-			res, err := c.RoundTrip(copyOf(r, body))
-			for range n {
-				if err != nil {
-					return nil, err
-				}
-				if status != 0 && res.StatusCode != status {
-					break
-				}
-				if _, err = io.Copy(io.Discard, res.Body); err == nil {
-					_ = res.Body.Close()
-					res, err = c.RoundTrip(copyOf(r, body))
-				}
+			if status != 0 && res.StatusCode != status {
+				break
 			}
-			return res, err
-		})
-	}
+			if _, err = io.Copy(io.Discard, res.Body); err == nil {
+				_ = res.Body.Close()
+				res, err = c.RoundTrip(copyOf(r, body))
+			}
+		}
+		return res, err
+	})
 }
 
 // leftOut never sends requests; the client goes on as if they had been answered.
 func leftOut(what which) lapse {
-	return func(c *clientSide) http.RoundTripper {
-		return roundTrip(func(r *http.Request) (*http.Response, error) {
-			if !what(r) {
-				return c.RoundTrip(r)
-			}
-			if _, err := bodyOf(r); err != nil {
-				return nil, err
-			}
-			return &http.Response{
-				StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Body: http.NoBody, Request: r,
-			}, nil
-		})
-	}
+	return inPlaceOf(what, func(_ *clientSide, r *http.Request, _ string) (*http.Response, error) {
+		return &http.Response{
+			StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Body: http.NoBody, Request: r,
+		}, nil
+	})
 }
 
 // clientKey is the key by which a client signs.

@@ -117,6 +117,7 @@ func (rs *clientRigs) play(t *testing.T, plan testplans.Plan, acts []string, wro
 		}
 	}
 	s.stored("channel:"+client+"~"+server, int(sent.n.Load()))
+	settled(t, &s, "channel:"+client+"~"+server)
 	j := &judgement{
 		p: &process{now: time.Now}, plan: plan, lib: rs.lib, table: checks.NewTable(rs.set),
 		run: testplans.Run{State: testplans.Evaluating, Channel: client + "~" + server},
@@ -131,6 +132,20 @@ func (rs *clientRigs) play(t *testing.T, plan testplans.Plan, acts []string, wro
 		}
 	}
 	return out
+}
+
+// settled waits until a second has passed without another exchange: the proxy may store one more than the client counted, so that the
+// last one is still to come.
+func settled(t *testing.T, s *served, filter string) {
+	t.Helper()
+	for had := -1; ; {
+		n := len(s.stored(filter, 0))
+		if n == had {
+			return
+		}
+		had = n
+		time.Sleep(time.Second)
+	}
 }
 
 // plainTransport is a client's transport, which asks for no compression by itself.
@@ -246,6 +261,10 @@ func (w *wrongClient) compare(t *testing.T, right, wrong map[string]testplans.Re
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
 		t.Errorf("found by %q,\n\twant     %q", got, want)
+		for _, f := range w.finds {
+			r := wrong[strings.Fields(f)[0]]
+			t.Logf("%s/%s is %s: %s", r.Step, r.Check, r.Verdict, r.Message)
+		}
 	}
 }
 
