@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -28,6 +29,8 @@ type config struct {
 	ReferenceAuth string `yaml:"reference-auth"`
 	// ReferenceInitialTokens is a file with the initial access tokens without which the reference server registers nobody.
 	ReferenceInitialTokens string `yaml:"reference-initial-tokens"`
+	// ReferenceRegistrations bounds registrations a minute; clients behind one proxy count as one. 0 is no bound.
+	ReferenceRegistrations int64 `yaml:"reference-registrations"`
 
 	ForwardListen string `yaml:"forward-listen"`
 	// ForwardUser are the forward proxy's credentials, NAME:SECRET each.
@@ -84,6 +87,7 @@ func (c *config) settings() []setting {
 		{"reference-guides", "`GUIDES` the reference server follows: stu2 (PDex 2.0.0, US Core 3.1.1) or 2.2 (PDex 2.2.0, US Core 6.1.0)", &c.ReferenceGuides},
 		{"reference-auth", "`MODE`: whether the reference server asks for tokens: off, optional (its own are honoured, foreign ones ignored) or required", &c.ReferenceAuth},
 		{"reference-initial-tokens", "`FILE` with initial access tokens, one a line: the reference server then registers only who presents one", &c.ReferenceInitialTokens},
+		{"reference-registrations", "`NUMBER` of registrations a minute that the reference server takes from one certificate, or from one address without; 0 for any number", &c.ReferenceRegistrations},
 		{"forward-listen", "`ADDRESS` of the forward proxy, for clients' HTTP proxy setting; \"off\" for none", &c.ForwardListen},
 		{"forward-user", "`NAME:SECRET` that clients of the forward proxy may give, needed off loopback; may be repeated", &c.ForwardUser},
 		{"tls-listen", "`ADDRESS` of the TLS listener: proxy and reference server; \"off\" for none", &c.TLSListen},
@@ -117,7 +121,7 @@ func defaultConfig() config {
 	return config{
 		Listen: "127.0.0.1:8080", ProxyListen: "127.0.0.1:8081", ReferenceListen: "127.0.0.1:8083",
 		ForwardListen: "127.0.0.1:8082", TLSListen: "127.0.0.1:8443", ReferenceMTLS: string(mutualOptional),
-		ReferenceGuides: "stu2", ReferenceAuth: string(smartauth.Optional), Data: "./fhirwire-data",
+		ReferenceGuides: "stu2", ReferenceAuth: string(smartauth.Optional), ReferenceRegistrations: 60, Data: "./fhirwire-data",
 		MaxBody: 64 << 20, LogLevel: "info",
 	}
 }
@@ -293,6 +297,9 @@ func (c *config) check() []error {
 	case smartauth.Off, smartauth.Optional, smartauth.Required:
 	default:
 		errs = append(errs, fmt.Errorf("reference-auth: %q is none of off, optional, required", c.ReferenceAuth))
+	}
+	if c.ReferenceRegistrations < 0 || c.ReferenceRegistrations > math.MaxInt32 {
+		errs = append(errs, errors.New("reference-registrations: want a number a minute, or 0 for any number"))
 	}
 	if c.Demo && c.ReferenceInitialTokens != "" {
 		errs = append(errs, errors.New("reference-initial-tokens: the demo's clients have none; leave demo out"))

@@ -59,3 +59,32 @@ func TestRegistrationWithInitialTokens(t *testing.T) {
 		}
 	}
 }
+
+// TestRegistrationsPerMinute: how many registrations a minute the reference payer takes is the operator's to say (P2P-DCR-26).
+func TestRegistrationsPerMinute(t *testing.T) {
+	for bound, refused := range map[string]bool{"2": true, "0": false} {
+		s := startServe(t, t.TempDir(), "--reference-registrations", bound)
+		last := 0
+		for range 100 { // in no less than 50 minutes would a bound of 2 allow them
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.reference+"/oauth/register", strings.NewReader(`{"grant_types":["client_credentials"]}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Content-Type", "application/json")
+			res, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = res.Body.Close()
+			if last = res.StatusCode; last != http.StatusCreated {
+				break
+			}
+		}
+		if want := map[bool]int{true: http.StatusTooManyRequests, false: http.StatusCreated}[refused]; last != want {
+			t.Errorf("a bound of %s: %d, want %d", bound, last, want)
+		}
+	}
+	if errs := (&config{ReferenceRegistrations: -1}).check(); !slices.ContainsFunc(errs, func(err error) bool { return strings.HasPrefix(err.Error(), "reference-registrations: ") }) {
+		t.Errorf("a negative number is no fault: %v", errs)
+	}
+}

@@ -240,6 +240,9 @@ func (a *app) simulate(ctx context.Context) error {
 		return err
 	}
 	oauth.RequireInitialToken = len(oauth.InitialTokens) > 0
+	if oauth.RegistrationsPerMinute = int(a.cfg.ReferenceRegistrations); oauth.RegistrationsPerMinute == 0 {
+		oauth.RegistrationsPerMinute = -1 // no bound
+	}
 	a.payer, err = reference.New(ctx, a.refDB, set, reference.Options{
 		DataDir: filepath.Join(a.cfg.Data, "reference"), Logger: a.logger, Clock: a.p.now, Version: version, Guides: eras[a.cfg.ReferenceGuides],
 		Auth: smartauth.Mode(a.cfg.ReferenceAuth), OAuth: oauth, Directory: os.DirFS(directory),

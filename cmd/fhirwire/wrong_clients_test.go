@@ -63,7 +63,8 @@ func (rs *clientRigs) start(t *testing.T, plan *testplans.Plan) {
 		t.Fatal(err)
 	}
 	r := &clientRig{cert: event.issue("acme-app", func(c *x509.Certificate) { c.URIs = []*url.URL{{Scheme: "https", Host: "acme.example", Path: "/fhir"}} })}
-	r.served = startServe(t, t.TempDir(), "--demo", "--client-ca", caFile, "--reference-guides", eraOf(plan), "--reference-auth", string(authOf(plan)))
+	r.served = startServe(t, t.TempDir(), "--demo", "--client-ca", caFile, "--reference-guides", eraOf(plan), "--reference-auth", string(authOf(plan)),
+		"--reference-registrations", "0") // the proxy is one peer of the payer, whoever registers through it
 	for deadline := time.Now().Add(patience); !strings.Contains(r.out.String(), "Demo played"); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the demo did not end: %s", r.out.String())
@@ -112,12 +113,15 @@ func (rs *clientRigs) play(t *testing.T, plan testplans.Plan, acts []string, wro
 		t.Fatal(err)
 	}
 	for _, o := range outcomes {
-		if o.State != play.Played && wrongly == nil {
+		switch {
+		case o.State == play.Played:
+		case wrongly == nil:
 			t.Errorf("act %s is %s: %s", o.Act, o.State, o.Why)
+		default:
+			t.Logf("act %s is %s: %s", o.Act, o.State, o.Why)
 		}
 	}
 	s.stored("channel:"+client+"~"+server, int(sent.n.Load()))
-	settled(t, &s, "channel:"+client+"~"+server)
 	j := &judgement{
 		p: &process{now: time.Now}, plan: plan, lib: rs.lib, table: checks.NewTable(rs.set),
 		run: testplans.Run{State: testplans.Evaluating, Channel: client + "~" + server},
@@ -132,20 +136,6 @@ func (rs *clientRigs) play(t *testing.T, plan testplans.Plan, acts []string, wro
 		}
 	}
 	return out
-}
-
-// settled waits until a second has passed without another exchange: the proxy may store one more than the client counted, so that the
-// last one is still to come.
-func settled(t *testing.T, s *served, filter string) {
-	t.Helper()
-	for had := -1; ; {
-		n := len(s.stored(filter, 0))
-		if n == had {
-			return
-		}
-		had = n
-		time.Sleep(time.Second)
-	}
 }
 
 // plainTransport is a client's transport, which asks for no compression by itself.
