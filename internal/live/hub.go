@@ -12,6 +12,7 @@ const (
 	KindSystem   = "system"   // a system or channel changed
 	KindVerdict  = "verdict"  // a run's results changed
 	KindRun      = "run"      // a run was made, stopped, attested or reviewed
+	KindPlans    = "plans"    // the test plans changed, or what is wrong with their files
 )
 
 // Notice says that something changed.

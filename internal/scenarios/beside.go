@@ -221,7 +221,7 @@ func (s *Service) before(ctx context.Context, p *testplans.Plan, run testplans.R
 	switch {
 	case fault != nil:
 		return testplans.Judgement{}, fmt.Errorf("judging channel %s: %w", run.Channel, fault)
-	case known && last.since.Equal(run.Since) && last.until.Equal(run.Until):
+	case known && last.since.Equal(run.Since) && last.until.Equal(run.Until) && judgedBy(last.judgement.Results, p):
 		return s.stood(ctx, last.judgement, last.upTo)
 	}
 	return s.storedLast(ctx, c, p, run)
@@ -263,22 +263,26 @@ func (s *Service) storedLast(ctx context.Context, c *channel, p *testplans.Plan,
 	j := testplans.Judgement{Plan: p.ID, Channel: run.Channel, Run: run.ID, Kind: kind, State: testplans.Evaluating, Results: lastOf(p, had.Results), Last: had.Last}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, judged := c.last[keyOf(&run)]; !judged {
+	if have, judged := c.last[keyOf(&run)]; !judged || !judgedBy(have.judgement.Results, p) {
 		c.last[keyOf(&run)] = standing{j, 0, run.Since, run.Until}
 	}
 	return j, nil
 }
 
-// lastOf puts results in a plan's order, not-checked where there is none.
+// lastOf puts results in a plan's order, not-checked where there is none. Those by another text of the plan are none of this one's.
 func lastOf(p *testplans.Plan, had []testplans.Result) []testplans.Result {
 	var out []testplans.Result
+	waits := "what was recorded is being judged"
+	if !judgedBy(had, p) {
+		had, waits = nil, "the plan changed, and what was recorded is being judged anew"
+	}
 	add := func(none testplans.Result) {
 		at := slices.IndexFunc(had, func(r testplans.Result) bool { return r.Step == none.Step && r.Check == none.Check })
 		if at >= 0 {
 			out = append(out, had[at])
 			return
 		}
-		none.Plan, none.Verdict, none.Message = p.ID, testplans.NotChecked, "what was recorded is being judged"
+		none.Plan, none.PlanDigest, none.Verdict, none.Message = p.ID, p.Digest, testplans.NotChecked, waits
 		out = append(out, none)
 	}
 	add(testplans.Result{Claim: p.Title})

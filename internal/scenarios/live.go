@@ -67,7 +67,7 @@ func (s *Service) follow(ctx context.Context, notices <-chan live.Notice, n news
 			switch notice.Kind {
 			case live.KindExchange, live.KindReport:
 				n.exchanges[notice.ID] = n.exchanges[notice.ID] || notice.Kind == live.KindReport
-			case live.KindSystem:
+			case live.KindSystem, live.KindPlans:
 				s.all(ctx, &n)
 			case live.KindRun:
 				s.ofRun(ctx, notice.ID, &n)
@@ -218,7 +218,7 @@ func (s *Service) all(ctx context.Context, n *news) {
 
 // flush stores results that changed in their evidence alone.
 func (s *Service) flush(ctx context.Context) {
-	for _, c := range s.known() {
+	for _, c := range s.listed() {
 		if !s.tryTurn(c) {
 			continue // another time
 		}

@@ -276,7 +276,11 @@ func (s *Service) stored(ctx context.Context, run testplans.Run) (testplans.Judg
 		return testplans.Judgement{}, err
 	}
 	j := testplans.Judgement{Plan: run.Plan, Channel: run.Channel, Run: run.ID, Kind: run.Kind, State: testplans.Done}
+	by := lastText(list)
 	for _, r := range list {
+		if r.Result.PlanDigest != by {
+			continue // of a step that the plan had before
+		}
 		j.Results = append(j.Results, r.Result)
 		if r.At.After(j.Last) {
 			j.Last = r.At

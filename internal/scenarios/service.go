@@ -1,14 +1,12 @@
 package scenarios
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -48,6 +46,8 @@ type Options struct {
 	Context func(*proxy.Channel) (validators.Context, error)
 	// Publisher is told of runs and of results that changed; nil tells nobody.
 	Publisher Publisher
+	// Former is the text of a plan that judged before, by its id and digest; nil knows none.
+	Former func(id, digest string) (testplans.Plan, bool)
 	// Clock dates results; nil leaves them undated, and closes no window.
 	Clock  func() time.Time
 	Logger *slog.Logger
@@ -59,8 +59,6 @@ func contextOf(c *proxy.Channel) (validators.Context, error) {
 
 // Service judges plans over channels as their traffic is recorded, and keeps runs. It is safe for concurrent use.
 type Service struct {
-	plans    []testplans.Plan
-	byID     map[string]int
 	source   Source
 	registry Registry
 	store    Store
@@ -70,6 +68,7 @@ type Service struct {
 	queued chan struct{} // holds one when queue has something
 
 	mu        sync.Mutex // guards all below
+	plans     *planSet
 	channels  map[string]*channel
 	asked     int64 // counts what was asked, to tell what was used last
 	kept      map[string]int
@@ -103,18 +102,13 @@ func New(plans []testplans.Plan, source Source, registry Registry, store Store, 
 	if o.Publisher == nil {
 		o.Publisher = nobody{}
 	}
-	s := &Service{
-		plans: slices.Clone(plans), byID: map[string]int{}, source: source, registry: registry, store: store, table: table, opt: o,
-		channels: map[string]*channel{}, kept: map[string]int{}, queued: make(chan struct{}, 1),
+	set, err := newPlanSet(plans)
+	if err != nil {
+		return nil, err
 	}
-	slices.SortFunc(s.plans, func(a, b testplans.Plan) int {
-		return cmp.Or(strings.Compare(a.Track, b.Track), strings.Compare(a.Title, b.Title), strings.Compare(a.ID, b.ID))
-	})
-	for i := range s.plans {
-		if _, twice := s.byID[s.plans[i].ID]; twice {
-			return nil, fmt.Errorf("plan %s: two plans have this id", s.plans[i].ID)
-		}
-		s.byID[s.plans[i].ID] = i
+	s := &Service{
+		plans: set, source: source, registry: registry, store: store, table: table, opt: o,
+		channels: map[string]*channel{}, kept: map[string]int{}, queued: make(chan struct{}, 1),
 	}
 	return s, nil
 }
@@ -123,22 +117,12 @@ type nobody struct{}
 
 func (nobody) Publish(live.Notice) {}
 
-// Plans are the plans known, by track and title.
-func (s *Service) Plans(context.Context) ([]testplans.Plan, error) { return slices.Clone(s.plans), nil }
-
-func (s *Service) plan(id string) (*testplans.Plan, error) {
-	i, ok := s.byID[id]
-	if !ok {
-		return nil, fmt.Errorf("plan %s: %w", id, proxy.ErrNotFound)
-	}
-	return &s.plans[i], nil
-}
-
-// Judge is how a plan stands over all of a channel's exchanges. The error wraps proxy.ErrNotFound for a plan or channel that is not known.
+// Judge is how a plan stands over all of a channel's exchanges; one that is not known any more is as it was stored last. The error wraps
+// proxy.ErrNotFound for a plan or channel that was never known.
 func (s *Service) Judge(ctx context.Context, plan, name string) (testplans.Judgement, error) {
 	p, err := s.plan(plan)
 	if err != nil {
-		return testplans.Judgement{}, err
+		return s.stoodLast(ctx, plan, name)
 	}
 	return s.judge(ctx, p, testplans.Run{Plan: plan, Channel: name, Standing: true})
 }
@@ -179,6 +163,9 @@ func (s *Service) judge(ctx context.Context, p *testplans.Plan, run testplans.Ru
 func (s *Service) runOf(ctx context.Context, c *channel, p *testplans.Plan, run testplans.Run) (*running, error) {
 	key := keyOf(&run)
 	if c.runs[key] == nil {
+		if now, err := s.plan(p.ID); err == nil {
+			p = now // it may have changed while others had the turn
+		}
 		enter := s.standing(ctx, c, p)
 		if !run.Standing {
 			enter = s.enter(ctx, c, key, p, run)
@@ -217,8 +204,9 @@ func (s *Service) equip(ctx context.Context, c *channel, ch *proxy.Channel, kind
 		}
 	}
 	c.kind, c.with = kind, with
-	for i := range s.plans {
-		if p := &s.plans[i]; testplans.PlaysTrack(ch.Options.Track, p.Track, s.plans) {
+	plans := s.known().list
+	for i := range plans {
+		if p := &plans[i]; testplans.PlaysTrack(ch.Options.Track, p.Track, plans) {
 			if err := s.standing(ctx, c, p); err != nil {
 				return err
 			}
@@ -322,7 +310,7 @@ func (s *Service) trim(c *channel) {
 
 // forget drops what is kept, so that all is read again.
 func (s *Service) forget() {
-	for _, c := range s.known() {
+	for _, c := range s.listed() {
 		s.tell(c, func(c *channel) {
 			c.drop()
 			c.runs, c.opened = map[string]*running{}, false
@@ -330,8 +318,8 @@ func (s *Service) forget() {
 	}
 }
 
-// known are the channels that were asked for.
-func (s *Service) known() []*channel {
+// listed are the channels that were asked for.
+func (s *Service) listed() []*channel {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Collect(maps.Values(s.channels))
