@@ -62,7 +62,8 @@ type Select struct {
 	Parameters map[string]string `yaml:"parameters" json:"parameters,omitempty"`
 	// Headers are of the request: "*" one that is there, "-" none.
 	Headers map[string]string `yaml:"headers" json:"headers,omitempty"`
-	// Certificate is whether the client presented one, where TLS was spoken and answered: "*" it did, "-" it did not.
+	// Certificate is whether the client presented one, where TLS was spoken and answered: "*" it did, "-" it did not, and the proxy
+	// presented none in its place.
 	Certificate string `yaml:"certificate" json:"certificate,omitempty"`
 	// Request and Response are FHIRPath expressions that hold on the body.
 	Request  string `yaml:"request" json:"request,omitempty"`

@@ -15,15 +15,17 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"fhirwire/reference/edgecases"
 )
 
 // lapse makes a client that plays right do something wrong with what it sends.
 type lapse func(*clientSide) http.RoundTripper
 
-// clientSide is where a client's requests leave it.
+// clientSide is where a client's requests leave it: next presents its certificate, bare none.
 type clientSide struct {
-	next http.RoundTripper
-	key  *clientKey
+	next, bare http.RoundTripper
+	key        *clientKey
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -179,6 +181,32 @@ func repeated(what which, n, status int) lapse {
 			}
 		}
 		return res, err
+	})
+}
+
+// hurried asks how an export is going again and again, each time at once. The payer is asked to be slow, and asks for 5 seconds.
+func hurried(c *clientSide) http.RoundTripper {
+	asked := false
+	return inPlaceOf(statusRequest, func(c *clientSide, r *http.Request, body string) (*http.Response, error) {
+		for ; !asked; asked = true {
+			for range 4 {
+				out := copyOf(r, body)
+				out.Header.Set(edgecases.Header, string(edgecases.SlowJob))
+				res, err := c.RoundTrip(out)
+				if err != nil {
+					return nil, err
+				}
+				_ = res.Body.Close()
+			}
+		}
+		return c.RoundTrip(copyOf(r, body))
+	})(c)
+}
+
+// uncertified sends requests over connections in which the client presents no certificate.
+func uncertified(what which) lapse {
+	return inPlaceOf(what, func(c *clientSide, r *http.Request, body string) (*http.Response, error) {
+		return c.bare.RoundTrip(copyOf(r, body))
 	})
 }
 

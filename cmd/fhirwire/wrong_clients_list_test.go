@@ -32,6 +32,7 @@ func wrongExporters() []wrongClient {
 	return []wrongClient{
 		{"no Prefer at kick-off", "bulk-data-export", export, without(kickoff, "Prefer"), []string{"kickoff/async BULK-KO-02"}},
 		{"no Accept at kick-off", "bulk-data-export", export, without(kickoff, "Accept"), []string{"kickoff/accept BULK-KO-01"}},
+		{"polls at once", "bulk-data-export", export, hurried, []string{"poll/waits BULK-ST-01"}},
 		{"asks for files as JSON", "bulk-data-export", export, with(fileRequest, "Accept", "application/json"), []string{"files/accept BULK-FI-02"}},
 		{"polls when it has the manifest", "bulk-data-export", export, again(statusRequest, 4), []string{"over/stops UC3-C-09"}},
 		{"downloads nothing", "bulk-data-export", export, leftOut(fileRequest), []string{"files/all CHK-60 not-shown"}},
@@ -42,6 +43,7 @@ func wrongExporters() []wrongClient {
 		{"insists after a refusal", "bulk-data-export", signIn + "refused", insisted(kickoff, 7), []string{"insists/repeats UC3-C-14"}},
 
 		{"no Prefer at kick-off", "formulary-bulk-export", "export", without(kickoff, "Prefer"), []string{"kickoff/respond-async FORM-BLK-32"}},
+		{"polls at once", "formulary-bulk-export", "export", hurried, []string{"poll/waits FORM-BLK-60"}},
 		{"no Accept at kick-off", "formulary-bulk-export", "export", without(kickoff, "Accept"), []string{"kickoff/accept-fhir FORM-BLK-32"}},
 		{"polls when it has the manifest", "formulary-bulk-export", "export", again(statusRequest, 4), []string{"over/stops FORM-BLK-60"}},
 		{"downloads nothing", "formulary-bulk-export", "export", leftOut(fileRequest), []string{"downloads/all FORM-BLK-54 not-shown"}},
@@ -226,6 +228,7 @@ var registration7591 = to(http.MethodPost, "/oauth/register")
 func wrongRegistrants() []wrongClient {
 	const plan = "payer-to-payer-registration"
 	use := signIn + "use"
+	letIn := []string{"no-certificate/refused P2P-DCR-21 fail server", "no-certificate/no-credentials P2P-DCR-21 fail server"}
 	with := func(name string, value any) lapse {
 		return inJSON(registration7591, func(m map[string]any) { m[name] = value })
 	}
@@ -249,6 +252,10 @@ func wrongRegistrants() []wrongClient {
 		{"asks for no scope", plan, use, form(tokenRequest, delForm("scope")), []string{"ask-token/scope-asked P2P-TOK-102"}},
 		{"asks for another grant", plan, use, form(tokenRequest, setForm("grant_type", "password")), []string{"ask-token/grant P2P-TOK-101"}},
 		{"registers an app of members", plan, use, with("grant_types", []string{"authorization_code"}), []string{"ask-register/grant P2P-DCR-102"}},
+		{"registers without a certificate", plan, use, uncertified(registration7591), slices.Concat([]string{"register/over-tls P2P-DCR-04"}, letIn)},
+		{"never shows a certificate", plan, use, uncertified(func(*http.Request) bool { return true }), slices.Concat([]string{"register/over-tls P2P-DCR-04", "token/certificate P2P-TLS-03", "use/certificate P2P-TLS-08"}, letIn)},
+		{"gets its token without a certificate", plan, use, uncertified(tokenRequest), []string{"token/certificate P2P-TLS-03"}},
+		{"uses its token without a certificate", plan, use, uncertified(fhirRequest), []string{"use/certificate P2P-TLS-08"}},
 		{"a certificate by no name", plan, use, with("token_endpoint_auth_method", "tls_client_auth"), []string{"ask-register/certificate-name P2P-DCR-112", "ask-register/certificate-uri P2P-TLS-04", "ask-register/bound P2P-DCR-113"}},
 	}
 }

@@ -32,7 +32,8 @@ type wrongClient struct {
 	// acts are those of the plan that the client plays, separated by spaces.
 	acts  string
 	lapse lapse
-	// finds are the checks that find it, each with the requirement that it names. A check that cannot fail has its verdict behind that.
+	// finds are the checks that find it, each with the requirement that it names. A check that cannot fail has its verdict behind that; one
+	// that blames the server too, which let it pass, "fail server".
 	finds []string
 }
 
@@ -86,7 +87,8 @@ func (rs *clientRigs) play(t *testing.T, plan testplans.Plan, acts []string, wro
 	client, server := fmt.Sprintf("client-%d", n), fmt.Sprintf("payer-%d", n)
 	s.channel(client, server, s.at+"/fhir", string(guides))
 	sent := &counting{next: plainTransport(t, s.client(false, rs.of[rigOf(&plan)].cert))}
-	side := &clientSide{next: sent, key: newClientKey(t)}
+	bare := &counting{next: plainTransport(t, s.client(false))}
+	side := &clientSide{next: sent, bare: bare, key: newClientKey(t)}
 	var wire http.RoundTripper = side
 	if wrongly != nil {
 		wire = wrongly(side)
@@ -121,7 +123,7 @@ func (rs *clientRigs) play(t *testing.T, plan testplans.Plan, acts []string, wro
 			t.Logf("act %s is %s: %s", o.Act, o.State, o.Why)
 		}
 	}
-	s.stored("channel:"+client+"~"+server, int(sent.n.Load()))
+	s.stored("channel:"+client+"~"+server, int(sent.n.Load()+bare.n.Load()))
 	j := &judgement{
 		p: &process{now: time.Now}, plan: plan, lib: rs.lib, table: checks.NewTable(rs.set),
 		run: testplans.Run{State: testplans.Evaluating, Channel: client + "~" + server},
@@ -219,16 +221,19 @@ func (w *wrongClient) compare(t *testing.T, right, wrong map[string]testplans.Re
 	var want, got []string
 	for _, f := range w.finds {
 		words := strings.Fields(f)
-		id, verdict := words[0], testplans.Fail
+		id, verdict, side := words[0], testplans.Fail, "client"
 		if len(words) > 2 {
 			verdict = testplans.Verdict(words[2])
+		}
+		if len(words) > 3 {
+			side = words[3]
 		}
 		r, there := wrong[id]
 		switch {
 		case !there:
 			t.Errorf("%s has no check %s", w.plan, id)
 			continue
-		case r.Side != "client" && verdict == testplans.Fail:
+		case string(r.Side) != side && verdict == testplans.Fail:
 			t.Errorf("%s blames the %s", id, r.Side)
 		case !slices.Contains(r.Requirements, words[1]):
 			t.Errorf("%s names %q, not %s", id, r.Requirements, words[1])

@@ -16,9 +16,13 @@ import (
 )
 
 // ClientCertificate reports whether the client presented a certificate; it is known only of a handshake after which there was an answer.
+// Where the client presented none and the channel one of its own, the server met a certificate: that it answered is no fault of its.
 func ClientCertificate(ex *proxy.Exchange) (presented, known bool) {
 	leg := clientLeg(ex)
 	if leg == nil || leg.TLS == nil || leg.TLS.Resumed || ex.Response == nil {
+		return false, false
+	}
+	if s := ex.ServerLeg; len(leg.TLS.Client) == 0 && s != nil && s.TLS != nil && len(s.TLS.Client) > 0 {
 		return false, false
 	}
 	return len(leg.TLS.Client) > 0, true

@@ -84,7 +84,7 @@ func TestSelectByCertificate(t *testing.T) {
 		"*": {"presented": legWithCertificate()},
 		"-": {"none": {TLS: &proxy.TLS{Version: "TLS 1.3"}}},
 		"neither": {
-			"in clear": {}, "not recorded": nil, "resumed": {TLS: &proxy.TLS{Version: "TLS 1.3", Resumed: true}},
+			"in clear": {}, "not recorded": nil, "the channel's own": {TLS: &proxy.TLS{Version: "TLS 1.3"}}, "resumed": {TLS: &proxy.TLS{Version: "TLS 1.3", Resumed: true}},
 		},
 	} {
 		for name, leg := range legs {
@@ -92,6 +92,9 @@ func TestSelectByCertificate(t *testing.T) {
 				plan := read(t, strings.Replace(otherwisePlan, "type: [Patient]", `type: [Patient], certificate: "`+asked+`"`, 1))
 				it := search(1, 200, bundle)
 				it.Exchange.ClientLeg = leg
+				if name == "the channel's own" {
+					it.Exchange.ServerLeg = legWithCertificate()
+				}
 				results, err := judge.Judge(t.Context(), plan, testplans.Run{}, items(it), checks.NewTable(nil))
 				if err != nil {
 					t.Fatal(err)
