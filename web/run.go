@@ -185,7 +185,7 @@ func (s *Server) runView(ctx context.Context, n *names, run *shown, chosen strin
 			r = testplans.Result{Step: st.ID, Claim: st.Claim, Verdict: testplans.ToolError, Message: "not judged"}
 		}
 		step := views.RunStep{
-			ID: st.ID, Number: strconv.Itoa(i + 1), Title: st.Title, Verdict: planMark(r.Verdict), Why: whyStep(st, &r), Exchanges: numbersOf(r.Evidence, r.EvidenceCut),
+			ID: st.ID, Number: strconv.Itoa(i + 1), Title: st.Title, Verdict: planMark(r.Verdict), Why: whyStep(p, st, &r), Exchanges: numbersOf(r.Evidence, r.EvidenceCut),
 			Href: run.href("step", st.ID) + "#detail", Current: st.ID == chosen,
 		}
 		if r.Verdict == testplans.Fail && !st.Optional && v.Side != "" && !strings.Contains(v.Side, "step") {
@@ -300,21 +300,9 @@ func (s *Server) runNotices(n *names, j *testplans.Judgement) []views.Notice {
 	return out
 }
 
-// message is why a step stands as it does, without the id of the check that decided.
-func message(st *testplans.Step, r *testplans.Result, most int) string {
-	text := r.Message
-	for i := range st.Checks {
-		if rest, ok := strings.CutPrefix(text, st.Checks[i].ID+": "); ok {
-			text = rest
-			break
-		}
-	}
-	return visible([]byte(clip(text, most)))
-}
-
 // whyStep is the one line under a step's title.
-func whyStep(st *testplans.Step, r *testplans.Result) string {
-	text := message(st, r, 240)
+func whyStep(p *testplans.Plan, st *testplans.Step, r *testplans.Result) string {
+	text := message(p, st, r, 240)
 	switch {
 	case r.Verdict == testplans.ToolError:
 		text = "Our fault, counts for nobody: " + cmp.Or(r.Message, "judging stopped")
@@ -331,25 +319,20 @@ func (s *Server) stepDetail(ctx context.Context, n *names, run *shown, st *testp
 	p, j := run.plan, &run.j
 	d := &views.StepDetail{
 		Heading: "Step " + step.Number + ", " + st.Title, Verdict: step.Verdict, Side: string(r.Side), Claim: st.Claim, Require: requirementsOf(st),
-		Told: told(n, j.Channel, st, r),
+		Told: told(n, p, j.Channel, st, r),
 	}
 	if r.Verdict == testplans.NotShown {
 		d.Awaited = s.awaited(n, p, st, j.Channel)
 	}
-	if r.Context.Rules > 0 {
-		d.Judged = "Rules " + strconv.Itoa(r.Context.Rules)
-	}
-	for _, g := range r.Context.Guides { // those that the plan is about: many more may be active
-		if name, version, _ := strings.Cut(g, "#"); p.Guides[name] != "" {
-			if in, err := testplans.InRange(version, p.Guides[name]); err == nil && in {
-				d.Judged += ", " + strings.TrimPrefix(name, "hl7.fhir.us.") + " " + version
-			}
-		}
+	results := j.Checks(st.ID)
+	places, err := s.places(ctx, st, results)
+	if err != nil {
+		return nil, err
 	}
 	counts := map[testplans.Verdict]int{}
-	for _, cr := range j.Checks(st.ID) {
+	for _, cr := range results {
 		counts[cr.Verdict]++
-		row := views.CheckRow{Claim: cr.Claim, Verdict: planMark(cr.Verdict), Strength: string(cr.Strength), Why: sentence(visible([]byte(clip(cr.Message, 600))))}
+		row := views.CheckRow{Claim: cr.Claim, Verdict: planMark(cr.Verdict), Strength: string(cr.Strength), Why: sentence(visible([]byte(clip(inWords(p, cr.Message), 600)))), Places: places[cr.Check]}
 		if cr.Kind != "" && cr.Kind != j.Kind {
 			row.Evidence = evidenceView(cr.Kind)
 		}
@@ -377,22 +360,31 @@ func (s *Server) stepDetail(ctx context.Context, n *names, run *shown, st *testp
 	if r.EvidenceCut > 0 {
 		d.Cut = "And " + views.Plural(r.EvidenceCut, "exchange", "exchanges") + " more."
 	}
-	var err error
+	if c, _ := deciding(st, r.Message); c != nil && d.Told != nil && len(places[c.ID]) > 0 {
+		d.Told.Href, d.Told.Link = places[c.ID][0].Href, "Open: "+places[c.ID][0].Text
+	}
 	if d.Evidence, err = s.evidenceRows(ctx, n, r.Evidence); err != nil {
 		return d, err
 	}
 	client, server := n.sides(j.Channel)
 	d.Lane = laneOf(client, server, d.Evidence)
-	d.History, err = s.historyOf(ctx, &run.run, st)
-	return d, err
+	if d.History, err = s.historyOf(ctx, p, &run.run, st); err != nil {
+		return nil, err
+	}
+	with := judgedWith(p, r)
+	if len(d.History) > 0 {
+		with = append([]string{"judged " + d.History[0].Time}, with...)
+	}
+	d.Judged = sentence(strings.Join(with, ", "))
+	return d, nil
 }
 
 // told says what happened, whose side and what to do, for all but a plain pass.
-func told(n *names, channel string, st *testplans.Step, r *testplans.Result) *views.Notice {
-	t := &views.Notice{Class: "v-" + string(r.Verdict), Title: sentence(message(st, r, 600))}
+func told(n *names, p *testplans.Plan, channel string, st *testplans.Step, r *testplans.Result) *views.Notice {
+	t := &views.Notice{Class: "v-" + string(r.Verdict), Title: sentence(message(p, st, r, 600))}
 	switch r.Verdict {
 	case testplans.Fail:
-		t.Text = cmp.Or(n.who(channel, r.Side), "Neither side is named") + ". Each exchange below opens with its findings; send it again when it is mended, and the step is judged anew."
+		t.Text = cmp.Or(n.who(channel, r.Side), "Neither side is named") + ". Mend it and send it again: the step is judged anew."
 	case testplans.NotShown:
 		t.Text = "Nobody is wrong. The step ticks itself when such traffic passes."
 		if attested(st) {

@@ -249,7 +249,7 @@ func trafficDecides(results []testplans.Result, step, check string) bool {
 }
 
 // historyOf are the results of a step as they were stored, newest first.
-func (s *Server) historyOf(ctx context.Context, run *testplans.Run, st *testplans.Step) ([]views.HistoryRow, error) {
+func (s *Server) historyOf(ctx context.Context, plan *testplans.Plan, run *testplans.Run, st *testplans.Step) ([]views.HistoryRow, error) {
 	if s.deps.Runs == nil || run.ID == "" {
 		return nil, nil
 	}
@@ -262,7 +262,7 @@ func (s *Server) historyOf(ctx context.Context, run *testplans.Run, st *testplan
 	for i := range list[:min(len(list), most)] {
 		r := &list[i].Result
 		out = append(out, views.HistoryRow{
-			Time: s.dated(list[i].At), Moment: list[i].At.Format(time.RFC3339), Verdict: planMark(r.Verdict), Side: string(r.Side), Why: sentence(message(st, r, 240)),
+			Time: s.dated(list[i].At), Moment: list[i].At.Format(time.RFC3339), Verdict: planMark(r.Verdict), Side: string(r.Side), Why: sentence(message(plan, st, r, 240)),
 			Exchanges: numbersOf(r.Evidence, r.EvidenceCut),
 		})
 	}

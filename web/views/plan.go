@@ -154,7 +154,9 @@ type CheckRow struct {
 	// Evidence is set where it is of another kind than the run's: a person's word.
 	Evidence Evidence
 	Links    []Link
-	Require  []string
+	// Places lead to what made a check fail: the line, with the requirement it breaks.
+	Places  []Link
+	Require []string
 	// Insecure: it rests on exchanges in which the server's certificate was not verified.
 	Insecure bool
 }
