@@ -52,6 +52,7 @@ var layers = []group{
 		name: "5 flow: plans", packages: []string{"internal/scenarios"},
 		uses: slices.Concat(layer1, []string{"internal/live", "testplans/checks", "testplans/judge"}),
 	},
+	{name: "5 flow: plan files", packages: []string{"internal/planfiles"}, uses: slices.Concat(layer1, []string{"testplans/planfile"})},
 	{
 		name: "5 flow: must support", packages: []string{"internal/mustsupport"},
 		uses: slices.Concat(layer1, []string{"validators/coverage", "validators/fhirjson"}),
