@@ -305,7 +305,7 @@ func (s *Server) reviewItem(ctx context.Context, n *names, q *queued, by string)
 	item := views.ReviewItem{
 		Title: q.plan.Title, Pair: n.label(q.channel), Href: q.href() + "#review", Verdict: planMark(whole.Verdict), Side: string(whole.Side), Evidence: evidenceView(q.j.Kind),
 		Tally: tallyOf(&q.j), Stamp: s.stampOf(q.list, q.j.Digest()), Comment: visible([]byte(clip(q.last.Comment, 600))),
-		Form: reviewFormOf("rv-"+q.run.ID+"-", &q.shown, by, nil),
+		Form: s.reviewFormOf("rv-"+q.run.ID+"-", &q.shown, q.list, by, nil),
 	}
 	item.Form.Label = item.Title + ", " + item.Pair
 	if q.run.Name != "" {

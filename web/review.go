@@ -78,13 +78,14 @@ func (s *Server) reviewBar(c *gin.Context, n *names, r *shown, list []testplans.
 		}
 		b.Says = append(b.Says, said)
 	}
-	b.Form = reviewFormOf("rv-", r, reviewerName(c), sent)
+	b.Form = s.reviewFormOf("rv-", r, list, reviewerName(c), sent)
 	return b
 }
 
-func reviewFormOf(prefix string, r *shown, by string, sent *sentForm) views.ReviewForm {
+func (s *Server) reviewFormOf(prefix string, r *shown, list []testplans.Reviewed, by string, sent *sentForm) views.ReviewForm {
 	f := views.ReviewForm{
 		Prefix: prefix, Action: "/scenarios/" + url.PathEscape(r.plan.ID) + "/review", Run: r.run.ID, Plan: r.plan.ID, Channel: r.channel, Digest: r.j.Digest(), By: by,
+		Seen: seenOf(list), Taken: s.claimedBy(list, by),
 	}
 	role := roles[0]
 	if sent != nil && sent.of == "review" {
@@ -106,9 +107,10 @@ func (s *Server) review(c *gin.Context) error {
 	if role := f.Get("role"); !slices.Contains(roles, role) {
 		f.Set("role", roles[0])
 	}
-	err = s.deps.Runs.Review(c.Request.Context(), &testplans.Reviewed{
-		Run: r.run.ID, State: testplans.Review(f.Get("state")), By: f.Get("by"), Role: f.Get("role"), Comment: f.Get("comment"), Digest: f.Get("digest"),
-	})
+	problem, err := s.decided(c.Request.Context(), r, f)
+	if problem != "" {
+		return s.runPage(c, http.StatusConflict, requestOf(r, ""), &sentForm{of: "review", in: f, problem: problem})
+	}
 	if refused(err) {
 		return s.runPage(c, http.StatusUnprocessableEntity, requestOf(r, ""), &sentForm{of: "review", in: f, errors: api.FieldErrors(err), problem: "Not decided. " + fix(len(api.FieldErrors(err)))})
 	}
@@ -122,6 +124,18 @@ func (s *Server) review(c *gin.Context) error {
 	}
 	c.Redirect(http.StatusSeeOther, r.href("done", "reviewed")+"#review")
 	return nil
+}
+
+// decided stores a decision, unless somebody else decided since the form was shown, which problem says.
+func (s *Server) decided(ctx context.Context, r *shown, f url.Values) (problem string, err error) {
+	s.deciding.Lock()
+	defer s.deciding.Unlock()
+	if problem, err = s.overtaken(ctx, &r.run, f.Get("seen"), f.Get("by")); err != nil || problem != "" {
+		return problem, err
+	}
+	return "", s.deps.Runs.Review(ctx, &testplans.Reviewed{
+		Run: r.run.ID, State: testplans.Review(f.Get("state")), By: f.Get("by"), Role: f.Get("role"), Comment: f.Get("comment"), Digest: f.Get("digest"),
+	})
 }
 
 const nameCookie = "fhirwire_name"

@@ -63,6 +63,7 @@ type Server struct {
 	metrics  *metrics
 	checked  checked
 	looked   secondLook
+	deciding sync.Mutex // held while a decision is compared with what was decided meanwhile, and stored
 }
 
 // New returns a dashboard over d.

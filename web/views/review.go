@@ -31,7 +31,11 @@ type ReviewForm struct {
 	Prefix, Action           string
 	Run, Plan, Channel, Back string
 	Digest                   string
-	By, Comment              string
+	// Seen is the last decision that stood beside the form.
+	Seen string
+	// Taken says who else claimed it, empty for nobody.
+	Taken       string
+	By, Comment string
 	Roles                    []Option
 	Problem                  string
 	Errors                   map[string]string
