@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"fhirwire/internal/store"
@@ -145,20 +143,4 @@ func channelsOf(ctx context.Context, st *store.Store, filter proxy.Filter) ([]*p
 		out = append(out, byName[name])
 	}
 	return out, nil
-}
-
-// writeWhole leaves either the whole file or what was there before.
-func writeWhole(path string, write func(io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".fhirwire-*")
-	if err != nil {
-		return fmt.Errorf("out: %w", err)
-	}
-	err = errors.Join(write(f), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
 }

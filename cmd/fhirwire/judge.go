@@ -31,7 +31,7 @@ func runJudge(ctx context.Context, p *process, args []string) (int, error) {
 	database := fs.String("database", p.getenv(envName("database")), "postgres://… where serve has its evidence there")
 	since := fs.String("since", "", "judge what began at this `TIME` or later: RFC 3339, a date, 15:04 or an age such as 2h")
 	until := fs.String("until", "", "judge what began before this `TIME`")
-	format := fs.String("format", "text", "text, json, junit, testreport (FHIR R4) or html")
+	format := fs.String("format", "text", judgeFormatsHelp)
 	out := fs.String("out", "-", "the `FILE` to write, - for standard output")
 	var attested list
 	fs.Var(&attested, "attest", "`STEP/CHECK=NAME`: this person says that the check passes; may be given again")
@@ -44,8 +44,8 @@ func runJudge(ctx context.Context, p *process, args []string) (int, error) {
 	case *harFile == "" && *channel == "":
 		return exitUsage, usagef("say what to judge: --har FILE or --channel NAME")
 	}
-	if judgeFormats[*format] == nil {
-		return exitUsage, usagef("--format: %q is none of text, json, junit, testreport, html", *format)
+	if err := vetOutput(*format, *out); err != nil {
+		return exitUsage, err
 	}
 	run := testplans.Run{State: testplans.Evaluating, Channel: *channel}
 	if run.Since, err = moment("since", *since, p.now()); err == nil {
@@ -247,7 +247,7 @@ func (j *judgement) judge(ctx context.Context, evidence iter.Seq2[checks.Item, e
 	return err
 }
 
-var judgeFormats = map[string]func(io.Writer, *judgement) error{"text": judgedText, "json": judgedJSON, "junit": judgedJUnit, "testreport": judgedTestReport, "html": judgedHTML}
+var judgeFormats = map[string]func(io.Writer, *judgement) error{"text": judgedText, "json": judgedJSON, "junit": judgedJUnit, "testreport": judgedTestReport, "html": judgedHTML, "csv": judgedCSV}
 
 func judgedText(w io.Writer, j *judgement) error {
 	var b strings.Builder

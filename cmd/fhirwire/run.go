@@ -38,7 +38,8 @@ func runRun(ctx context.Context, p *process, args []string) (int, error) {
 	fs := newFlags(p, "run", "PLAN [--server URL] [flags]",
 		"Plays the client's side of a test plan against a server, records it, and judges what was recorded. Without --server the built-in\n"+
 			"reference payer is the server. Requests that may change data are sent only where the plan says that it writes. To test a client instead,\n"+
-			"point it at the proxy or the reference payer of fhirwire serve, and judge its channel. Exits with 1 if a SHALL check failed.\n")
+			"point it at the proxy or the reference payer of fhirwire serve, and judge its channel. Exits with 1 if a SHALL check failed\n"+
+			"or the run was stopped; Ctrl-C judges what there is.\n")
 	fs.StringVar(&f.server, "server", "", "FHIR base `URL` of the server; none: the built-in reference payer")
 	fs.StringVar(&f.cert, "client-cert", "", "PEM `FILE` with the client's certificate, for mutual TLS")
 	fs.StringVar(&f.certKey, "client-key", "", "PEM `FILE` with the key of --client-cert, if it is not in the same file")
@@ -47,7 +48,7 @@ func runRun(ctx context.Context, p *process, args []string) (int, error) {
 	fs.Var(&f.sets, "set", "`NAME=VALUE` of an input or variable of the plan; may be given again")
 	fs.Var(&f.setFiles, "set-file", "`NAME=FILE`: the value is the file's content without the space around it; for secrets")
 	fs.Var(&f.attested, "attest", "`STEP/CHECK=NAME`: this person says that the check passes; may be given again")
-	fs.StringVar(&f.format, "format", "text", "text, json, junit, testreport (FHIR R4) or html")
+	fs.StringVar(&f.format, "format", "text", judgeFormatsHelp)
 	fs.StringVar(&f.out, "out", "-", "the `FILE` to write, - for standard output")
 	fs.StringVar(&f.data, "data", "", "`DIR` of serve to keep the evidence in, which may be running; none: nothing is kept")
 	fs.StringVar(&f.har, "har", "", "`FILE` to write what was recorded to, as HAR 1.2 without secrets")
@@ -60,15 +61,9 @@ func runRun(ctx context.Context, p *process, args []string) (int, error) {
 		return exitUsage, err
 	case len(rest) != 1:
 		return exitUsage, usagef("name one plan")
-	case judgeFormats[f.format] == nil:
-		return exitUsage, usagef("--format: %q is none of text, json, junit, testreport, html", f.format)
-	case f.server != "" && len(f.edges) > 0:
-		return exitUsage, usagef("only the built-in reference payer does wrong on request")
 	}
-	if f.server != "" {
-		if err := proxy.ValidateBaseURL(f.server); err != nil {
-			return exitUsage, usagef("--server: %v", err)
-		}
+	if err := f.vet(); err != nil {
+		return exitUsage, err
 	}
 	r := runner{p: p, f: f, inputs: map[string]string{}}
 	if err := r.readInputs(); err != nil {
@@ -282,7 +277,7 @@ func (r *runner) run(ctx context.Context) (j *judgement, err error) {
 	if !ev.answered.Load() && !r.stopped {
 		for _, o := range r.outcomes {
 			if o.State == play.Broken {
-				return nil, fmt.Errorf("the server gave no answer at all: %s", o.Why)
+				return nil, fmt.Errorf("the server gave no answer at all: %s", inFlags(o.Why))
 			}
 		}
 	}
@@ -333,7 +328,11 @@ func (r *runner) play(ctx context.Context, ev *runEvidence, base, channel string
 // report writes the results and gives the exit code.
 func (r *runner) report(j *judgement) (int, error) {
 	r.explain()
-	return j.finish(r.f.format, r.f.out)
+	code, err := j.finish(r.f.format, r.f.out)
+	if err == nil && r.stopped {
+		code = max(code, exitFindings) // a part of the plan says nothing about the rest
+	}
+	return code, err
 }
 
 // edgesOf reads what the reference payer is to do wrong.

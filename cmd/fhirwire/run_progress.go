@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -38,15 +40,20 @@ func (b bodyValues) Values(ctx context.Context, c *testplans.Capture, body []byt
 
 // runProgress shows on a terminal what a run is at, in one line that is written over.
 type runProgress struct {
-	w     io.Writer // nil: not a terminal
-	width int
+	w       io.Writer // nil: not a terminal
+	columns func() int
+	width   int
 }
 
 func newRunProgress(p *process) *runProgress {
 	if !p.terminal {
 		return &runProgress{}
 	}
-	return &runProgress{w: p.stderr}
+	s := &runProgress{w: p.stderr, columns: func() int { return 0 }}
+	if f, ok := p.stderr.(*os.File); ok {
+		s.columns = func() int { return columns(f) } // a window changes its size
+	}
+	return s
 }
 
 func (s *runProgress) event(e play.Event) {
@@ -58,9 +65,8 @@ func (s *runProgress) event(e play.Event) {
 	case e.Outcome != nil && e.Outcome.State == play.Played:
 		return
 	case e.Outcome != nil:
-		s.line(fmt.Sprintf("%s: %s: %s", text, e.Outcome.State, e.Outcome.Why))
-		_, _ = fmt.Fprintln(s.w) // stays
-		s.width = 0
+		s.end()
+		_, _ = fmt.Fprintf(s.w, "%s: %s: %s\n", text, e.Outcome.State, printable(inFlags(e.Outcome.Why))) // whole: it stays, and is said nowhere else
 		return
 	case e.Wait > 0:
 		text += fmt.Sprintf(": %s, asking again in %s", e.Progress, e.Wait.Round(time.Second/10))
@@ -77,37 +83,47 @@ func kilobytes(n int64) string {
 	return fmt.Sprintf("%.1f kB", float64(n)/(1<<10))
 }
 
-// line writes over the one before.
+// line writes over the one before. It is shorter than the terminal is wide: a line that wraps cannot be written over.
 func (s *runProgress) line(text string) {
-	const most = 120
+	most := cmp.Or(max(0, s.columns()-1), 79)
 	text = printable(text)
 	if r := []rune(text); len(r) > most {
 		text = string(r[:most-1]) + "…"
 	}
 	n := len([]rune(text))
-	_, _ = fmt.Fprintf(s.w, "\r%s%s", text, strings.Repeat(" ", max(0, s.width-n))) // nobody to tell
+	_, _ = fmt.Fprintf(s.w, "\r%s%s", text, strings.Repeat(" ", min(max(0, s.width-n), most-n))) // nobody to tell
 	s.width = n
 }
 
 func (s *runProgress) end() {
 	if s.w != nil && s.width > 0 {
 		_, _ = fmt.Fprintf(s.w, "\r%s\r", strings.Repeat(" ", s.width))
+		s.width = 0
 	}
 }
 
 // explain says on stderr what was not played, where no terminal showed it.
 func (r *runner) explain() {
 	if r.stopped {
-		_, _ = fmt.Fprintf(r.p.stderr, "fhirwire run: stopped; judging what was recorded\n")
+		_, _ = fmt.Fprintf(r.p.stderr, "fhirwire run: stopped after %d of %d acts; judging what was recorded\n", r.done(), len(r.plan.Play.Acts))
 	}
 	if r.p.terminal {
 		return
 	}
 	for _, o := range r.outcomes {
 		if o.State != play.Played {
-			_, _ = fmt.Fprintf(r.p.stderr, "fhirwire run: %s %s: %s\n", o.Act, o.State, printable(o.Why))
+			_, _ = fmt.Fprintf(r.p.stderr, "fhirwire run: %s %s: %s\n", o.Act, o.State, printable(inFlags(o.Why)))
 		}
 	}
+}
+
+// done counts the acts that came to their end.
+func (r *runner) done() int {
+	n := len(r.outcomes)
+	if n > 0 && r.outcomes[n-1].State == play.Broken { // the one that was stopped
+		n--
+	}
+	return n
 }
 
 // describeRun prints a dry run.

@@ -118,10 +118,10 @@ func TestStoppedRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if code, err := r.report(j); err != nil || code != exitFine {
+	if code, err := r.report(j); err != nil || code != exitFindings { // half a plan is not fine
 		t.Errorf("%d, %v", code, err)
 	}
-	if !strings.Contains(stderr.String(), "stopped; judging what was recorded") || !r.stopped {
+	if want := fmt.Sprintf("stopped after 4 of %d acts; judging what was recorded", len(r.plan.Play.Acts)); !strings.Contains(stderr.String(), want) || !r.stopped {
 		t.Errorf("stderr %q", stderr.String())
 	}
 	if j.results[0].Verdict == testplans.Pass {
@@ -148,6 +148,15 @@ func TestRunProgress(t *testing.T) {
 	}
 	if strings.Contains(b.String(), "\x1b") {
 		t.Error("a server steers the terminal")
+	}
+	b.Reset()
+	s.columns = func() int { return 40 }
+	why := strings.Repeat("reason ", 20)
+	s.event(play.Event{Act: "export", Index: 2, Total: 9, Method: "GET", URL: "http://payer.example/a/long/address", Status: 200})
+	s.event(play.Event{Act: "export", Index: 2, Total: 9, Outcome: &play.Outcome{State: play.Broken, Why: why}})
+	lines := strings.Split(b.String(), "\r")
+	if len(lines) != 4 || len([]rune(lines[1])) > 39 || !strings.HasSuffix(lines[1], "…") || lines[3] != "2/9 export: broken: "+why+"\n" {
+		t.Errorf("a narrow terminal is shown %q", lines)
 	}
 	b.Reset()
 	quiet := newRunProgress(&process{stderr: &b})

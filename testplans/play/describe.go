@@ -3,6 +3,7 @@ package play
 import (
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -79,7 +80,7 @@ func describe(a *testplans.Act, v vars, key *Key, given map[string]string) ([]Li
 	case a.Request != nil:
 		l := v.line(a.Name, a.Request)
 		if a.Request.Pages > 1 {
-			l.Then = "and the next pages of the answer"
+			l.then("and the next pages of the answer")
 		}
 		return []Line{l}, nil
 	case a.Export != nil:
@@ -87,13 +88,8 @@ func describe(a *testplans.Act, v vars, key *Key, given map[string]string) ([]Li
 		if l.Header.Get("Prefer") == "" {
 			l.Header.Set("Prefer", "respond-async")
 		}
-		switch {
-		case a.Export.Cancel:
-			l.Then = "DELETE and GET at the Content-Location of the answer"
-		case a.Export.Leave:
-			l.Then = "GET at the Content-Location of the answer until it is complete"
-		default:
-			l.Then = "GET at the Content-Location of the answer until it is complete, then GET each file of the manifest"
+		for _, text := range after(a.Export) {
+			l.then(text)
 		}
 		return []Line{l}, nil
 	case a.Register != nil:
@@ -127,7 +123,7 @@ func describe(a *testplans.Act, v vars, key *Key, given map[string]string) ([]Li
 			scope, _ := v.fill(a.Token.Scope, plain)
 			form.Set("scope", scope)
 		}
-		l := Line{Act: a.Name, Method: http.MethodPost, URL: at, Header: http.Header{"Content-Type": {formType}}, Body: form.Encode(), Then: "with the client's credentials"}
+		l := Line{Act: a.Name, Method: http.MethodPost, URL: at, Header: http.Header{"Content-Type": {formType}}, Body: legible(form.Encode()), Then: "with the client's credentials"}
 		if a.Token.Wrong != "" {
 			l.Then = "with credentials that are wrong (" + a.Token.Wrong + ")"
 		}
@@ -158,12 +154,51 @@ func (v vars) line(act string, q *testplans.PlayRequest) Line {
 	switch q.Auth {
 	case testplans.AuthToken:
 	case testplans.AuthNone:
-		l.Then = "without a token"
+		l.then("without a token")
 	case testplans.AuthInvalid:
-		l.Then = "with a token that nobody issued"
+		l.then("with a token that nobody issued")
 	}
-	if how := map[string]string{"none": "without a client certificate", "unlisted": "with a certificate that no directory lists"}[q.Certificate]; how != "" {
-		l.Then = strings.TrimPrefix(l.Then+", "+how, ", ")
+	switch q.Certificate {
+	case "none":
+		l.then("without a client certificate")
+	case "unlisted":
+		l.then("with a certificate that no directory lists")
+	}
+	if len(q.Form) > 0 {
+		l.Body = legible(l.Body)
 	}
 	return l
 }
+
+// then adds to what is said of a request.
+func (l *Line) then(text string) { l.Then = strings.TrimPrefix(l.Then+"; "+text, "; ") }
+
+// after are the requests that follow the start of an export.
+func after(x *testplans.PlayExport) []string {
+	switch {
+	case x.Cancel && x.Again:
+		return []string{"DELETE, GET and DELETE again at the Content-Location of the answer"}
+	case x.Cancel:
+		return []string{"DELETE and GET at the Content-Location of the answer"}
+	}
+	until := "it is complete"
+	if x.Fails {
+		until = "it has failed"
+	}
+	out := []string{"GET at the Content-Location of the answer until " + until}
+	if x.Fails {
+		return out
+	}
+	if x.Twice {
+		out = append(out, "once more the same")
+	}
+	if !x.Leave {
+		out = append(out, "GET each file of the manifest")
+	}
+	return out
+}
+
+var marked = regexp.MustCompile(`%24%7B([A-Za-z][A-Za-z0-9]*)%7D`)
+
+// legible shows the gaps of a form as they are in other places.
+func legible(form string) string { return marked.ReplaceAllString(form, "$${$1}") }

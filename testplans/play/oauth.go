@@ -51,17 +51,35 @@ func ReadKey(text []byte) (*Key, error) {
 			return nil, fmt.Errorf("client key: %w", err)
 		}
 	} else {
-		block, _ := pem.Decode(text)
-		if block == nil {
-			return nil, errors.New("client key: neither a JWK nor PEM")
+		der, err := privatePEM(text)
+		if err != nil {
+			return nil, fmt.Errorf("client key: %w", err)
 		}
-		key, err := privateKey(block.Bytes)
+		key, err := privateKey(der)
 		if err != nil {
 			return nil, fmt.Errorf("client key: %w", err)
 		}
 		jwk.Key = key
 	}
 	return finishKey(jwk)
+}
+
+// privatePEM is the first private key of a PEM file, which may have parameters or a certificate before it.
+func privatePEM(text []byte) ([]byte, error) {
+	var types []string
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		switch {
+		case block.Type == "ENCRYPTED PRIVATE KEY", block.Headers["DEK-Info"] != "":
+			return nil, errors.New("it is encrypted; write it without a password first (openssl pkey -in KEY -out PLAIN)")
+		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
+			return block.Bytes, nil
+		}
+		types = append(types, block.Type)
+	}
+	if len(types) > 0 {
+		return nil, fmt.Errorf("the PEM has %s, and no private key", strings.Join(types, ", "))
+	}
+	return nil, errors.New("neither a JWK nor PEM")
 }
 
 func privateKey(der []byte) (any, error) {

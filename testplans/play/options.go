@@ -36,8 +36,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// after ends a request that gets no answer in time; the function returned calls that off.
-func (p *Player) after(cancel context.CancelCauseFunc) func() {
+// after ends a request that gets nothing for too long; again begins the wait anew, end calls it off.
+func (p *Player) after(cancel context.CancelCauseFunc) (again, end func()) {
 	t := time.AfterFunc(p.o.Timeout, func() { cancel(errLate) })
-	return func() { t.Stop() }
+	return func() { t.Reset(p.o.Timeout) }, func() { t.Stop() }
 }

@@ -371,10 +371,10 @@ func TestDescribe(t *testing.T) {
 	if d := diff([]string{
 		"GET https://payer.example/fhir/.well-known/smart-configuration  false",
 		`POST ${registrationEndpoint} {"client_name":"fhirwire","grant_types":["client_credentials"],"token_endpoint_auth_method":"client_secret_basic"} false`,
-		"POST ${tokenEndpoint} grant_type=client_credentials&pin=%24%7Bpin%7D&scope=a+b false with the client's credentials",
+		"POST ${tokenEndpoint} grant_type=client_credentials&pin=${pin}&scope=a+b false with the client's credentials",
 		"GET https://payer.example/fhir/A?p=${patient}&q=A  false", "GET https://payer.example/fhir/B?p=${patient}&q=B  false",
 		`PUT https://payer.example/fhir/Basic/1 {"id":"${patient}"} true`,
-		"GET https://payer.example/fhir/$export  false GET at the Content-Location of the answer until it is complete, then GET each file of the manifest",
+		"GET https://payer.example/fhir/$export  false GET at the Content-Location of the answer until it is complete; GET each file of the manifest",
 	}, got); d != "" {
 		t.Error(d)
 	}

@@ -50,7 +50,7 @@ type Options struct {
 	UserAgent string
 	// Patience bounds the wait for one export; default 30 minutes. MaxWait bounds one pause of it; default a minute.
 	Patience, MaxWait time.Duration
-	// Timeout bounds one request until its response's head; default 2 minutes.
+	// Timeout bounds the wait for a response's head, and for more of its body each time; default 2 minutes.
 	Timeout time.Duration
 }
 

@@ -71,8 +71,12 @@ func (r *run) request(ctx context.Context, q *testplans.PlayRequest) (answer, er
 		if next == "" || next == out.url {
 			break
 		}
+		from := out.url
 		out = outgoing{method: http.MethodGet, url: next, header: out.header.Clone()}
 		out.header.Del("Content-Type")
+		if !sameHost(next, from) {
+			out.header.Del("Authorization")
+		}
 		if page, err = r.send(ctx, out); err != nil {
 			return last, err
 		}
@@ -233,9 +237,9 @@ func (r *run) exchange(ctx context.Context, out outgoing) (answer, error) {
 		req.GetBody = nil // one exchange is one request: nothing is sent again unseen
 	}
 	req, pending := r.p.rec.Begin(req, record.Arrival{Mode: proxy.ModePlayed, Channel: r.to.Channel, URL: out.url})
-	done := r.p.after(cancel)
+	again, done := r.p.after(cancel)
+	defer done()
 	res, err := r.p.transport.RoundTrip(req)
-	done()
 	if err != nil {
 		pending.Fail(pending.Classify(err))
 		<-pending.Stored()
@@ -243,7 +247,11 @@ func (r *run) exchange(ctx context.Context, out outgoing) (answer, error) {
 	}
 	pending.Deliver(res)
 	got := answer{url: out.url, status: res.StatusCode, header: res.Header}
-	got.body, err = r.read(res.Body, out, res.StatusCode)
+	again()
+	got.body, err = r.read(res.Body, out, res.StatusCode, again)
+	if err != nil {
+		err = cause(limit, err)
+	}
 	err = errors.Join(err, res.Body.Close())
 	<-pending.Stored()
 	if err != nil {
@@ -263,14 +271,17 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// read takes a response's body to its end, and says how far it is.
-func (r *run) read(body io.Reader, out outgoing, status int) ([]byte, error) {
+// read takes a response's body to its end, and says how far it is; more is called whenever some of it came.
+func (r *run) read(body io.Reader, out outgoing, status int, more func()) ([]byte, error) {
 	var kept bytes.Buffer
 	buf := make([]byte, 64<<10)
 	total, said := int64(0), int64(0)
 	for {
 		n, err := body.Read(buf)
 		total += int64(n)
+		if n > 0 {
+			more()
+		}
 		if room := maxKept - kept.Len(); !out.skim && room > 0 {
 			kept.Write(buf[:min(n, room)])
 		}
