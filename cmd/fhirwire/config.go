@@ -71,6 +71,8 @@ type config struct {
 	Demo bool   `yaml:"demo"`
 	// Load are files and folders of resources for the reference server.
 	Load list `yaml:"load"`
+	// Plans are files and folders of test plans beside the built-in ones; one with the id of a built-in one replaces it.
+	Plans list `yaml:"plans"`
 }
 
 // setting ties a key (flag and file) and its environment variable to a field.
@@ -114,6 +116,7 @@ func (c *config) settings() []setting {
 		{"log-level", "`LEVEL`: debug, info, warn or error", &c.LogLevel},
 		{"demo", "seed the reference server and play a client through the proxy", &c.Demo},
 		{"load", "`PATH`: file or folder of resources (NDJSON, JSON, Bundles) for the reference server; may be repeated", &c.Load},
+		{"plans", "`PATH`: file or folder (*.yaml) of test plans beside the built-in ones, or in place of one with the same id; read again when a file changes; may be repeated. Those in plans/ of the data folder are read too", &c.Plans},
 	}
 }
 

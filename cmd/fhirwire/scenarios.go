@@ -11,12 +11,8 @@ import (
 	"fhirwire/validators/profile"
 )
 
-// judgePlans makes what judges the built-in plans over channels, in the context of which judge does the same.
+// judgePlans makes what judges the plans over channels, in the context of which judge does the same.
 func (a *app) judgePlans(set *profile.Set) (*scenarios.Service, error) {
-	plans, err := builtinPlans(set)
-	if err != nil {
-		return nil, err
-	}
 	source := scenarios.Source{Exchanges: a.store, Reports: a.store, Bodies: a.store}
 	with := func(c *proxy.Channel) (validators.Context, error) {
 		of, err := a.lib.Set(c.Options.Guides...)
@@ -25,8 +21,8 @@ func (a *app) judgePlans(set *profile.Set) (*scenarios.Service, error) {
 		}
 		return validators.Context{Guides: of.Packages(), Rules: validators.RulesVersion, Terminology: cmp.Or(a.cfg.TX, "offline")}, nil
 	}
-	o := scenarios.Options{Context: with, Publisher: a.hub, Clock: a.p.now, Logger: a.logger}
-	return scenarios.New(plans, source, a.store, a.store, checks.NewTable(set), o)
+	o := scenarios.Options{Context: with, Former: a.plans.Plan, Publisher: a.hub, Clock: a.p.now, Logger: a.logger}
+	return scenarios.New(a.plans.Now().Plans, source, a.store, a.store, checks.NewTable(set), o)
 }
 
 // mustSupport makes what counts the elements that recorded responses have.

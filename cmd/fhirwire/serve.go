@@ -20,6 +20,7 @@ import (
 	"fhirwire/internal/blobs"
 	"fhirwire/internal/live"
 	"fhirwire/internal/pipeline"
+	"fhirwire/internal/planfiles"
 	"fhirwire/internal/scenarios"
 	"fhirwire/internal/sqldb"
 	"fhirwire/internal/store"
@@ -83,6 +84,7 @@ type app struct {
 	recorder  *record.Recorder
 	payer     *reference.Server
 	page      *web.Server
+	plans     *planfiles.Files
 	scenarios *scenarios.Service
 	tokens    *tokens.Desk
 	proxyURL  string
@@ -283,6 +285,7 @@ func (a *app) run(ctx context.Context) error {
 
 	workers.Go(func() error { a.followTokens(work); return nil })
 	workers.Go(func() error { a.scenarios.Run(work, a.hub); return nil })
+	workers.Go(func() error { a.followPlans(work); return nil })
 	workers.Go(func() error { a.followSystems(work); return nil })
 
 	servers, serving := errgroup.WithContext(ctx)
@@ -337,9 +340,12 @@ func (a *app) run(ctx context.Context) error {
 }
 
 // show makes the dashboard.
-func (a *app) show(context.Context) error {
+func (a *app) show(ctx context.Context) error {
 	set, err := a.lib.Set()
 	if err != nil {
+		return err
+	}
+	if err := a.openPlans(ctx, set); err != nil {
 		return err
 	}
 	if a.scenarios, err = a.judgePlans(set); err != nil {
@@ -348,7 +354,7 @@ func (a *app) show(context.Context) error {
 	terms, termsName := a.terms(set.Terms())
 	deps := web.Deps{
 		Systems: told{a.store, a.hub}, Channels: told{a.store, a.hub}, Exchanges: a.store, Reports: a.store, Bodies: a.store, Live: a.hub, Judge: a.pipeline,
-		Scenarios: a.scenarios, Runs: a.scenarios, Support: a.mustSupport(set), Exporter: harExporter{a.store}, Checker: a.checker(),
+		Scenarios: a.scenarios, Runs: a.scenarios, PlanFiles: planDesk{a.plans, a.scenarios}, Support: a.mustSupport(set), Exporter: harExporter{a.store}, Checker: a.checker(),
 		Validator: resourceValidator{instance.New(set, terms, instance.Options{Now: a.p.now, TerminologyName: termsName})},
 	}
 	if deps.ScenarioCheck, err = scenarioChecks(); err != nil {

@@ -61,6 +61,7 @@ func (a *API) Register(g *gin.RouterGroup) {
 	g.POST("/validate", a.handle(a.validate))
 	g.GET("/plans", a.handle(a.listPlans))
 	g.GET("/plans/:id", a.handle(a.getPlan))
+	g.GET("/plans/:id/text", a.handle(a.planText))
 	g.GET("/matrix", a.handle(a.matrix))
 	g.GET("/stream", a.handle(a.stream))
 	g.GET("/openapi.json", a.handle(a.getOpenAPI))

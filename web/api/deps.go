@@ -58,6 +58,15 @@ type Scenarios interface {
 	Judge(ctx context.Context, plan, channel string) (testplans.Judgement, error)
 }
 
+// PlanFiles knows where the test plans come from.
+type PlanFiles interface {
+	PlanFiles() testplans.PlanFiles
+	// PlanText is a plan's text: of the one in use, or that of a digest. It wraps proxy.ErrNotFound when there is none.
+	PlanText(plan, digest string) ([]byte, error)
+	// FormerPlan is one that is not in use any more and has stored results; it wraps proxy.ErrNotFound for others.
+	FormerPlan(ctx context.Context, id string) (testplans.Plan, error)
+}
+
 // Tokens knows the access tokens of the channels.
 type Tokens interface {
 	Ledger(ctx context.Context, channel string) (*validators.Ledger, error)
@@ -108,6 +117,8 @@ type Deps struct {
 	Certificates Certificates
 	Tokens       Tokens
 	Settings     Settings
+	// PlanFiles is nil where all plans are built in.
+	PlanFiles PlanFiles
 	// ScenarioCheck reports the id of a scenario's own check, which no guide asks for; nil: all ids are requirements of guides.
 	ScenarioCheck func(id string) bool
 }

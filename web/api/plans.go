@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -25,6 +26,10 @@ type PlanItem struct {
 	Required int               `json:"required"`
 	Digest   string            `json:"digest"`
 	Href     string            `json:"href"`
+	// File is what the plan was read from; empty for one that is built in. Replaces says that it stands in place of a built-in one.
+	File     string     `json:"file,omitempty"`
+	Replaces bool       `json:"replaces_builtin,omitempty"`
+	Since    *time.Time `json:"since,omitempty"`
 }
 
 // Matrix is the results of a plan, a cell for each channel that plays it.
@@ -71,11 +76,11 @@ func (a *API) plan(c *gin.Context, id string) (testplans.Plan, []testplans.Plan,
 	if err != nil {
 		return testplans.Plan{}, nil, err
 	}
-	i := slices.IndexFunc(plans, func(p testplans.Plan) bool { return p.ID == id })
-	if i < 0 {
-		return testplans.Plan{}, nil, failed(http.StatusNotFound, "No test plan has this id. GET /plans lists them.")
+	p, known, err := PlanOf(c.Request.Context(), a.deps.PlanFiles, plans, id)
+	if err == nil && !known {
+		err = failed(http.StatusNotFound, "No test plan has this id. GET /plans lists them.")
 	}
-	return plans[i], plans, nil
+	return p, plans, err
 }
 
 func (a *API) listPlans(c *gin.Context) error {
@@ -83,7 +88,8 @@ func (a *API) listPlans(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	out := List[PlanItem]{Items: make([]PlanItem, 0, len(plans)), Total: len(plans)}
+	files := a.planFiles()
+	out := PlanList{List: List[PlanItem]{Items: make([]PlanItem, 0, len(plans)), Total: len(plans)}, Faults: files.Faults}
 	for _, p := range plans {
 		item := PlanItem{
 			ID: p.ID, Title: p.Title, Track: p.Track, Scenario: p.Scenario, Guides: p.Guides, Roles: p.Roles, Steps: len(p.Steps), Digest: p.Digest,
@@ -93,6 +99,9 @@ func (a *API) listPlans(c *gin.Context) error {
 			if !s.Optional {
 				item.Required++
 			}
+		}
+		if f, own := files.Of(p.ID); own {
+			item.File, item.Replaces, item.Since = f.File, f.Replaces, moment(f.Since)
 		}
 		out.Items = append(out.Items, item)
 	}
@@ -123,12 +132,15 @@ func (a *API) matrix(c *gin.Context) error {
 		return err
 	}
 	out := Matrix{Plan: p.ID, Cells: []Cell{}}
+	former := !slices.ContainsFunc(plans, func(known testplans.Plan) bool { return known.ID == p.ID })
 	for _, ch := range channels {
-		if !PlaysTrack(ch, p.Track, plans) {
+		if !former && !PlaysTrack(ch, p.Track, plans) {
 			continue
 		}
 		j, err := Judged(ctx, a.deps.Scenarios, &p, ch.Name)
 		switch {
+		case former && errors.Is(err, proxy.ErrNotFound):
+			continue // it was never judged over this channel
 		case err != nil && j.Results == nil:
 			return err
 		case err != nil:

@@ -80,7 +80,7 @@ type notice struct {
 	Href   string `json:"href"`
 }
 
-// stream tells of exchanges, reports, verdicts and runs as they are stored. After a dropped connection it first tells of the exchanges that
+// stream tells of exchanges, reports, verdicts and runs as they are stored, and of plans that changed. After a dropped connection it first tells of the exchanges that
 // were missed, oldest first. A notice of an exchange only says that there are new ones: they are read from the store in the
 // order of their numbers, so the last id is always a complete account.
 func (a *API) stream(c *gin.Context) error {
@@ -123,7 +123,7 @@ func (a *API) stream(c *gin.Context) error {
 				if sendNotice(sse, n, "/report") != nil {
 					return nil
 				}
-			case live.KindVerdict, live.KindRun:
+			case live.KindVerdict, live.KindRun, live.KindPlans:
 				if sendNotice(sse, n, "") != nil {
 					return nil
 				}
@@ -164,8 +164,11 @@ func (a *API) tell(ctx context.Context, sse *SSE, last int64) (int64, error) {
 
 func sendNotice(sse *SSE, n live.Notice, tail string) error {
 	of := "/api/v1/exchanges/"
-	if n.Kind == live.KindVerdict || n.Kind == live.KindRun {
+	switch n.Kind {
+	case live.KindVerdict, live.KindRun:
 		of = "/api/v1/runs/"
+	case live.KindPlans:
+		of = "/api/v1/plans"
 	}
 	data, err := json.Marshal(notice{ID: n.ID, Number: n.Number, Href: of + n.ID + tail})
 	if err != nil {
