@@ -1,5 +1,7 @@
 package main
 
+import "strings"
+
 // param is how a search parameter is asked and answered: a value that finds the sample resource, and what then holds of a match.
 type param struct{ value, expr string }
 
@@ -56,14 +58,14 @@ var params = map[string]param{
 	"Observation.status":                 {"final", code("status", "status")},
 	"Observation.date":                   {"ge2019-01-01", date("effective.ofType(dateTime) | effective.ofType(Period).start", "effective.ofType(dateTime) | effective.ofType(Period).end", "date")},
 	"Organization.name":                  {"Cedar", text("name", "name")},
-	"Organization.address":               {"Flagstaff", text("address.city | address.line | address.state | address.postalCode | address.text | address.country | address.district", "address")},
+	"Organization.address":               {"Flagstaff", words("address.city | address.line | address.state | address.postalCode | address.text | address.country | address.district", "address")},
 	"Patient._id":                        {"999", code("id", "_id")},
 	"Patient.identifier":                 {"99999", code("identifier.value", "identifier")},
-	"Patient.name":                       {"Dexter", text("name.family | name.given | name.text | name.prefix | name.suffix", "name")},
+	"Patient.name":                       {"Dexter", words("name.family | name.given | name.text | name.prefix | name.suffix", "name")},
 	"Patient.family":                     {"Dexter", text("name.family", "family")},
 	"Patient.gender":                     {"female", code("gender", "gender")},
 	"Patient.birthdate":                  {"ge1900-01-01", date("birthDate", "birthDate", "birthdate")},
-	"Practitioner.name":                  {"Fairbourne", text("name.family | name.given | name.text | name.prefix | name.suffix", "name")},
+	"Practitioner.name":                  {"Fairbourne", words("name.family | name.given | name.text | name.prefix | name.suffix", "name")},
 	"Practitioner.identifier":            {"1005000009", code("identifier.value", "identifier")},
 	"Procedure.patient":                  {"999", reference("subject", "patient")},
 	"Procedure.status":                   {"completed", code("status", "status")},
@@ -72,24 +74,35 @@ var params = map[string]param{
 }
 
 func reference(path, name string) string {
-	return path + ".reference.select($this.split('/').last()).intersect(%`id-" + name + "`).exists()"
+	return path + ".reference.select($this.split('/_history/').first().split('/').last()).intersect(%`id-" + name + "`).exists()"
 }
 
-func concept(path, name string) string {
-	return path + ".coding.code.intersect(%`code-" + name + "`).exists()"
+func concept(path, name string) string { return code(path+".coding.code", name) }
+
+// code holds where one of the codes asked for is there, in any case, or where any code of a system was asked for ("system|").
+func code(path, name string) string {
+	asked := "%`code-" + name + "`"
+	return "(" + path + ".select(lower()).intersect(" + asked + ".select(lower())).exists() or '' in " + asked + ")"
 }
 
-func code(path, name string) string { return path + ".intersect(%`code-" + name + "`).exists()" }
+// text holds where a string begins with one that was asked for; words holds where it has one, which is for names and addresses, whose
+// parameters are searched as a server sees fit. Case, accents, punctuation and spaces do not count; what is not ASCII is not compared.
+func text(path, name string) string { return like(path, name, "^") }
 
-func text(path, name string) string {
-	return "(" + path + ").where($this.lower().startsWith(%`param-" + name + "`.first().lower())).exists()"
+func words(path, name string) string { return like(path, name, "") }
+
+func like(path, name, from string) string {
+	const plain = "lower().replaceMatches('[^a-z0-9,]', '')"
+	return "(" + path + ").where(matches('[^ -~]') or " + strings.Replace(plain, ",", "", 1) + ".matches('" + from + "(' + %`param-" + name + "`.first()." + plain +
+		".replace(',', '|') + ')')).exists()"
 }
 
-// date holds where nothing contradicts: a comparison of different precisions has no answer. low and high are the ends of the range.
+// date holds where nothing contradicts: a comparison of different precisions has no answer. low and high are the ends of the range; of
+// several values one is enough.
 func date(low, high, name string) string {
 	at := func(path, op, a, b string) string {
-		return "iif((" + path + ").first().toDateTime() " + op + " %`param-" + name + "`.where($this.startsWith('" + a + "') or $this.startsWith('" + b +
-			"')).first().substring(2).toDateTime(), false, true)"
+		return "((" + path + ").empty() or (" + path + ").where(iif(toDateTime() " + op + " %`param-" + name + "`.where($this.startsWith('" + a + "') or $this.startsWith('" + b +
+			"')).first().substring(2).toDateTime(), false, true)).exists())"
 	}
 	return "(" + at(high, "<", "ge", "gt") + " and " + at(low, ">", "le", "lt") + ")"
 }
