@@ -20,6 +20,7 @@ import (
 type counting struct {
 	checks  []*testplans.Check
 	tallies []*covering // of the checks, in their order
+	lists   []usedList  // of the checks
 	// counted says of the exchanges that were counted for which tallies they had resources.
 	counted map[*proxy.Exchange]tallySet
 	// resources and bodies are some of those that were counted.
@@ -33,6 +34,9 @@ const (
 	maxKnownBodies    = 1 << 14
 	maxTogether       = 32 // checks, as many as a tallySet has
 )
+
+// usedList are those of the attempts that have resources for a check, which grow at their end where the attempts do.
+type usedList struct{ attempts, used []Item }
 
 // covering is the tally of one check, which grows with its attempts.
 type covering struct {
@@ -108,7 +112,7 @@ func (d *Desk) countingOf(check *testplans.Check, defs definitions) *counting {
 
 // begin starts without anything counted.
 func (g *counting) begin(defs definitions) {
-	g.tallies = make([]*covering, len(g.checks))
+	g.tallies, g.lists = make([]*covering, len(g.checks)), make([]usedList, len(g.checks))
 	for i, check := range g.checks {
 		g.tallies[i] = &covering{check: check, tally: coverage.New(defs, defs.Terms()), alone: asksAlone(check.Covers.Where)}
 		if p, ok := defs.Profile(check.Covers.Profile); ok {
@@ -129,21 +133,27 @@ func (g *counting) of(check *testplans.Check) *covering { return g.tallies[g.ind
 // countAll counts the attempts that were not counted yet, for all checks of the counting, and gives those with resources for this check.
 // Where exchanges were counted that are no attempts any more, all are counted anew.
 func (c *Case) countAll(ctx context.Context, g *counting, defs definitions) (used []Item, err error) {
-	mine := tallySet(1) << g.indexOf(c.Check)
+	at := g.indexOf(c.Check)
+	mine := tallySet(1) << at
 	for range 2 {
-		used = used[:0]
-		for _, it := range c.Attempts {
+		list := &g.lists[at]
+		if !begins(c.Attempts, list.attempts) {
+			*list = usedList{}
+		}
+		for _, it := range c.Attempts[len(list.attempts):] {
 			set, done := g.counted[it.Exchange]
 			if !done {
 				if set, err = c.count(ctx, g, it); err != nil {
+					*list = usedList{}
 					return nil, err
 				}
 				g.counted[it.Exchange] = set
 			}
 			if set&mine != 0 {
-				used = append(used, it)
+				list.used = append(list.used, it)
 			}
 		}
+		list.attempts, used = c.Attempts, slices.Clip(list.used)
 		if len(g.counted) <= len(c.Attempts) {
 			break
 		}

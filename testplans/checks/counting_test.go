@@ -196,7 +196,9 @@ func TestCountingAsFromNothing(t *testing.T) {
 			ex.Response.Header[0].Value = media
 			pool = append(pool, checks.Item{Exchange: ex, Bodies: bodies})
 		}
-		r.Shuffle(len(pool), func(i, j int) { pool[i], pool[j] = pool[j], pool[i] })
+		if seed%3 > 0 { // else they come in order of time
+			r.Shuffle(len(pool), func(i, j int) { pool[i], pool[j] = pool[j], pool[i] })
+		}
 		desk := checks.NewDesk(s)
 		desk.Together(&plan)
 		var attempts []checks.Item
@@ -207,7 +209,10 @@ func TestCountingAsFromNothing(t *testing.T) {
 				at := r.IntN(len(attempts))
 				attempts = slices.Delete(slices.Clone(attempts), at, at+1)
 			}
-			slices.SortFunc(attempts, checks.ByTime)
+			if !slices.IsSortedFunc(attempts, checks.ByTime) {
+				attempts = slices.Clone(attempts) // a list that a check was given never changes
+				slices.SortFunc(attempts, checks.ByTime)
+			}
 			for i := range plan.Steps {
 				check := &plan.Steps[i].Checks[0]
 				got, err := table.Ask(t.Context(), &checks.Case{Desk: desk, Check: check, Attempts: attempts})

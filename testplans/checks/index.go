@@ -45,13 +45,22 @@ func (d *Desk) indexOf(step string, list []Item) *index {
 	return x
 }
 
-// same reports one list, not only equal ones: a list of attempts never changes.
+// same reports one list, not only equal ones: a list of attempts never changes, though another may begin with it.
 func same(a, b []Item) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }
+
+// begins reports a list that another one was before it grew at its end.
+func begins(list, was []Item) bool {
+	return len(was) == 0 || len(list) >= len(was) && &list[0] == &was[0]
+}
 
 // grow takes a list that has all that the index has, or reports that it has not.
 func (x *index) grow(list []Item) bool {
 	var fresh []Item
-	for _, it := range list {
+	rest := list
+	if begins(list, x.list) {
+		rest = list[len(x.list):]
+	}
+	for _, it := range rest {
 		if !x.have[it.Exchange.ID] {
 			fresh = append(fresh, it)
 		}

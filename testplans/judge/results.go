@@ -15,6 +15,8 @@ import (
 type answer struct {
 	check *testplans.Check
 	checks.Outcome
+	// own says that Items are attempts of the step.
+	own bool
 	// overruled: traffic has decided what a person was to be asked otherwise.
 	overruled bool
 }
@@ -27,12 +29,14 @@ func (j *Judging) ofCheck(s *testplans.Step, c *testplans.Check) testplans.Resul
 	return testplans.Result{Step: s.ID, Check: c.ID, Claim: c.Claim, Optional: s.Optional, Strength: s.StrengthOf(c), Requirements: s.RequirementsOf(c)}
 }
 
-// rank orders attempts, best first.
+// rank orders attempts, best first; failing is that of one that fails.
 func rank(v testplans.Verdict) int {
 	return slices.Index([]testplans.Verdict{
 		testplans.Pass, testplans.PassNotes, testplans.NotApplicable, testplans.NotChecked, testplans.NotShown, testplans.Fail, testplans.ToolError,
 	}, v)
 }
+
+const failing = 5
 
 // worse joins the answers of two attempts to a check asked of every one: the heavier verdict with all its exchanges.
 func worse(a, b answer) answer {
@@ -42,6 +46,7 @@ func worse(a, b answer) answer {
 		return b
 	case a.Verdict == b.Verdict:
 		a.Items = append(a.Items, b.Items...)
+		a.own = a.own && b.own
 	}
 	return a
 }
@@ -69,17 +74,18 @@ func rollUp(s *testplans.Step, answers []answer) testplans.Verdict {
 	return testplans.RollUp(parts)
 }
 
-func (j *Judging) resultsOf(s *testplans.Step, answers []answer, others []checks.Item) []testplans.Result {
-	whole := j.ofStep(s)
-	whole.Verdict = rollUp(s, answers)
+// resultsOf are the step's result and those of its checks; others is how many attempts did not pass besides the best one.
+func (s *step) resultsOf(answers []answer, others int) []testplans.Result {
+	whole := s.j.ofStep(s.Step)
+	whole.Verdict = rollUp(s.Step, answers)
 	if onlySaid(answers) {
 		whole.Kind = testplans.Attested
 	}
 	results := []testplans.Result{whole}
-	var deciding []checks.Item
+	var deciding []answer
 	message := ""
-	for _, a := range answers {
-		r := j.ofCheck(s, a.check)
+	for i, a := range answers {
+		r := s.j.ofCheck(s.Step, a.check)
 		r.Verdict, r.Message = a.Verdict, a.Message
 		if a.Verdict == testplans.Fail {
 			r.Side = a.check.Side
@@ -90,25 +96,25 @@ func (j *Judging) resultsOf(s *testplans.Step, answers []answer, others []checks
 		if attested(a) {
 			r.Kind = testplans.Attested
 		}
-		j.cite(&r, a.Items)
+		s.cite(&r, 1+i, a.Items)
 		if a.Verdict == whole.Verdict && (a.Verdict != testplans.Fail || r.Strength == validators.Shall) {
-			deciding = append(deciding, a.Items...)
+			deciding = append(deciding, a)
 			if message == "" && a.Message != "" {
 				message = a.check.ID + ": " + a.Message
 			}
 		}
 		results = append(results, r)
 	}
-	if len(others) > 0 && (whole.Verdict == testplans.Pass || whole.Verdict == testplans.PassNotes) {
+	if others > 0 && (whole.Verdict == testplans.Pass || whole.Verdict == testplans.PassNotes) {
 		whole.Verdict = testplans.PassNotes
 		attempts := "attempts"
-		if len(others) == 1 {
+		if others == 1 {
 			attempts = "attempt"
 		}
-		message = strings.TrimPrefix(fmt.Sprintf("%s; %d other %s did not pass", message, len(others), attempts), "; ")
+		message = strings.TrimPrefix(fmt.Sprintf("%s; %d other %s did not pass", message, others, attempts), "; ")
 	}
 	whole.Message = message
-	j.cite(&whole, deciding)
+	s.cite(&whole, 0, s.apart(deciding)...)
 	results[0] = whole
 	return results
 }
@@ -130,30 +136,6 @@ func onlySaid(answers []answer) bool {
 		}
 	}
 	return said
-}
-
-// cite sets a result's evidence: each exchange once, in order of time, up to MaxEvidence.
-func (j *Judging) cite(r *testplans.Result, items []checks.Item) {
-	if !slices.IsSortedFunc(items, checks.ByTime) {
-		items = slices.Clone(items)
-		slices.SortFunc(items, checks.ByTime)
-	}
-	r.Evidence, r.EvidenceCut, r.Insecure = nil, 0, 0
-	for i, it := range items {
-		if i > 0 && items[i-1].Exchange.ID == it.Exchange.ID {
-			continue
-		}
-		insecure := it.Exchange.Insecure()
-		if insecure {
-			r.Insecure++
-		}
-		switch {
-		case len(r.Evidence) == testplans.MaxEvidence:
-			r.EvidenceCut++
-		default:
-			r.Evidence = append(r.Evidence, testplans.Evidence{Exchange: it.Exchange.ID, Number: it.Exchange.Number, Insecure: insecure})
-		}
-	}
 }
 
 func join(a, b validators.Side) validators.Side {

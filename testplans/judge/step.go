@@ -15,12 +15,17 @@ type step struct {
 	j       *Judging
 	applies bool
 
-	candidates []*candidate // in order of time unless unsorted
-	unsorted   bool
+	candidates []*candidate // in order of time
+	settled    bool         // all of them were decided about
+	added      []*candidate // others that came since, in any order
 	attempts   []*candidate
-	items      []checks.Item // of attempts
-	doubt      string        // what kept us from deciding about a candidate
-	fresh      bool          // a candidate was not asked yet
+	items      []checks.Item // of attempts; a list never changes, it grows at its end or is another one
+	doubtful   *candidate    // the last that we were kept from deciding about
+	doubt      string        // what kept us
+	// answered is of how many attempts all checks were answered, tally what those say together, before what a part of them does.
+	answered      int
+	tally, before tally
+	cited         []citation // by result
 
 	// Selection rests on own for what exchanges say themselves, on grow, whose growth only adds attempts, and on fix.
 	own, grow, fix       depends
@@ -87,7 +92,10 @@ func (c *candidate) setDoubt(own, all string) {
 func (c *candidate) forgetReport() {
 	for i := range c.step.asks {
 		if c.step.asks[i].report && c.outcomes != nil {
-			c.outcomes[i], c.step.dirty = nil, true
+			c.outcomes[i] = nil
+			if c.selected {
+				c.step.reask(placeOf(c.step.attempts, c))
+			}
 		}
 	}
 }
@@ -151,15 +159,8 @@ func (j *Judging) addStep(s *testplans.Step) {
 		st.asks = append(st.asks, a)
 	}
 	st.whole = j.dependsOn(whole...)
+	st.cited = make([]citation, 1+len(s.Checks))
 	st.captured, st.stamps = make([][]string, len(s.Capture)), make([]int, len(s.Capture))
-}
-
-func (s *step) add(c *candidate) {
-	if n := len(s.candidates); n > 0 && checks.ByTime(s.candidates[n-1].entry.item, c.entry.item) > 0 {
-		s.unsorted = true
-	}
-	s.candidates = append(s.candidates, c)
-	s.fresh = true
 }
 
 // judge brings the step's results up to date and takes its place among the steps before.
@@ -177,7 +178,7 @@ func (s *step) judge(ctx context.Context) error {
 	if err := s.selectAttempts(ctx); err != nil {
 		return err
 	}
-	j.attempts[s.ID] = s.items
+	j.attempts[s.ID] = slices.Clip(s.items)
 	if err := s.askAttempts(ctx); err != nil {
 		return err
 	}
@@ -199,127 +200,6 @@ func (s *step) judge(ctx context.Context) error {
 	return nil
 }
 
-// selectAttempts decides about the candidates that were not decided about, and about all again whose answer may have changed.
-func (s *step) selectAttempts(ctx context.Context) error {
-	j := s.j
-	fixAt, growAt := s.fix.state(j), s.grow.state(j)
-	moved := !slices.Equal(fixAt, s.fixAt) || slices.ContainsFunc(s.grow.steps, func(g *step) bool { return s.changedSince(g, growAt) })
-	more := !slices.Equal(growAt, s.growAt)
-	if !moved && !more && !s.fresh {
-		return nil
-	}
-	if s.unsorted {
-		slices.SortFunc(s.candidates, func(a, b *candidate) int { return checks.ByTime(a.entry.item, b.entry.item) })
-		s.unsorted = false
-	}
-	ownAt := s.own.state(j)
-	anew := !slices.Equal(ownAt, s.ownAt)
-	s.fixAt, s.growAt, s.ownAt, s.fresh = nil, nil, nil, true // should we fail, all is asked again
-	for _, c := range s.candidates {
-		if moved || more && !c.selected {
-			c.asked = false
-		}
-		if anew {
-			c.told = false
-		}
-	}
-	attempts := make([]*candidate, 0, len(s.attempts)+1)
-	doubt := ""
-	kept := s.candidates[:0]
-	for i, c := range s.candidates {
-		if !c.asked {
-			if err := s.place(ctx, c); err != nil {
-				s.candidates = append(kept, s.candidates[i:]...)
-				return err
-			}
-		}
-		switch {
-		case c.selected:
-			attempts = append(attempts, c)
-		case c.doubt() != "":
-			doubt = c.doubt()
-		case c.hopeless():
-			j.leave(c)
-			continue
-		}
-		kept = append(kept, c)
-	}
-	clear(s.candidates[len(kept):])
-	s.candidates = kept
-	s.ownAt = ownAt
-	s.fixAt, s.growAt, s.fresh = fixAt, growAt, false
-	if doubt != s.doubt {
-		s.doubt, s.dirty = doubt, true
-	}
-	if slices.Equal(attempts, s.attempts) {
-		return nil
-	}
-	j.clock++
-	if isWithin(s.attempts, attempts) {
-		s.grown = j.clock
-	} else {
-		s.changed = j.clock
-	}
-	s.attempts, s.dirty = attempts, true
-	s.items = make([]checks.Item, len(attempts))
-	for i, c := range attempts {
-		s.items[i] = checks.Item{Exchange: c.entry.item.Exchange, Bodies: c.entry.item.Bodies}
-	}
-	return nil
-}
-
-// changedSince reports whether the attempts of a step that selection follows changed otherwise than by growing since growAt was kept.
-func (s *step) changedSince(g *step, growAt []int) bool {
-	i := 2*slices.Index(s.grow.steps, g) + 1
-	return i >= len(s.growAt) || s.growAt[i] != growAt[i]
-}
-
-// isWithin reports whether all of a are in b, in the same order.
-func isWithin(a, b []*candidate) bool {
-	i := 0
-	for _, c := range b {
-		if i < len(a) && a[i] == c {
-			i++
-		}
-	}
-	return i == len(a)
-}
-
-// place decides whether a candidate is an attempt.
-func (s *step) place(ctx context.Context, c *candidate) (err error) {
-	it := c.entry.item
-	own := ""
-	if c.told && c.doubts != nil {
-		own = c.doubts.own
-	}
-	if !c.told {
-		if c.own, own, err = s.j.isWanted(ctx, &s.Select, it); err != nil {
-			return err
-		}
-		c.told = true
-	}
-	all := own
-	c.selected = c.own
-	c.setDoubt(own, all)
-	if c.own {
-		if c.selected, all, err = s.j.isPlaced(ctx, s, it); err != nil {
-			return err
-		}
-		c.setDoubt(own, all)
-	}
-	c.asked = true
-	c.entry.releaseReport()
-	return nil
-}
-
-// leave lets go of a candidate that will never be an attempt.
-func (j *Judging) leave(c *candidate) {
-	e := c.entry
-	if e.in = slices.DeleteFunc(e.in, func(o *candidate) bool { return o == c }); len(e.in) == 0 {
-		delete(j.known, e.item.Exchange.ID)
-	}
-}
-
 // askAttempts asks the checks of single attempts what is open.
 func (s *step) askAttempts(ctx context.Context) error {
 	for i := range s.asks {
@@ -330,7 +210,8 @@ func (s *step) askAttempts(ctx context.Context) error {
 		}
 		if a.based && a.at != nil && a.depends.onlyGrew(at, a.at) {
 			if err := s.reopen(ctx, i); err != nil {
-				a.at, s.dirty = nil, true
+				a.at = nil
+				s.reask(0)
 				return err
 			}
 			a.at = at
@@ -341,22 +222,27 @@ func (s *step) askAttempts(ctx context.Context) error {
 				c.outcomes[i] = nil
 			}
 		}
-		a.at, s.dirty = at, true
+		a.at = at
+		s.reask(0)
 	}
-	if !s.dirty {
-		return nil
-	}
-	for _, c := range s.attempts {
-		if err := s.answer(ctx, c); err != nil {
+	for s.answered < len(s.attempts) {
+		if err := s.answer(ctx, s.attempts[s.answered]); err != nil {
 			return err
 		}
+		s.answered++
 	}
 	return nil
 }
 
+// reask has the attempts from the n-th on looked at again, for what is open about them.
+func (s *step) reask(n int) {
+	s.dirty = true
+	s.recount(n)
+}
+
 // reopen forgets the answers to a check whose basis is another now.
 func (s *step) reopen(ctx context.Context, i int) error {
-	for _, c := range s.attempts {
+	for n, c := range s.attempts {
 		if c.outcomes == nil || c.outcomes[i] == nil {
 			continue
 		}
@@ -365,7 +251,8 @@ func (s *step) reopen(ctx context.Context, i int) error {
 			return err
 		}
 		if basis != c.bases[i] {
-			c.outcomes[i], s.dirty = nil, true
+			c.outcomes[i] = nil
+			s.reask(n)
 		}
 	}
 	return nil
@@ -476,19 +363,20 @@ func (s *step) compute(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if out.Items == nil && c.Attestation == nil {
+		own := out.Items == nil && c.Attestation == nil
+		if own {
 			out.Items = s.items
 		}
-		answers[i] = answer{check: c, Outcome: out}
+		answers[i] = answer{check: c, Outcome: out, own: own}
 	}
 	s.settle(answers)
-	results := j.resultsOf(s.Step, answers, others)
+	results := s.resultsOf(answers, others)
 	if best >= 0 {
 		if err := s.capture(ctx, s.attempts[best]); err != nil {
 			return err
 		}
 		if len(results[0].Evidence) == 0 {
-			j.cite(&results[0], s.items[best:best+1])
+			s.cite(&results[0], 0, s.items[best:best+1])
 		}
 	}
 	return s.conclude(results)
@@ -520,7 +408,7 @@ func (s *step) same(v testplans.Verdict, message string) []testplans.Result {
 }
 
 func (s *step) newCase(c *testplans.Check, attempt checks.Item) *checks.Case {
-	k := &checks.Case{Desk: s.j.desk, Check: c, Attempt: attempt, Attempts: s.items, Steps: s.j.attempts, Verdicts: s.j.verdicts}
+	k := &checks.Case{Desk: s.j.desk, Check: c, Attempt: attempt, Attempts: slices.Clip(s.items), Steps: s.j.attempts, Verdicts: s.j.verdicts}
 	for i := range s.j.run.Attestations {
 		if a := &s.j.run.Attestations[i]; a.Step == s.ID && a.Check == c.ID {
 			k.Attestation = a // the last word counts
@@ -530,45 +418,32 @@ func (s *step) newCase(c *testplans.Check, attempt checks.Item) *checks.Case {
 }
 
 // best fills in the answers of the checks of single attempts. Those marked Every are answered by all attempts; the others by the best one,
-// whose index is returned (-1 for no attempt), and others are the rest that failed.
-func (s *step) best(answers []answer) (best int, others []checks.Item) {
-	best = -1
-	bestVerdict, bestShort := int8(0), int32(0) // checks of it that did not pass decide between equals
-	failed := int8(rank(testplans.Fail))
-	for n, at := range s.attempts {
-		if at.verdict == failed {
-			others = append(others, s.items[n])
-		}
-		if best < 0 || at.verdict < bestVerdict || at.verdict == bestVerdict && at.short < bestShort {
-			best, bestVerdict, bestShort = n, at.verdict, at.short
-		}
-	}
+// whose index is returned (-1 for no attempt), and others is how many of the rest failed.
+func (s *step) best(answers []answer) (best, others int) {
+	t := s.count()
 	for i := range s.asks {
 		c := s.asks[i].check
-		k := s.indexOf(c)
-		if !c.Every {
-			if best >= 0 {
-				answers[k] = s.answerOf(c, i, best)
-			}
-			continue
-		}
-		for n := range s.attempts {
-			answers[k] = worse(answers[k], s.answerOf(c, i, n))
+		switch k := s.indexOf(c); {
+		case c.Every:
+			answers[k] = t.every[i].answer
+		case t.best >= 0:
+			answers[k] = s.answerOf(c, i, t.best)
 		}
 	}
-	if best >= 0 && bestVerdict == failed {
-		others = nil // the best one failed: its message says how
+	if t.best >= 0 && t.verdict == failing {
+		return t.best, 0 // the best one failed: its message says how
 	}
-	return best, others
+	return t.best, t.failed
 }
 
 // answerOf is what an attempt says to the i-th check of single attempts.
 func (s *step) answerOf(c *testplans.Check, i, attempt int) answer {
 	out := *s.attempts[attempt].outcomes[i]
-	if out.Items == nil {
+	own := out.Items == nil
+	if own {
 		out.Items = s.items[attempt : attempt+1 : attempt+1]
 	}
-	return answer{check: c, Outcome: out}
+	return answer{check: c, Outcome: out, own: own}
 }
 
 func (s *step) indexOf(c *testplans.Check) int {
