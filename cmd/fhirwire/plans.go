@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"fhirwire/testplans/planfile"
 	"fhirwire/testplans/plans"
 	"fhirwire/validators/fhirpath"
+	"fhirwire/validators/guides"
 )
 
 const plansUsage = "say list, show PLAN, check FILE…, coverage, scenarios or schema"
@@ -45,14 +45,14 @@ func runPlans(ctx context.Context, p *process, args []string) (int, error) {
 	if err != nil {
 		return exitUsage, err
 	}
-	c := plansCommand{p: p, model: model, json: *format == "json"}
+	c := plansCommand{p: p, lib: lib, model: model, json: *format == "json"}
 	switch verb, names := rest[0], rest[1:]; {
 	case verb == "list" && len(names) == 0:
 		return exitFine, c.list()
 	case verb == "show" && len(names) == 1:
 		return exitFine, c.show(names[0])
 	case verb == "check" && len(names) > 0:
-		return c.check(names)
+		return c.check(ctx, names)
 	case verb == "coverage" && len(names) == 0:
 		return exitFine, c.coverage(lib, *format)
 	case verb == "scenarios" && len(names) == 0:
@@ -66,6 +66,7 @@ func runPlans(ctx context.Context, p *process, args []string) (int, error) {
 
 type plansCommand struct {
 	p     *process
+	lib   *guides.Library
 	model fhirpath.Model
 	json  bool
 }
@@ -164,43 +165,4 @@ func (c plansCommand) show(name string) error {
 	}
 	_, err = fmt.Fprint(c.p.stdout, b.String())
 	return err
-}
-
-// check reads plans and the examples beside them, and says everything that is wrong, each with its place.
-func (c plansCommand) check(files []string) (int, error) {
-	code := exitFine
-	for _, file := range files {
-		src, err := os.ReadFile(file)
-		if err != nil {
-			return exitUsage, fmt.Errorf("plan: %w", err)
-		}
-		plan, err := readPlan(file, src, c.model)
-		if err == nil {
-			err = errors.Join(vetRequirements(file, src, plan), checkExamples(file, src, plan))
-		}
-		if err != nil {
-			code = exitFindings
-			_, _ = fmt.Fprintln(c.p.stdout, err)
-			continue
-		}
-		_, _ = fmt.Fprintf(c.p.stdout, "%s: %s is well-formed: %d steps\n", file, plan.ID, len(plan.Steps))
-	}
-	return code, nil
-}
-
-// checkExamples tries a plan's checks on the traffic beside it. run and judge take a plan without, check does not.
-func checkExamples(file string, src []byte, plan testplans.Plan) error {
-	name := plans.ExamplesPath(filepath.ToSlash(file))
-	text, err := os.ReadFile(filepath.FromSlash(name))
-	if errors.Is(err, os.ErrNotExist) {
-		return &planfile.Fault{File: file, Line: 1, Column: 1, Message: "no example traffic; expected it in " + name}
-	}
-	if err != nil {
-		return fmt.Errorf("examples: %w", err)
-	}
-	examples, err := planfile.Examples(name, text)
-	if err != nil {
-		return err
-	}
-	return planfile.VetExamples(file, src, plan, name, examples)
 }

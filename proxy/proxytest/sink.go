@@ -1,7 +1,6 @@
 package proxytest
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -106,25 +105,4 @@ func (s *Sink) OpenBody(ctx context.Context, d proxy.Digest) (io.ReadCloser, err
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.bodies.OpenBody(ctx, d)
-}
-
-// Bodies are bodies in memory.
-type Bodies map[proxy.Digest][]byte
-
-// OpenBody implements proxy.Bodies.
-func (b Bodies) OpenBody(_ context.Context, d proxy.Digest) (io.ReadCloser, error) {
-	text, ok := b[d]
-	if !ok {
-		return nil, fmt.Errorf("body %s: %w", d, proxy.ErrNoBody)
-	}
-	return io.NopCloser(bytes.NewReader(text)), nil
-}
-
-// Add keeps text and describes it.
-func (b Bodies) Add(text []byte) proxy.Body {
-	body := Describe(text)
-	if len(text) > 0 {
-		b[body.Digest] = text
-	}
-	return body
 }

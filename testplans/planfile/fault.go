@@ -22,6 +22,9 @@ func (f *Fault) Error() string {
 	return fmt.Sprintf("%s:%d:%d: %s", f.File, f.Line, f.Column, f.Message)
 }
 
+// Joined is the faults of one file as one error, in the order of their places; nil for none.
+func Joined(faults []*Fault) error { return joined(faults) }
+
 // joined is the faults in the order of their places, nil for none.
 func joined(faults []*Fault) error {
 	slices.SortStableFunc(faults, func(a, b *Fault) int { return cmp.Or(a.Line-b.Line, a.Column-b.Column) })

@@ -94,13 +94,23 @@ func TestExamples(t *testing.T) {
 	}
 	for _, tt := range []struct{ name, more, want string }{
 		{"no folder", "-- 1.request --\n", `x.txtar:12:1: file "1.request"; expected EXAMPLE/N.request`},
-		{"an unknown verdict", "-- b/expect --\ns/c passes\n", `x.txtar:12:1: "s/c passes"; expected STEP/CHECK and one of`},
+		{"a verdict that is missing", "-- b/expect --\n* pass\ns/c\n", `x.txtar:14:1: "s/c"; expected STEP/CHECK, or *, and one of [pass`},
+		{"a check without its step", "-- b/expect --\n* pass\nc fail\n", `x.txtar:14:1: "c fail"; expected STEP/CHECK, or *, and one of [pass`},
+		{"a check twice", "-- b/expect --\n* pass\ns/c fail\n\ns/c pass\n", `x.txtar:16:1: line 14 says already what is expected of s/c`},
+		{"a file twice", "-- good/2.request --\nGET /\n", `x.txtar:12:1: there is a file good/2.request already; expected another number or example`},
+		{"an answer to nothing", "-- b/1.response --\n200\n-- b/expect --\n* pass\n", `x.txtar:12:1: file b/1.response; expected its request before it`},
+		{"a guide without a version", "-- b/guides --\nhl7.fhir.us.core#3.1.1\nhl7.fhir.us.core\n-- b/expect --\n* pass\n", `x.txtar:14:1: "hl7.fhir.us.core" is no guide; expected PACKAGE#VERSION`},
+		{"a failure without a side", "-- b/1.request --\nGET /\n-- b/1.failure --\nrefused\n-- b/expect --\n* pass\n", `x.txtar:15:1: "refused" is no failure; expected a reason, a side (client, server or proxy) and what happened`},
+		{"a leg with an unknown member", "-- b/1.request --\nGET /\n-- b/1.clientleg --\n{\n\"tls\": {\"versoin\": 1}}\n-- b/expect --\n* pass\n", `x.txtar:16:9: no connection as recording writes it: unknown field "versoin"; expected JSON such as {"tls"`},
+		{"a leg that is no JSON", "-- b/1.request --\nGET /\n-- b/1.serverleg --\n{\n\"tls\" {}}\n-- b/expect --\n* pass\n", `x.txtar:16:7: no connection as recording writes it: invalid character '{'`},
+		{"nothing instead", "-- b/edit --\nfrom good\n1.response\n- 200\n", `x.txtar:15:1: "- 200" has no line with + behind it`},
+		{"an unknown verdict", "-- b/expect --\ns/c passes\n", `x.txtar:13:1: "passes" is no verdict; expected pass`},
 		{"says nothing of the others", "-- b/1.request --\nGET /\n-- b/expect --\ns/c pass\n", `x.txtar:14:1: the example b says nothing of the other checks`},
-		{"from nowhere", "-- b/edit --\nfrom bad\ndrop 1\n", `x.txtar:12:1: "from bad"; expected from and the name of an example before`},
-		{"text that is not there", "-- b/edit --\nfrom good\n1.response\n- 500\n+ 200\n", `x.txtar:12:1: 1.response has no "500"`},
-		{"drops what is not there", "-- b/edit --\nfrom good\ndrop 9\n", `x.txtar:12:1: "drop 9": there is no such exchange`},
-		{"an unknown message", "-- b/edit --\nfrom good\n9.response\n", `x.txtar:12:1: "9.response"; expected the name of a message`},
-		{"changes nothing", "-- b/edit --\nfrom good\n", `x.txtar:12:1: the edit changes nothing`},
+		{"from nowhere", "-- b/edit --\nfrom bad\ndrop 1\n", `x.txtar:13:1: "from bad"; expected from and the name of an example before`},
+		{"text that is not there", "-- b/edit --\nfrom good\n1.response\n- 500\n+ 200\n", `x.txtar:16:1: 1.response has no "500"`},
+		{"drops what is not there", "-- b/edit --\nfrom good\ndrop 9\n", `x.txtar:14:1: "drop 9": there is no such exchange`},
+		{"an unknown message", "-- b/edit --\nfrom good\n9.response\n", `x.txtar:14:1: "9.response"; expected the name of a message`},
+		{"changes nothing", "-- b/edit --\nfrom good\n", `x.txtar:13:1: the edit changes nothing`},
 	} {
 		if _, err := planfile.Examples("x.txtar", []byte(file+tt.more)); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %s", tt.name, err, tt.want)
@@ -118,7 +128,7 @@ func TestVetExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = planfile.VetExamples("p.yaml", []byte(good), plan, "p.txtar", examples)
-	const want = `p.txtar:3:1: example a: the plan has no check match/other
+	const want = `p.txtar:6:1: example a: the plan has no check match/other; expected match/answered
 p.yaml:15:9: no example in p.txtar in which match/answered passes
 p.yaml:27:9: no example in p.txtar in which read/is-patient fails`
 	if err == nil || err.Error() != want {

@@ -194,41 +194,6 @@ func knownAt(e *jsonschema.ValidationError) []string {
 	return known
 }
 
-// suggest is the known word nearest to one, or all of them.
-func suggest(word string, known []string) string {
-	best, at := "", 3
-	for _, k := range known {
-		if d := distance(word, k); d < at {
-			best, at = k, d
-		}
-	}
-	if best != "" {
-		return best
-	}
-	return "one of " + strings.Join(known, ", ")
-}
-
-// distance counts the edits between two words (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for i := range row {
-		row[i] = i
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for k := range len(b) {
-			cost := diagonal
-			if a[i] != b[k] {
-				cost++
-			}
-			diagonal = row[k+1]
-			row[k+1] = min(cost, row[k]+1, row[k+1]+1)
-		}
-	}
-	return row[len(b)]
-}
-
 // name is the last word of a pointer, for messages.
 func name(pointer string) string {
 	if pointer == "" {

@@ -83,21 +83,14 @@ func (v *vetter) follows(at string, f *testplans.Follows) {
 	case f.By != testplans.ByID && f.Variable != "":
 		v.add(v.at(at+"/variable", "variable goes with by: id only"))
 	case f.Variable != "" && !slices.Contains(v.vars, f.Variable):
-		v.add(v.at(at+"/variable", "no earlier step captures %s; expected %s", f.Variable, oneOf(v.vars)))
+		v.add(v.at(at+"/variable", "no earlier step captures %s; expected %s", f.Variable, oneOf(f.Variable, v.vars)))
 	}
 }
 
 func (v *vetter) earlier(at, step string) {
 	if !slices.Contains(v.steps, step) {
-		v.add(v.at(at, "there is no earlier step %s; expected %s", step, oneOf(v.steps)))
+		v.add(v.at(at, "there is no earlier step %s; expected %s", step, oneOf(step, v.steps)))
 	}
-}
-
-func oneOf(list []string) string {
-	if len(list) == 0 {
-		return "none here: this is the first"
-	}
-	return "one of " + strings.Join(list, ", ")
 }
 
 func (v *vetter) captures(at string, s *testplans.Step) {
@@ -203,6 +196,8 @@ func (v *vetter) check(at string, c *testplans.Check) {
 		}
 	case c.Covers != nil:
 		v.expr(at+"/covers/where", c.Covers.Where)
+	case c.Tokens != nil:
+		v.earlier(at+"/tokens/issued", c.Tokens.Issued)
 	case c.Snapshot != nil:
 		v.earlier(at+"/snapshot/polls", c.Snapshot.Polls)
 	case c.Agrees != nil:
@@ -255,7 +250,7 @@ var (
 func (v *vetter) text(at, s string) {
 	for _, m := range variable.FindAllStringSubmatchIndex(s, -1) {
 		if name := s[m[2]:m[3]]; !slices.Contains(v.vars, name) {
-			v.add(v.inside(at, 1, m[0]+1, "no earlier step captures %s; expected %s", name, oneOf(v.vars)))
+			v.add(v.inside(at, 1, m[0]+1, "no earlier step captures %s; expected %s", name, oneOf(name, v.vars)))
 		}
 	}
 }
@@ -282,6 +277,6 @@ func (v *vetter) expr(at, src string) {
 		}
 		before := src[:m[0]]
 		line, column := strings.Count(before, "\n")+1, m[0]-strings.LastIndexByte(before, '\n')
-		v.add(v.inside(at, line, column, "no earlier step captures %s; expected %s", name, oneOf(v.vars)))
+		v.add(v.inside(at, line, column, "no earlier step captures %s; expected %s", name, oneOf(name, v.vars)))
 	}
 }

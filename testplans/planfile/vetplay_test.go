@@ -40,7 +40,7 @@ func TestPlayFaults(t *testing.T) {
 		{"an unknown key", "      each: {as: x", "      eachh: {as: x", `unknown key "eachh"; expected each`},
 		{"an unknown step", "shows: [read]", "shows: [raed]", "demo.yaml:45:15: there is no step raed; expected one of match, read"},
 		{"a name twice", "- act: read", "- act: match", "demo.yaml:44:12: the act match is there already"},
-		{"an unknown variable", "?a=${id}", "?a=${di}", "demo.yaml:47:39: no earlier step captures di; expected one of base"},
+		{"an unknown variable", "?a=${id}", "?a=${di}", "demo.yaml:47:39: no earlier step captures di; expected id"},
 		{"a variable of another act's values", `request: {url: "/Patient/${x}?a=${id}"}`, `request: {url: "/Patient/1"}` + "\n    - {act: z, request: {url: \"/${x}\"}}", "no earlier step captures x"},
 		{"a write that the plan does not announce", "url: /Patient/$member-match", "url: /Patient/$member-add", "demo.yaml:40:9: POST /Patient/$member-add may change data on the server; expected writes: true"},
 		{"a relative URL", "url: /Patient/$member-match", "url: Patient/$member-match", "demo.yaml:40:14: expected a path below the FHIR base"},

@@ -6,13 +6,12 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/tools/txtar"
-
 	"fhirwire/testplans"
 	"fhirwire/testplans/checks"
 	"fhirwire/testplans/judge"
 	"fhirwire/testplans/planfile"
 	"fhirwire/testplans/plans"
+	"fhirwire/testplans/rehearsal"
 )
 
 // TestIncrements judges the examples of every plan together, as the traffic of one channel: in any order, with reports that come later,
@@ -22,7 +21,7 @@ func TestIncrements(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lib, set := library(t)
+	_, set := library(t)
 	table := checks.NewTable(set)
 	for _, f := range all {
 		t.Run(f.Path, func(t *testing.T) {
@@ -39,7 +38,7 @@ func TestIncrements(t *testing.T) {
 				if len(items) > 400 {
 					break // enough of each kind; the time grows with the square
 				}
-				for _, it := range evidence(t, lib, plan, txtar.Format(examples[i].Archive)) {
+				for _, it := range evidence(t, plan, &examples[i]) {
 					ex := *it.Exchange
 					ex.ID = fmt.Sprintf("%02d-%s", i, ex.ID)
 					ex.Number = int64(len(items) + 1)
@@ -52,8 +51,8 @@ func TestIncrements(t *testing.T) {
 				if seed == 3 {
 					items = items[:len(items)/2] // other variables are captured
 				}
-				run := testplans.Run{Kind: testplans.Imported, Attestations: attestations(plan)}
-				want, err := judge.Judge(t.Context(), plan, run, sequence(items), table)
+				run := testplans.Run{Kind: testplans.Imported, Attestations: rehearsal.Attested(plan)}
+				want, err := judge.Judge(t.Context(), plan, run, rehearsal.Sequence(items), table)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -85,7 +84,7 @@ func TestIncrements(t *testing.T) {
 					}
 					j.Add(it)
 					if n == attest {
-						j.Attest(attestations(plan))
+						j.Attest(rehearsal.Attested(plan))
 					}
 					if r.IntN(4) == 0 {
 						if _, err := j.Results(t.Context()); err != nil {
@@ -93,7 +92,7 @@ func TestIncrements(t *testing.T) {
 						}
 					}
 				}
-				j.Attest(attestations(plan))
+				j.Attest(rehearsal.Attested(plan))
 				got, err := j.Results(t.Context())
 				if err != nil {
 					t.Fatal(err)

@@ -6,20 +6,19 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/tools/txtar"
-
 	"fhirwire/testplans"
 	"fhirwire/testplans/checks"
 	"fhirwire/testplans/judge"
 	"fhirwire/testplans/planfile"
 	"fhirwire/testplans/plans"
+	"fhirwire/testplans/rehearsal"
 	"fhirwire/validators/fhirjson"
 	"fhirwire/validators/instance"
 )
 
 // TestReportIsValid judges examples of each plan, and validates the TestReport of the results.
 func TestReportIsValid(t *testing.T) {
-	lib, set := library(t)
+	_, set := library(t)
 	v := instance.New(set, set.Terms(), instance.Options{})
 	all, err := plans.All()
 	if err != nil {
@@ -35,8 +34,8 @@ func TestReportIsValid(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, want := range map[int]string{0: "pass", 1: ""} {
-			items := evidence(t, lib, plan, txtar.Format(examples[i].Archive))
-			results, err := judge.Judge(t.Context(), plan, testplans.Run{Attestations: attestations(plan)}, sequence(items), checks.NewTable(set))
+			items := evidence(t, plan, &examples[i])
+			results, err := judge.Judge(t.Context(), plan, testplans.Run{Attestations: rehearsal.Attested(plan)}, rehearsal.Sequence(items), checks.NewTable(set))
 			if err != nil {
 				t.Fatal(err)
 			}
