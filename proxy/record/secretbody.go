@@ -154,7 +154,7 @@ func (r *redactor) Edit(p rewrite.Path, s string) (string, bool) {
 			r.count++
 			return r.m.credentials(s), true
 		}
-		if memberNames[name] || r.oauth && (secretNames[name] || name == "code") {
+		if memberNames[name] || r.oauth && (proxy.SecretName(name) || name == "code") {
 			r.count++
 			return r.m.value(s), true
 		}

@@ -19,16 +19,6 @@ type masker struct {
 	seen *echoes
 }
 
-// secretNames are parameters and members whose value is a secret wherever they occur, in lower case.
-var secretNames = map[string]bool{
-	"access_token": true, "refresh_token": true, "id_token": true, "id_token_hint": true, "token": true, "client_secret": true,
-	"client_assertion": true, "assertion": true, "subject_token": true, "actor_token": true, "device_code": true, "user_code": true,
-	"code_verifier": true, "registration_access_token": true, "software_statement": true, "password": true, "api_key": true,
-	"apikey": true, "sig": true, "x-amz-signature": true, "x-amz-credential": true, "x-amz-security-token": true,
-	"x-goog-signature": true, "x-goog-credential": true, "initial_access_token": true, "accesstoken": true, "refreshtoken": true,
-	"idtoken": true, "clientsecret": true, "initialaccesstoken": true,
-}
-
 // memberNames are the members of a JSON body that are secrets outside OAuth endpoints too; FHIR has none of these names.
 var memberNames = map[string]bool{
 	"access_token": true, "refresh_token": true, "id_token": true, "client_secret": true, "client_assertion": true,
@@ -220,7 +210,7 @@ func (m masker) text(s string, fhir bool) string {
 		s = paramForm.ReplaceAllStringFunc(s, func(hit string) string {
 			g := paramForm.FindStringSubmatch(hit)
 			name := strings.ToLower(g[2])
-			if !secretNames[name] && (name != "code" || plainCode) {
+			if !proxy.SecretName(name) && (name != "code" || plainCode) {
 				return hit
 			}
 			return g[1] + g[2] + "=" + m.escaped(g[3])
@@ -292,7 +282,7 @@ func (m masker) params(s string, fhir bool) string {
 			pairs[i] = m.text(p, fhir)
 			continue
 		}
-		if secretNames[names[i]] || names[i] == "code" && (companion || !fhir) {
+		if proxy.SecretName(names[i]) || names[i] == "code" && (companion || !fhir) {
 			pairs[i] = name + "=" + m.escaped(v)
 			continue
 		}

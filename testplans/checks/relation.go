@@ -50,12 +50,7 @@ func urlKey(raw string, base *url.URL) string {
 	if base != nil {
 		u = base.ResolveReference(u)
 	}
-	q := u.Query()
-	for name, v := range q {
-		if len(v) > 0 && strings.HasPrefix(v[0], "hmac:") {
-			q.Del(name)
-		}
-	}
+	q := proxy.WithoutSecrets(u.Query())
 	port := u.Port()
 	if port == "80" && u.Scheme == "http" || port == "443" && u.Scheme == "https" {
 		port = ""

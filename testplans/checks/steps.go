@@ -234,9 +234,16 @@ func (c *Case) listed(ctx context.Context, step string) (found *entry, from Item
 			return nil, Item{}, "", err
 		}
 		for _, f := range files {
-			if f.key != "" && slices.Contains(keys[:], f.key) {
-				return &f, m, "", nil
+			switch {
+			case f.key == "" || !slices.Contains(keys[:], f.key):
+			case found == nil:
+				found, from = &f, m
+			case f != *found:
+				return nil, Item{}, "files of the manifest have URLs that differ in what is not recorded: which of them this is cannot be told", nil
 			}
+		}
+		if found != nil {
+			return found, from, "", nil
 		}
 	}
 	if len(doubtful) > 0 {

@@ -167,9 +167,9 @@ func urlKey(raw string, base *url.URL) (string, bool) {
 	if u.Host == "" {
 		return "", false
 	}
-	q := u.Query()
-	for name, values := range q {
-		if secretParam(name) || len(values) > 0 && strings.HasPrefix(values[0], "hmac:") {
+	q := proxy.WithoutSecrets(u.Query())
+	for name := range q {
+		if secretParam(name) {
 			q.Del(name)
 		}
 	}
@@ -182,7 +182,7 @@ func urlKey(raw string, base *url.URL) (string, bool) {
 
 func secretParam(name string) bool {
 	switch name := strings.ToLower(name); name {
-	case "token", "access_token", "id_token", "refresh_token", "code", "client_secret", "client_assertion", "password", "sig", "signature":
+	case "code", "signature":
 		return true
 	default:
 		return strings.HasPrefix(name, "x-amz-") || strings.HasPrefix(name, "x-goog-")
