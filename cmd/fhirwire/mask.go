@@ -105,10 +105,21 @@ func (m *masker) mask(ctx context.Context, e har.Entry) (*proxy.Exchange, memory
 	masked, bodies := *m.ex, m.bodies
 	m.ex, m.bodies = nil, nil
 	masked.ID, masked.Timing = plain.ID, plain.Timing
+	keepWithheld(&masked.Request.Body, plain.Request.Body)
+	if masked.Response != nil {
+		keepWithheld(&masked.Response.Body, plain.Response.Body)
+	}
 	if masked.Request.Target == "" {
 		masked.Request.Target = masked.Request.URL
 	}
 	return &masked, bodies, nil
+}
+
+// keepWithheld says of a body that its file does not have what the file says of it: the recorder saw none.
+func keepWithheld(b *proxy.Body, plain proxy.Body) {
+	if plain.Withheld != "" {
+		*b = plain
+	}
 }
 
 var errNoAnswer = errors.New("the entry has no response")

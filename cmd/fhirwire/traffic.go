@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"os"
 	"regexp"
@@ -46,12 +43,11 @@ func openTraffic(p *process, name string) (traffic, error) {
 		}
 		in, done = f, f.Close
 	}
-	b := bufio.NewReader(in)
-	start, err := b.Peek(512)
-	if err != nil && !errors.Is(err, io.EOF) {
+	b, err := plainText(in)
+	if err != nil {
 		return traffic{}, errors.Join(fmt.Errorf("har: %w", err), done())
 	}
-	if newmanStart.Match(bytes.TrimPrefix(start, []byte("\ufeff"))) {
+	if start, _ := b.Peek(512); newmanStart.Match(start) {
 		return traffic{har.Newman(b), none, done}, nil
 	}
 	d := har.NewDecoder(b)

@@ -133,6 +133,9 @@ func (d *Decoder) entries(yield func(Entry, error) bool) error {
 			return fmt.Errorf("entry %d: %w", d.seen, err)
 		}
 		e, err := decodeEntry(text)
+		if errors.Is(err, errNoHTTP) {
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("entry %d: %w", d.seen, err)
 		}
@@ -144,6 +147,9 @@ func (d *Decoder) entries(yield func(Entry, error) bool) error {
 }
 
 func decodeEntry(text []byte) (Entry, error) {
+	if err := vetText(text); err != nil {
+		return Entry{}, err
+	}
 	var e struct {
 		entry
 		Request  *looseRequest  `json:"request"`
@@ -157,8 +163,11 @@ func decodeEntry(text []byte) (Entry, error) {
 	if e.Request == nil || e.Request.Method == "" || e.Request.URL == "" {
 		return Entry{}, errors.New("it has no request with a method and a url")
 	}
-	if u, err := url.Parse(e.Request.URL); err != nil || !u.IsAbs() {
+	switch u, err := url.Parse(e.Request.URL); {
+	case err != nil || !u.IsAbs():
 		return Entry{}, fmt.Errorf("request: %q is no absolute URL", e.Request.URL)
+	case e.Own == nil && !strings.EqualFold(u.Scheme, "http") && !strings.EqualFold(u.Scheme, "https"):
+		return Entry{}, errNoHTTP
 	}
 	ex := &proxy.Exchange{Mode: proxy.ModeImported, Request: proxy.Request{
 		Method: e.Request.Method, URL: e.Request.URL, Target: e.Request.URL,
@@ -178,7 +187,14 @@ func decodeEntry(text []byte) (Entry, error) {
 	if e.Own != nil {
 		return out, ofOurs(&out, e.Own)
 	}
-	return out, ofOthers(&out, &e.entry, text)
+	if err := ofOthers(&out, &e.entry, text); err != nil {
+		return Entry{}, err
+	}
+	withhold(&out, e.Request, e.Response)
+	if ex.Failure != nil {
+		ex.Failure.Detail += whyNone(e.Error, e.Response)
+	}
+	return out, nil
 }
 
 // The parts of entries as other tools write them: with members beyond the standard, null for what is missing, sizes in fractions.
@@ -186,6 +202,7 @@ type looseRequest struct {
 	Method, URL, HTTPVersion string
 	Headers                  []pair
 	PostData                 *postData
+	BodySize                 float64
 }
 
 type looseResponse struct {
@@ -196,6 +213,7 @@ type looseResponse struct {
 		Text, Encoding string
 		Size           float64
 	}
+	Error raw `json:"_error"`
 }
 
 func (r *looseRequest) body() ([]byte, error) {
@@ -300,9 +318,9 @@ func digest(b []byte) proxy.Digest {
 // ofOthers fills in what other tools' entries have in another form.
 func ofOthers(out *Entry, e *entry, text []byte) error {
 	ex := out.Exchange
-	start, err := time.Parse(time.RFC3339, e.StartedDateTime)
+	start, err := startOf(e.StartedDateTime)
 	if err != nil {
-		return fmt.Errorf("startedDateTime: %q is no time with a zone", e.StartedDateTime)
+		return err
 	}
 	t := &ex.Timing
 	t.Start, t.End = start, start.Add(duration(e.Time))
@@ -327,9 +345,11 @@ func duration(ms float64) time.Duration {
 }
 
 // undone describes a body of which a HAR has the decoded text: the header that says how it was coded goes, since it is not so any more.
+// Where the bytes are still coded, as in folders of messages and in HARs of some tools, it stays.
 func undone(m *proxy.Message, body []byte) proxy.Body {
+	coded := stillCoded(m.Header, body)
 	m.Header = slices.DeleteFunc(m.Header, func(f proxy.Field) bool {
-		return strings.EqualFold(f.Name, "Content-Encoding") || strings.EqualFold(f.Name, "Transfer-Encoding")
+		return strings.EqualFold(f.Name, "Content-Encoding") && !coded || strings.EqualFold(f.Name, "Transfer-Encoding")
 	})
 	b := proxy.Body{Size: int64(len(body)), Stored: int64(len(body)), Complete: true}
 	if len(body) > 0 {

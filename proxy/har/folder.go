@@ -205,5 +205,5 @@ func readMessage(dir fs.FS, name string) (line string, headers []pair, body []by
 	if length, err := strconv.Atoi(headerOf(headers, "Content-Length")); err == nil && length >= 0 && length < len(raw) && len(bytes.TrimSpace(raw[length:])) == 0 {
 		raw = raw[:length]
 	}
-	return line, headers, raw, info.ModTime(), nil
+	return line, headers, unchunked(headers, raw), info.ModTime(), nil
 }

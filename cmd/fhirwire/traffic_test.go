@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/gzip"
+	"golang.org/x/text/encoding/unicode"
+)
+
+// TestPlainText: a HAR is read as tools and shells leave it.
+func TestPlainText(t *testing.T) {
+	const text = `{"log":{"comment":"Müller"}}`
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	if _, err := z.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wide, err := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewEncoder().String(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, in := range map[string]string{"as it is": text, "byte order mark": "\ufeff" + text, "UTF-16": wide, "gzip": packed.String()} {
+		r, err := plainText(strings.NewReader(in))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got, err := io.ReadAll(r); err != nil || string(got) != text {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	for in, want := range map[string]string{"": "the file is empty", "GET / HTTP/1.1": "it is no JSON object", "\x1f\x8bx": "EOF", "[]": "it is no JSON object"} {
+		if _, err := plainText(strings.NewReader(in)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", in, err, want)
+		}
+	}
+}
+
+// TestBodiesThatAFileDoesNotHave: a check on one is not decided, neither for nor against.
+func TestBodiesThatAFileDoesNotHave(t *testing.T) {
+	e := `{"startedDateTime":"2025-01-15T12:00:00Z","time":1,"request":{"method":"GET","url":"https://payer.example/fhir/Patient/1","headers":[]},"response":{"status":200,"headers":[{"name":"Content-Type","value":"application/fhir+json"}],"content":{"size":99,"mimeType":"application/fhir+json"}}}`
+	code, out, errs := judgedFile(t, `{"log":{"entries":[`+e+`]}}`)
+	if code != exitFine || !strings.Contains(out, "not-checked  patient: the body was not kept: the file has its size and not its text") {
+		t.Errorf("%d, %s, %s", code, out, errs)
+	}
+	code, out, errs = judgedFile(t, `{"log":{"entries":[`+strings.Replace(e, `"size":99`, `"size":0`, 1)+`]}}`)
+	if code != exitFindings || !strings.Contains(out, "the response has no body") {
+		t.Errorf("%d, %s, %s", code, out, errs)
+	}
+}
+
+// judgedFile judges a HAR by a plan of one read.
+func judgedFile(t *testing.T, text string) (code int, stdout, stderr string) {
+	t.Helper()
+	dir := t.TempDir()
+	plan, file := filepath.Join(dir, "plan.yaml"), filepath.Join(dir, "t.har")
+	const source = `plan: own
+title: A read
+track: Own
+roles: {client: Client, server: Server}
+steps:
+  - step: read
+    title: Read
+    claim: It is answered
+    requirements: [OWN-1]
+    select: {kind: [read]}
+    checks:
+      - {check: patient, claim: It is a patient, side: server, fhirpath: {on: response, expr: "$this is Patient"}}
+`
+	if err := errors.Join(os.WriteFile(plan, []byte(source), 0o600), os.WriteFile(file, []byte(text), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return atOnce(t, "judge", plan, "--har", file, "--data", dir)
+}
