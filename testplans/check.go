@@ -50,6 +50,32 @@ type OnceCheck struct {
 	In string `yaml:"in" json:"in"`
 }
 
+// TokenRule is a rule about the use of an access token over several exchanges.
+type TokenRule string
+
+// The rules of TokensCheck, named as their findings are.
+const (
+	// TokenExpired: for a client, it does not use a token after its end; for a server, it does not accept one then. Ten seconds may lie
+	// between clocks.
+	TokenExpired TokenRule = "token-expired"
+	// TokenScope: the token's scopes cover the request, or for a server it is not answered with data.
+	TokenScope TokenRule = "token-scope"
+	// TokenPatient: a token for one patient opens no other patient's record.
+	TokenPatient TokenRule = "token-patient"
+	// TokenCertificate: a token that was asked for with a client certificate is used with the same one.
+	TokenCertificate TokenRule = "token-certificate"
+	// TokenRefused: a token that is valid and enough is not refused with 401.
+	TokenRefused TokenRule = "token-refused"
+)
+
+// TokensCheck is about the access token of the request and the exchange that issued it: no finding of the rule blames the check's side. A
+// token that was not issued in the step, or of which too little is known, is not-shown.
+type TokensCheck struct {
+	// Issued is the step of the token requests.
+	Issued string    `yaml:"issued" json:"issued"`
+	Rule   TokenRule `yaml:"rule" json:"rule"`
+}
+
 // CoversCheck says that, over all attempts, the resources in the answers have what a profile marks must-support. What was not seen is
 // no fault: not every server has it. The check is then not-shown and lists it.
 type CoversCheck struct {

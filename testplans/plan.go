@@ -143,6 +143,7 @@ type Check struct {
 	Connection  *ConnectionCheck `yaml:"connection" json:"connection,omitempty"`
 	JWT         *JWTCheck        `yaml:"jwt" json:"jwt,omitempty"`
 	Once        *OnceCheck       `yaml:"once" json:"once,omitempty"`
+	Tokens      *TokensCheck     `yaml:"tokens" json:"tokens,omitempty"`
 	Covers      *CoversCheck     `yaml:"covers" json:"covers,omitempty"`
 	Snapshot    *SnapshotCheck   `yaml:"snapshot" json:"snapshot,omitempty"`
 	Agrees      *AgreesCheck     `yaml:"agrees" json:"agrees,omitempty"`

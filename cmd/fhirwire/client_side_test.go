@@ -22,10 +22,10 @@ import (
 // lapse makes a client that plays right do something wrong with what it sends.
 type lapse func(*clientSide) http.RoundTripper
 
-// clientSide is where a client's requests leave it: next presents its certificate, bare none.
+// clientSide is where a client's requests leave it: next presents its certificate, bare none, another another of the same client.
 type clientSide struct {
-	next, bare http.RoundTripper
-	key        *clientKey
+	next, bare, another http.RoundTripper
+	key                 *clientKey
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -207,6 +207,13 @@ func hurried(c *clientSide) http.RoundTripper {
 func uncertified(what which) lapse {
 	return inPlaceOf(what, func(c *clientSide, r *http.Request, body string) (*http.Response, error) {
 		return c.bare.RoundTrip(copyOf(r, body))
+	})
+}
+
+// recertified sends requests over connections in which the client presents another certificate than elsewhere.
+func recertified(what which) lapse {
+	return inPlaceOf(what, func(c *clientSide, r *http.Request, body string) (*http.Response, error) {
+		return c.another.RoundTrip(copyOf(r, body))
 	})
 }
 

@@ -256,6 +256,7 @@ func wrongRegistrants() []wrongClient {
 		{"never shows a certificate", plan, use, uncertified(func(*http.Request) bool { return true }), slices.Concat([]string{"register/over-tls P2P-DCR-04", "token/certificate P2P-TLS-03", "use/certificate P2P-TLS-08"}, letIn)},
 		{"gets its token without a certificate", plan, use, uncertified(tokenRequest), []string{"token/certificate P2P-TLS-03"}},
 		{"uses its token without a certificate", plan, use, uncertified(fhirRequest), []string{"use/certificate P2P-TLS-08"}},
+		{"uses its token with another certificate", plan, use, recertified(fhirRequest), []string{"use/same-certificate P2P-TLS-08"}},
 		{"a certificate by no name", plan, use, with("token_endpoint_auth_method", "tls_client_auth"), []string{"ask-register/certificate-name P2P-DCR-112", "ask-register/certificate-uri P2P-TLS-04", "ask-register/bound P2P-DCR-113"}},
 	}
 }

@@ -48,7 +48,7 @@ type clientRigs struct {
 type clientRig struct {
 	*served
 
-	cert tls.Certificate
+	cert, another tls.Certificate
 }
 
 func rigOf(plan *testplans.Plan) string { return eraOf(plan) + " " + string(authOf(plan)) }
@@ -63,7 +63,8 @@ func (rs *clientRigs) start(t *testing.T, plan *testplans.Plan) {
 	if err := os.WriteFile(caFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: event.cert.Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := &clientRig{cert: event.issue("acme-app", func(c *x509.Certificate) { c.URIs = []*url.URL{{Scheme: "https", Host: "acme.example", Path: "/fhir"}} })}
+	named := func(c *x509.Certificate) { c.URIs = []*url.URL{{Scheme: "https", Host: "acme.example", Path: "/fhir"}} }
+	r := &clientRig{cert: event.issue("acme-app", named), another: event.issue("acme-app-2", named)}
 	r.served = startServe(t, t.TempDir(), "--demo", "--client-ca", caFile, "--reference-guides", eraOf(plan), "--reference-auth", string(authOf(plan)),
 		"--reference-registrations", "0") // the proxy is one peer of the payer, whoever registers through it
 	for deadline := time.Now().Add(patience); !strings.Contains(r.out.String(), "Demo played"); time.Sleep(50 * time.Millisecond) {
@@ -86,9 +87,13 @@ func (rs *clientRigs) play(t *testing.T, plan testplans.Plan, acts []string, wro
 	}
 	client, server := fmt.Sprintf("client-%d", n), fmt.Sprintf("payer-%d", n)
 	s.channel(client, server, s.at+"/fhir", string(guides))
-	sent := &counting{next: plainTransport(t, s.client(false, rs.of[rigOf(&plan)].cert))}
-	bare := &counting{next: plainTransport(t, s.client(false))}
-	side := &clientSide{next: sent, bare: bare, key: newClientKey(t)}
+	var legs []*counting
+	by := func(certs ...tls.Certificate) http.RoundTripper {
+		legs = append(legs, &counting{next: plainTransport(t, s.client(false, certs...))})
+		return legs[len(legs)-1]
+	}
+	rig := rs.of[rigOf(&plan)]
+	side := &clientSide{next: by(rig.cert), bare: by(), another: by(rig.another), key: newClientKey(t)}
 	var wire http.RoundTripper = side
 	if wrongly != nil {
 		wire = wrongly(side)
@@ -109,7 +114,7 @@ func (rs *clientRigs) play(t *testing.T, plan testplans.Plan, acts []string, wro
 		t.Fatal(err)
 	}
 	rec := record.New(discard{}, passingKey(), record.Options{SpoolDir: t.TempDir()})
-	player := play.New(rec, wire, bodyValues{rs.set}, play.Options{Key: key, Certificate: &rs.of[rigOf(&plan)].cert, Wait: longer, Patience: patience})
+	player := play.New(rec, wire, bodyValues{rs.set}, play.Options{Key: key, Certificate: &rig.cert, Wait: longer, Patience: patience})
 	outcomes, err := player.Run(t.Context(), &played, play.Target{Base: s.at + "/" + client + "~" + server + "/fhir", Channel: "client", Edges: true}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +128,11 @@ func (rs *clientRigs) play(t *testing.T, plan testplans.Plan, acts []string, wro
 			t.Logf("act %s is %s: %s", o.Act, o.State, o.Why)
 		}
 	}
-	s.stored("channel:"+client+"~"+server, int(sent.n.Load()+bare.n.Load()))
+	sent := 0
+	for _, leg := range legs {
+		sent += int(leg.n.Load())
+	}
+	s.stored("channel:"+client+"~"+server, sent)
 	j := &judgement{
 		p: &process{now: time.Now}, plan: plan, lib: rs.lib, table: checks.NewTable(rs.set),
 		run: testplans.Run{State: testplans.Evaluating, Channel: client + "~" + server},

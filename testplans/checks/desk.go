@@ -47,6 +47,7 @@ type Desk struct {
 	questions map[string]question
 	answers   map[string]answered
 	values    map[valueKey]valued
+	ledgers   map[string]*ledger // by step
 }
 
 // given are the keys of the URLs that a response names.
@@ -67,7 +68,7 @@ func NewDesk(model fhirpath.Model) *Desk {
 	return &Desk{
 		model: model, vars: map[string][]string{}, exprs: map[string]compiled{}, bodies: map[bodyKey]*Body{}, asked: map[string][2]string{}, names: map[string]given{},
 		clients: map[string]client{}, manifests: map[string]files{}, indexes: map[string]*index{}, countings: map[*testplans.Check]*counting{},
-		questions: map[string]question{}, answers: map[string]answered{}, values: map[valueKey]valued{},
+		questions: map[string]question{}, answers: map[string]answered{}, values: map[valueKey]valued{}, ledgers: map[string]*ledger{},
 	}
 }
 

@@ -83,6 +83,7 @@ func NewTable(model fhirpath.Model) Table {
 		{"covers", true, func(c *testplans.Check) bool { return c.Covers != nil }, covers},
 		{"agrees", true, func(c *testplans.Check) bool { return c.Agrees != nil }, agrees},
 		{"snapshot", false, func(c *testplans.Check) bool { return c.Snapshot != nil }, snapshot},
+		{"tokens", false, func(c *testplans.Check) bool { return c.Tokens != nil }, useOfToken},
 		{"stable", true, func(c *testplans.Check) bool { return c.Stable != nil }, stable},
 	}}
 }

@@ -74,7 +74,7 @@ func TestFaults(t *testing.T) {
 		{"two kinds in a check", `status: ["200"]
   - step: read`, `status: ["200"]
         count: {min: 1}
-  - step: read`, []string{`p.yaml:15:9: a check has exactly one kind of status, header, parameter, fhirpath, pointer, findings, follows, file, count, fetched, retryAfter, control, attestation, connection, jwt, once, covers, agrees, snapshot, stable; found 2`}},
+  - step: read`, []string{`p.yaml:15:9: a check has exactly one kind of status, header, parameter, fhirpath, pointer, findings, follows, file, count, fetched, retryAfter, control, attestation, connection, jwt, once, covers, agrees, snapshot, tokens, stable; found 2`}},
 		{"no requirement", "    requirements: [P2P-SC-52]\n", "", []string{`p.yaml:26:9: the check names no requirement, nor does its step`}},
 		{"a range that is none", ">=3.1.1 <4", "~3", []string{`p.yaml:4:28: "~3" is no version; write for example 2.0.0`}},
 		{"a wrong type", `status: ["200"]
