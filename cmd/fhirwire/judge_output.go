@@ -1,7 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"fhirwire/testplans"
 	"fhirwire/web/api"
@@ -19,7 +22,13 @@ func vetOutput(format, out string) error {
 
 // judgedCSV is the coverage of the plan's requirements, as the dashboard has it.
 func judgedCSV(w io.Writer, j *judgement) error {
-	v := api.CoverageOf(&j.plan, []testplans.Judgement{{Plan: j.plan.ID, Channel: j.run.Channel, Results: j.results}})
+	results := slices.Clone(j.results)
+	for i := range results {
+		if r := &results[i]; r.Insecure > 0 {
+			r.Message = strings.TrimPrefix(fmt.Sprintf("%s; server not verified in %d", r.Message, r.Insecure), "; ")
+		}
+	}
+	v := api.CoverageOf(&j.plan, []testplans.Judgement{{Plan: j.plan.ID, Channel: j.run.Channel, Results: results}})
 	text, err := v.CSV()
 	if err != nil {
 		return err
