@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -33,7 +34,7 @@ func (s *Server) results(c *gin.Context) error {
 	}
 	p := s.firstTried(ctx, n, plans)
 	if id := c.Query("plan"); id != "" {
-		if p, err = planOf(plans, id); err != nil {
+		if p, err = s.planNamed(ctx, plans, id); err != nil {
 			return err
 		}
 	}
@@ -91,11 +92,15 @@ func (r *result) tried() bool { return r.channel != nil && r.judgement.State != 
 // last stands for it.
 func (s *Server) pairs(ctx context.Context, n *names, p *testplans.Plan, plans []testplans.Plan) (map[[2]string]*result, error) {
 	out := map[[2]string]*result{}
+	former := isFormer(plans, p)
 	for _, ch := range n.channels {
-		if !api.PlaysTrack(ch, p.Track, plans) {
+		if !former && !api.PlaysTrack(ch, p.Track, plans) {
 			continue
 		}
 		j, err := s.judgement(ctx, p, ch.Name)
+		if former && errors.Is(err, proxy.ErrNotFound) {
+			continue // it was never judged over this channel
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -55,7 +55,7 @@ func (s *Server) runPage(c *gin.Context, status int, q runRequest, sent *sentFor
 	if err != nil {
 		return err
 	}
-	p, err := planOf(plans, c.Param("plan"))
+	p, err := s.planNamed(ctx, plans, c.Param("plan"))
 	if err != nil {
 		return err
 	}
@@ -178,6 +178,9 @@ func (s *Server) runView(ctx context.Context, n *names, run *shown, chosen strin
 		return v, err
 	}
 	v.Notices = append(s.runNotices(n, j), about...)
+	if err := s.planNotice(ctx, p, &v); err != nil {
+		return v, err
+	}
 	for i := range p.Steps {
 		st := &p.Steps[i]
 		r, ok := j.Step(st.ID)

@@ -50,7 +50,7 @@ func (s *Server) sentRun(c *gin.Context) (url.Values, *shown, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := planOf(plans, c.Param("plan"))
+	p, err := s.planNamed(ctx, plans, c.Param("plan"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -263,7 +263,7 @@ func (s *Server) historyOf(ctx context.Context, plan *testplans.Plan, run *testp
 		r := &list[i].Result
 		out = append(out, views.HistoryRow{
 			Time: s.dated(list[i].At), Moment: list[i].At.Format(time.RFC3339), Verdict: planMark(r.Verdict), Side: string(r.Side), Why: sentence(message(plan, st, r, 240)),
-			Exchanges: numbersOf(r.Evidence, r.EvidenceCut),
+			Exchanges: numbersOf(r.Evidence, r.EvidenceCut), Text: s.otherText(r, plan.Digest),
 		})
 	}
 	return out, nil

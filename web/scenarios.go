@@ -52,12 +52,15 @@ func (s *Server) scenarios(c *gin.Context) error {
 	if len(plans) == 0 {
 		v.Empty = &noPlans
 	}
+	files := s.planFiles()
+	v.Faults = faultsView(files.Faults)
 	for i := range plans {
 		p := &plans[i]
 		if k := len(v.Tracks); k == 0 || v.Tracks[k-1].Name != p.Track {
 			v.Tracks = append(v.Tracks, views.Track{ID: "track-" + strconv.Itoa(k+1), Name: p.Track})
 		}
 		card := planView(p)
+		s.sourceOf(&card, p, &files)
 		for _, ch := range n.channels {
 			if !api.PlaysTrack(ch, p.Track, plans) {
 				continue
@@ -238,7 +241,7 @@ func age(d time.Duration) string {
 	return strconv.Itoa(int(d.Hours()/24)) + " d"
 }
 
-// planOf is the plan with an id.
+// planOf is the plan with an id, of those in use.
 func planOf(plans []testplans.Plan, id string) (*testplans.Plan, error) {
 	i := slices.IndexFunc(plans, func(p testplans.Plan) bool { return p.ID == id })
 	if i < 0 {

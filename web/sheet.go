@@ -33,7 +33,7 @@ func (s *Server) sheetRuns(ctx context.Context, c *gin.Context) (list []queued, 
 		return nil, false, err
 	}
 	if id := c.Query("plan"); id != "" {
-		p, err := planOf(plans, id)
+		p, err := s.planNamed(ctx, plans, id)
 		if err != nil {
 			return nil, false, err
 		}

@@ -332,11 +332,18 @@ if (fresh) {
     const light = (on) => { $("#light").classList.toggle("off", !on); $("#light-word").textContent = on ? "Recording" : "Reconnecting"; };
     source.addEventListener("open", () => { light(true); read(); });
     source.addEventListener("error", () => { light(false); if (source.readyState === EventSource.CLOSED) setTimeout(connect, 2000); });
-    for (const kind of ["exchange", "report", "verdict", "run"]) source.addEventListener(kind, read);
+    for (const kind of ["exchange", "report", "verdict", "run", "plans"]) source.addEventListener(kind, read);
   };
   connect();
   addEventListener("pagehide", () => source.close());
   addEventListener("pageshow", (e) => { if (e.persisted) location.reload(); });
+}
+
+// The list of plans is read again when a plan's file changed.
+if ($("[data-plans]")) {
+  const source = new EventSource("/api/v1/stream");
+  source.addEventListener("plans", () => location.reload());
+  addEventListener("pagehide", () => source.close());
 }
 
 // Arrow keys move between the cells of the matrix; Tab and Enter work as everywhere.

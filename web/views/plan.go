@@ -4,8 +4,10 @@ package views
 type Scenarios struct {
 	Shell
 	Summary string
-	Tracks  []Track
-	Empty   *Empty
+	// Faults are what is wrong with plan files.
+	Faults []PlanFault
+	Tracks []Track
+	Empty  *Empty
 }
 
 // Track is the plans of one track.
@@ -24,10 +26,28 @@ type Plan struct {
 	StepCount           string
 	Requirements        []string
 	Results             string // the matrix
-	Runs                []RunLink
+	// Text leads to the plan as it was written, empty where that is not kept.
+	Text string
+	// File is what it was read from; without a name it is built in.
+	File PlanFile
+	Runs []RunLink
 	// NoRuns says why there are none.
 	NoRuns string
 }
+
+// PlanFile is where a plan comes from.
+type PlanFile struct{ Name, Path, Word string }
+
+// PlanFault is what is wrong with the file of a plan.
+type PlanFault struct {
+	Class       string
+	Title, Text string
+	Alert       bool
+	Lines       []FaultLine
+}
+
+// FaultLine is one thing wrong, and where: "line 3, column 5".
+type FaultLine struct{ Place, Message string }
 
 // PlanGroup is the required or the optional steps of a plan.
 type PlanGroup struct {
@@ -86,6 +106,8 @@ type RunLive struct {
 	Steady   bool // recording: waiting for traffic
 	Evidence Evidence
 	Review   Stamp
+	// Plan leads to the text that judges, where it is of a file; Plan.Href is empty where it is not kept.
+	Plan Link
 	// Range is the run's window, empty for all.
 	Range   string
 	Window  string

@@ -36,9 +36,9 @@ type ReviewForm struct {
 	// Taken says who else claimed it, empty for nobody.
 	Taken       string
 	By, Comment string
-	Roles                    []Option
-	Problem                  string
-	Errors                   map[string]string
+	Roles       []Option
+	Problem     string
+	Errors      map[string]string
 	// Open shows the form unfolded.
 	Open bool
 	// Next offers to go on to the next run that waits.
@@ -115,6 +115,8 @@ type HistoryRow struct {
 	Side         string
 	Why          string
 	Exchanges    string
+	// Text leads to the text of the plan that judged, where that is not the one in use; Text.Href is empty where it is not kept.
+	Text Link
 }
 
 // Lane draws exchanges between two lifelines.
