@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/a-h/templ"
@@ -54,8 +55,14 @@ func (s *Server) fail(c *gin.Context, err error) {
 		return
 	}
 	v := views.Failure{
-		Shell: s.bareShell(c, pe.title), Code: http.StatusText(pe.status), Title: pe.title, Text: pe.text,
+		Shell: s.bareShell(c, pe.title), Code: strconv.Itoa(pe.status) + " " + http.StatusText(pe.status), Title: pe.title, Text: pe.text,
 		Actions: []views.Link{{Text: "Go to Live", Href: "/"}},
+	}
+	if pe.status >= http.StatusInternalServerError {
+		v.Text += " It was " + s.opts.Clock().Format("2 January 2006, 15:04:05 MST") + "."
+		if self := c.Request.URL.RequestURI(); c.Request.Method == http.MethodGet && strings.HasPrefix(self, "/") && !strings.HasPrefix(self, "//") {
+			v.Actions = append([]views.Link{{Text: "Try again", Href: self}}, v.Actions...)
+		}
 	}
 	if rerr := render(c, pe.status, views.FailurePage(v)); rerr != nil {
 		http.Error(c.Writer, pe.title, pe.status)

@@ -272,6 +272,7 @@ func (s *Server) shell(ctx context.Context, c *gin.Context, title, screen string
 		v.Scope = n.label(channel)
 	}
 	v.SystemCount = views.Count(len(n.systems))
+	v.Zone = "Times in " + s.zone()
 	if s.opts.Event != "" {
 		v.EventNote = views.Plural(len(n.systems), "system", "systems")
 	}

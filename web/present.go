@@ -330,6 +330,9 @@ func millis(d time.Duration) string {
 	return views.Count(int(d.Milliseconds()))
 }
 
+// zone is the time zone of the times on pages.
+func (s *Server) zone() string { return s.opts.Clock().Format("MST") }
+
 // clock is a clock time, with the date when it is not today.
 func (s *Server) clock(t time.Time) string {
 	now := s.opts.Clock()

@@ -250,9 +250,14 @@ func (s *Server) cell(p *testplans.Plan, client, server *proxy.System, r *result
 	whole := j.Whole()
 	c := views.Cell{Href: runHref(p.ID, r.channel.Name), Verdict: planMark(whole.Verdict), Letter: letter(whole.Verdict), Kind: string(j.Kind), Stamp: r.stamp.Kind}
 	var facts []string
+	if j.Kind == testplans.Attested {
+		facts = append(facts, "by "+attesters(j))
+	}
 	switch whole.Verdict {
 	case testplans.Fail:
 		facts = append(facts, string(whole.Side))
+	case testplans.PassNotes:
+		facts = append(facts, views.Plural(stepsWithNotes(j), "note", "notes"))
 	case testplans.NotShown, testplans.NotChecked:
 		counts := required(j)
 		total := 0

@@ -158,7 +158,7 @@ func (s *Server) runView(ctx context.Context, n *names, run *shown, chosen strin
 	case whole.Verdict == testplans.ToolError && j.Exchanges == 0:
 		v.Window = "" // not read to the end
 	case j.Exchanges > 0:
-		v.Window += ", last " + s.clock(j.Last)
+		v.Window += ", last " + s.clock(j.Last) + " " + s.zone()
 	}
 	if j.Waiting > 0 {
 		v.Window += ", " + views.Count(j.Waiting) + " to check"

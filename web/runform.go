@@ -163,7 +163,7 @@ func (s *Server) runTools(ctx context.Context, c *gin.Context, n *names, r *show
 		return nil
 	}
 	base := "/scenarios/" + url.PathEscape(r.plan.ID)
-	w := &views.Window{Action: base + "/window", Submit: "Set a window", Named: true, Zone: s.opts.Clock().Format("MST"), By: reviewerName(c), Fields: [][2]string{{"channel", r.channel}}}
+	w := &views.Window{Action: base + "/window", Submit: "Set a window", Named: true, Zone: s.zone(), By: reviewerName(c), Fields: [][2]string{{"channel", r.channel}}}
 	if !r.run.Standing {
 		w.Submit, w.Named, w.Since, w.Until = "Move the window", false, s.inputOf(r.run.Since), s.inputOf(r.run.Until)
 		w.Fields = append(w.Fields, [2]string{"run", r.run.ID})

@@ -54,19 +54,23 @@ func TestFailedCheckLeadsToItsLine(t *testing.T) {
 		want  []views.Link
 	}{
 		"the finding that it says": {
-			testplans.Check{Findings: &testplans.FindingsCheck{}}, testplans.Result{Message: "3 findings, first some-rule: no system", Requirements: []string{"R-7"}, Evidence: evidence},
+			testplans.Check{Findings: &testplans.FindingsCheck{}},
+			testplans.Result{Message: "3 findings, first some-rule: no system", Requirements: []string{"R-7"}, Evidence: evidence},
 			[]views.Link{{Text: "Line in exchange 125", Href: "/exchanges/a/response?finding=1#f1"}},
 		},
 		"the finding of its requirement": {
-			testplans.Check{FHIRPath: &testplans.FHIRPathCheck{}}, testplans.Result{Message: "this does not hold: x", Requirements: []string{"R-7"}, Evidence: evidence},
+			testplans.Check{FHIRPath: &testplans.FHIRPathCheck{}},
+			testplans.Result{Message: "this does not hold: x", Requirements: []string{"R-7"}, Evidence: evidence},
 			[]views.Link{{Text: "Line in exchange 126, R-7", Href: "/exchanges/b/request?finding=1#f1"}},
 		},
 		"the half that it is about": {
-			testplans.Check{FHIRPath: &testplans.FHIRPathCheck{On: testplans.OnRequest}}, testplans.Result{Message: "no", Evidence: evidence},
+			testplans.Check{FHIRPath: &testplans.FHIRPathCheck{On: testplans.OnRequest}},
+			testplans.Result{Message: "no", Evidence: evidence},
 			[]views.Link{{Text: "Request of exchange 127", Href: "/exchanges/gone/request"}},
 		},
 		"the answer else": {
-			testplans.Check{Status: []string{"200"}}, testplans.Result{Message: "no", Evidence: evidence[:1]},
+			testplans.Check{Status: []string{"200"}},
+			testplans.Result{Message: "no", Evidence: evidence[:1]},
 			[]views.Link{{Text: "Answer of exchange 125", Href: "/exchanges/a/response"}},
 		},
 	} {

@@ -294,10 +294,12 @@ const fresh = $("#fresh[data-fresh]");
 if (fresh) {
   let busy = false, again = false, last = "", source;
   const gap = 500;
+  const folded = (el) => el.textContent.replace(/\d+/g, "").trim();
   const spot = (el) => !el || !fresh.contains(el) ? null : el.id ? "#" + CSS.escape(el.id) : el.matches("a[href]") ? `a[href="${CSS.escape(el.getAttribute("href"))}"]` : null;
   async function read() {
     if (busy) { again = true; return; }
     busy = true;
+    const began = performance.now();
     try {
       const answer = await fetch(fresh.dataset.fresh, { headers: { Accept: "text/html" } });
       if (!answer.ok) throw new Error(String(answer.status));
@@ -305,7 +307,8 @@ if (fresh) {
       if (html !== last) {
         last = html;
         const focused = spot(document.activeElement);
-        const wide = $(".mx", fresh)?.scrollLeft ?? 0;
+        const places = $$(".mx", fresh).map((el) => [el.getAttribute("aria-label"), el.scrollLeft, el.scrollTop]);
+        const open = $$("details[open] > summary", fresh).map(folded);
         const said = $("[data-say]", fresh)?.dataset.say;
         const typed = $$("form[id] :is(input[id], select[id])", fresh).map((el) => [el.id, el.value, el.checked]);
         const caret = document.activeElement?.selectionStart;
@@ -320,12 +323,14 @@ if (fresh) {
           el?.focus({ preventScroll: true });
           if (caret != null && el?.setSelectionRange) el.setSelectionRange(caret, caret);
         }
-        if (wide) $(".mx", fresh).scrollLeft = wide;
+        for (const [label, left, top] of places) $(`.mx[aria-label="${CSS.escape(label)}"]`, fresh)?.scrollTo({ left, top, behavior: "instant" });
+        for (const el of $$("details > summary", fresh)) if (open.includes(folded(el))) el.parentElement.open = true;
         const now = $("[data-say]", fresh)?.dataset.say;
         if (now && now !== said) say(now);
       }
     } catch { again = true; }
-    setTimeout(() => { busy = false; if (again) { again = false; read(); } }, gap);
+    // A page that takes long to make is read less often.
+    setTimeout(() => { busy = false; if (again) { again = false; read(); } }, Math.max(gap, 3 * (performance.now() - began)));
   }
   const connect = () => {
     source = new EventSource("/api/v1/stream");

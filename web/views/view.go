@@ -14,6 +14,8 @@ type Shell struct {
 	CSS, JS, Icon string
 	// Event is the event's name and EventNote the line under it.
 	Event, EventNote string
+	// Zone says in which time zone times are.
+	Zone string
 	// LiveCount and SystemCount stand in the rail.
 	LiveCount, SystemCount string
 	// ReviewCount is how many runs wait for a decision, empty for none.
