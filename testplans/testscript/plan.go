@@ -124,6 +124,7 @@ func (c *converter) operation(p named, id string, o *operation) {
 			}
 		}
 	}
+	c.ofInstance(&s, o)
 	c.addStep(s)
 	if o.ResponseID != "" {
 		c.byResponse[o.ResponseID] = c.step
