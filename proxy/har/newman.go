@@ -8,8 +8,11 @@ import (
 	"io"
 	"iter"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
+
+	"fhirwire/proxy"
 )
 
 // Newman yields the exchanges of a run that newman reported as JSON (newman run … -r json --reporter-json-export FILE), in their order.
@@ -113,6 +116,7 @@ func (n *newmanRun) entry(x *newmanExecution) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
+	withheld := ""
 	e := entry{StartedDateTime: n.at.Format(time.RFC3339Nano), Request: &request{Method: x.Request.Method, URL: address, HTTPVersion: "HTTP/1.1", Headers: newmanHeader(x.Request.Header)}}
 	if b := x.Request.Body; b != nil {
 		switch b.Mode {
@@ -127,8 +131,8 @@ func (n *newmanRun) entry(x *newmanExecution) (Entry, error) {
 				}
 			}
 			e.Request.PostData = &postData{Text: strings.Join(form, "&")}
-		default:
-			return Entry{}, fmt.Errorf("the request's body is of the mode %q, of which newman does not report the bytes", b.Mode)
+		default: // formdata, file, graphql
+			withheld = "newman does not report the bytes of a body of the mode " + b.Mode
 		}
 	}
 	switch {
@@ -153,7 +157,15 @@ func (n *newmanRun) entry(x *newmanExecution) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	return decodeEntry(text)
+	out, err := decodeEntry(text)
+	if err == nil && withheld != "" {
+		size, err := strconv.ParseInt(headerOf(e.Request.Headers, "Content-Length"), 10, 64)
+		if err != nil {
+			size = 1 // there was one
+		}
+		out.Exchange.Request.Body = proxy.Body{Size: max(size, 1), Complete: true, Withheld: withheld}
+	}
+	return out, err
 }
 
 // inBase64 is a body in a form that keeps every byte.
