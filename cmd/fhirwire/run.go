@@ -123,6 +123,8 @@ type runner struct {
 	watch func(play.Event)
 	// around, if set, stands in front of the built-in reference payer, which then lets itself be polled without a limit.
 	around func(http.Handler) http.Handler
+	// members, if set, puts the built-in reference payer's database with its members of an era at a path; else it is filled anew.
+	members func(ctx context.Context, era, path string) error
 }
 
 func (r *runner) readInputs() error {

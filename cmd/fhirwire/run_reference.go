@@ -148,7 +148,14 @@ func startReference(ctx context.Context, r *runner, dir string) (own *ownServer,
 	serving, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	own.cancel = cancel
 	own.group = &errgroup.Group{}
-	if own.db, err = sqldb.Open(ctx, sqldb.SQLiteDSN(filepath.Join(dir, "reference.db")), sqldb.Options{Logger: quiet}); err != nil {
+	file := filepath.Join(dir, "reference.db")
+	if r.members != nil {
+		if err := r.members(ctx, eraOf(&r.plan), file); err != nil {
+			cancel()
+			return nil, err
+		}
+	}
+	if own.db, err = sqldb.Open(ctx, sqldb.SQLiteDSN(file), sqldb.Options{Logger: quiet}); err != nil {
 		cancel()
 		return nil, err
 	}
@@ -185,12 +192,10 @@ func startReference(ctx context.Context, r *runner, dir string) (own *ownServer,
 	if err != nil {
 		return fail(errors.Join(err, l.ln.Close()))
 	}
-	gen := synth.New(synth.Options{Seed: demoSeed, Members: demoMembers, Today: r.p.now()})
-	if _, err := payer.Seed(ctx, gen.All(), resources.LoadOptions{}); err != nil {
-		return fail(errors.Join(err, l.ln.Close()))
-	}
-	if err := payer.SeedDeleted(ctx, synth.StoryMember); err != nil {
-		return fail(errors.Join(err, l.ln.Close()))
+	if r.members == nil {
+		if err := seedMembers(ctx, payer, r.p.now()); err != nil {
+			return fail(errors.Join(err, l.ln.Close()))
+		}
 	}
 	if len(r.f.edges) > 0 {
 		if err := payer.Edges().Set(edgecases.Switch{Client: edgecases.Everybody, Edges: edgesOf(r.f.edges)}); err != nil {
@@ -201,6 +206,15 @@ func startReference(ctx context.Context, r *runner, dir string) (own *ownServer,
 	own.group.Go(func() error { return l.serve(serving, around(payer.Handler()), quiet) })
 	own.base, own.directory = origin+"/fhir", origin+entries.Prefix+"/index.json"
 	return own, nil
+}
+
+// seedMembers gives a payer the members of the demo.
+func seedMembers(ctx context.Context, payer *reference.Server, today time.Time) error {
+	gen := synth.New(synth.Options{Seed: demoSeed, Members: demoMembers, Today: today})
+	if _, err := payer.Seed(ctx, gen.All(), resources.LoadOptions{}); err != nil {
+		return err
+	}
+	return payer.SeedDeleted(ctx, synth.StoryMember)
 }
 
 // stop ends the server and removes what it kept.

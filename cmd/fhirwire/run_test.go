@@ -17,11 +17,14 @@ import (
 	"fhirwire/validators/profile"
 )
 
-// played plays a built-in plan against the reference payer.
-func played(t testing.TB, lib *guides.Library, set *profile.Set, plan string, edges ...string) (*judgement, []play.Outcome) {
+// played plays a built-in plan against the reference payer, whose members it fills in itself where no seeds are given.
+func played(t testing.TB, lib *guides.Library, set *profile.Set, from *seeds, plan string, edges ...string) (*judgement, []play.Outcome) {
 	t.Helper()
 	p := &process{stdout: new(bytes.Buffer), stderr: new(bytes.Buffer), getenv: func(string) string { return "" }, now: time.Now}
 	r := runner{p: p, f: runFlags{edges: edges, patience: 10 * time.Minute}, lib: lib, model: set, inputs: map[string]string{}, around: paced}
+	if from != nil {
+		r.members = from.put
+	}
 	if len(edges) == 0 {
 		r.f.har = filepath.Join(t.TempDir(), "played.har")
 	}
@@ -70,7 +73,7 @@ func TestPlansPass(t *testing.T) {
 		n++
 		t.Run(plan.ID, func(t *testing.T) {
 			t.Parallel()
-			j, outcomes := played(t, lib, set, plan.ID)
+			j, outcomes := played(t, lib, set, nil, plan.ID)
 			for _, o := range outcomes {
 				if o.State != play.Played {
 					t.Errorf("act %s %s: %s", o.Act, o.State, o.Why)

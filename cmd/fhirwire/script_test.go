@@ -1,10 +1,13 @@
 package main
 
 import (
+	"flag"
 	"io"
 	"net/http"
 	"os"
 	"regexp"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +16,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// Plays and scripts wait most of the time, for exports and for each other's programs; -parallel says otherwise.
+	if err := flag.Set("test.parallel", strconv.Itoa(max(6, runtime.GOMAXPROCS(0)))); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){"fhirwire": main})
 }
 

@@ -21,6 +21,7 @@ func TestWrongServers(t *testing.T) {
 		}
 	}
 	lib, set := builtinGuides(t)
+	from := newSeeds(t, lib)
 	for _, play := range wrongPlays() {
 		t.Run(play[0].plan+"/"+string(play[0].edge), func(t *testing.T) {
 			t.Parallel()
@@ -28,7 +29,7 @@ func TestWrongServers(t *testing.T) {
 			for _, w := range play {
 				edges, want = append(edges, string(w.edge)), append(want, w.check+" "+w.requirement)
 			}
-			j, _ := played(t, lib, set, play[0].plan, edges...)
+			j, _ := played(t, lib, set, from, play[0].plan, edges...)
 			var got []string
 			for _, r := range j.results {
 				if r.Check == "" || r.Verdict != testplans.Fail || r.Side == "client" && r.Strength != validators.Shall {
