@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -96,6 +97,19 @@ func findPlan(name string, model fhirpath.Model) (testplans.Plan, error) {
 			return testplans.Plan{}, fmt.Errorf("plan: %w", err)
 		}
 		return readPlan(name, src, model)
+	}
+	files, err := plans.All()
+	if err != nil {
+		return testplans.Plan{}, err
+	}
+	line := []byte("\nplan: " + name + "\n")
+	for _, f := range files {
+		if !bytes.Contains(f.Source, line) {
+			continue // reading every plan takes longer than judging a run by one
+		}
+		if plan, err := planfile.Parse(f.Path, f.Source, model); err != nil || plan.ID == name {
+			return plan, err
+		}
 	}
 	all, err := builtinPlans(model)
 	if err != nil {
