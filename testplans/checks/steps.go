@@ -62,7 +62,8 @@ func attestation(_ context.Context, c *Case) (Outcome, error) {
 // entry is one file that a manifest lists.
 type entry struct {
 	typ, count, key string
-	has             bool // a count
+	url             string // as it stands there
+	has             bool   // a count
 }
 
 // files are what a manifest lists; output is how many of them are in its list of that name, which come first.
@@ -106,7 +107,7 @@ func (d *Desk) readManifest(ctx context.Context, it Item) (f files, err error) {
 	for _, list := range []string{"output", "deleted", "error"} {
 		for e := range children(root.Member(list)) {
 			n := e.Member("count")
-			file := entry{typ: strings.Clone(e.MemberText("type")), key: urlKey(e.MemberText("url"), base), has: n != nil}
+			file := entry{typ: strings.Clone(e.MemberText("type")), key: urlKey(e.MemberText("url"), base), url: strings.Clone(e.MemberText("url")), has: n != nil}
 			if n != nil {
 				file.count = string(n.Raw())
 			}
@@ -238,7 +239,7 @@ func (c *Case) listed(ctx context.Context, step string) (found *entry, from Item
 			case f.key == "" || !slices.Contains(keys[:], f.key):
 			case found == nil:
 				found, from = &f, m
-			case f != *found:
+			case f.url != found.url && (f.typ != found.typ || f.count != found.count):
 				return nil, Item{}, "files of the manifest have URLs that differ in what is not recorded: which of them this is cannot be told", nil
 			}
 		}
