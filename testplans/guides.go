@@ -43,6 +43,33 @@ func InRange(version, span string) (bool, error) {
 	return in, nil
 }
 
+// VetRange says what is wrong with a range: a word that is no comparison, or that no version is in it.
+func VetRange(span string) error {
+	if _, err := InRange("1.0.0", span); err != nil {
+		return err
+	}
+	for _, term := range strings.Fields(span) {
+		at, err := numbers(strings.TrimLeft(term, "<>="))
+		if err != nil {
+			return err
+		}
+		for _, step := range []int{-1, 0, 1} { // a range begins and ends at versions that it names, or beside them
+			near := at
+			near[2] += step
+			for i := 2; i > 0 && near[i] < 0; i-- {
+				near[i], near[i-1] = 1<<30, near[i-1]-1
+			}
+			if near[0] < 0 {
+				continue
+			}
+			if in, err := InRange(fmt.Sprintf("%d.%d.%d", near[0], near[1], near[2]), span); err == nil && in {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("no version is in the range %s; write for example >=2.0.0 <2.1.0", span)
+}
+
 func numbers(version string) (out [3]int, err error) {
 	plain, _, _ := strings.Cut(version, "-")
 	parts := strings.Split(plain, ".")

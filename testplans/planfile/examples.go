@@ -291,11 +291,10 @@ func (e *Example) LineOf(check string) int {
 // VetExamples says which checks of a plan lack an example in which they pass, or one in which they do not; file is the plan's and src
 // its text. Attestations need none, since no traffic decides them.
 func VetExamples(file string, src []byte, plan testplans.Plan, examplesFile string, examples []Example) error {
-	doc, err := rootOf(file, src)
+	p, err := opened(file, src)
 	if err != nil {
 		return err
 	}
-	p := locate(file, doc)
 	var faults []*Fault
 	known, all := map[string]bool{}, []string{}
 	for i, s := range plan.Steps {

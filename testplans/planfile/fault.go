@@ -27,7 +27,9 @@ func Joined(faults []*Fault) error { return joined(faults) }
 
 // joined is the faults in the order of their places, nil for none.
 func joined(faults []*Fault) error {
-	slices.SortStableFunc(faults, func(a, b *Fault) int { return cmp.Or(a.Line-b.Line, a.Column-b.Column) })
+	slices.SortStableFunc(faults, func(a, b *Fault) int {
+		return cmp.Or(a.Line-b.Line, a.Column-b.Column, strings.Compare(a.Message, b.Message))
+	})
 	errs := make([]error, 0, len(faults))
 	for i, f := range faults {
 		if i == 0 || *faults[i-1] != *f {
@@ -37,15 +39,29 @@ func joined(faults []*Fault) error {
 	return errors.Join(errs...)
 }
 
+// opened is where the values of a text stand that was parsed before.
+func opened(file string, src []byte) (*places, error) {
+	text, fault := readable(file, src)
+	if fault != nil {
+		return nil, fault
+	}
+	root, err := rootOf(file, text)
+	if err != nil {
+		return nil, err
+	}
+	return locate(file, text, root), nil
+}
+
 // places are where the values of a document stand, by JSON Pointer; keys those of the members' names.
 type places struct {
 	file         string
+	src          []byte
 	values, keys map[string]*token.Token
 	nodes        map[string]ast.Node
 }
 
-func locate(file string, root ast.Node) *places {
-	p := &places{file: file, values: map[string]*token.Token{}, keys: map[string]*token.Token{}, nodes: map[string]ast.Node{}}
+func locate(file string, src []byte, root ast.Node) *places {
+	p := &places{file: file, src: src, values: map[string]*token.Token{}, keys: map[string]*token.Token{}, nodes: map[string]ast.Node{}}
 	p.walk("", root)
 	return p
 }
@@ -53,6 +69,9 @@ func locate(file string, root ast.Node) *places {
 func (p *places) walk(at string, n ast.Node) {
 	if n == nil {
 		return
+	}
+	if a, ok := n.(*ast.AnchorNode); ok {
+		n = a.Value
 	}
 	p.values[at], p.nodes[at] = first(n), n
 	switch n := n.(type) {
@@ -96,7 +115,7 @@ func escape(s string) string {
 func (p *places) at(pointer, format string, args ...any) *Fault {
 	for at := pointer; ; at = at[:strings.LastIndexByte(at, '/')] {
 		if t := p.values[at]; t != nil {
-			return p.fault(t, 0, 0, format, args...)
+			return p.fault(t, format, args...)
 		}
 		if at == "" {
 			return &Fault{File: p.file, Line: 1, Column: 1, Message: fmt.Sprintf(format, args...)}
@@ -107,34 +126,11 @@ func (p *places) at(pointer, format string, args ...any) *Fault {
 // key makes a fault about the name of a member.
 func (p *places) key(pointer, format string, args ...any) *Fault {
 	if t := p.keys[pointer]; t != nil {
-		return p.fault(t, 0, 0, format, args...)
+		return p.fault(t, format, args...)
 	}
 	return p.at(pointer, format, args...)
 }
 
-// inside makes a fault about a place within the text at a pointer: line and column of it, 1-based.
-func (p *places) inside(pointer string, line, column int, format string, args ...any) *Fault {
-	t := p.values[pointer]
-	if t == nil {
-		return p.at(pointer, format, args...)
-	}
-	switch n := p.nodes[pointer].(type) {
-	case *ast.LiteralNode: // a block: its text begins on the next line, indented
-		if v := n.Value; v != nil && v.Token != nil {
-			indent := len(v.Token.Origin) - len(strings.TrimLeft(v.Token.Origin, " "))
-			return p.fault(n.Start, line, indent+column-n.Start.Position.Column, format, args...)
-		}
-	case *ast.StringNode:
-		if t.Type == token.SingleQuoteType || t.Type == token.DoubleQuoteType {
-			column++
-		}
-	}
-	if line > 1 {
-		return p.fault(t, 0, 0, format, args...)
-	}
-	return p.fault(t, 0, column-1, format, args...)
-}
-
-func (p *places) fault(t *token.Token, lines, columns int, format string, args ...any) *Fault {
-	return &Fault{File: p.file, Line: t.Position.Line + lines, Column: t.Position.Column + columns, Message: fmt.Sprintf(format, args...)}
+func (p *places) fault(t *token.Token, format string, args ...any) *Fault {
+	return &Fault{File: p.file, Line: t.Position.Line, Column: t.Position.Column, Message: fmt.Sprintf(format, args...)}
 }

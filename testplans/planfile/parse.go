@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
 	"fhirwire/testplans"
@@ -28,9 +28,13 @@ const maxDepth = 64
 // Parse reads and vets a plan. file is its name in the faults; model, which may be nil, is what FHIRPath expressions are compiled
 // for. The error joins every *Fault, in the order of the file.
 func Parse(file string, src []byte, model fhirpath.Model) (testplans.Plan, error) {
-	src = unmarked(src)
+	sum := sha256.Sum256(unmarked(src))
 	if len(src) > MaxSize {
 		return testplans.Plan{}, &Fault{File: file, Line: 1, Column: 1, Message: fmt.Sprintf("the file has more than %d bytes", MaxSize)}
+	}
+	src, fault := readable(file, src)
+	if fault != nil {
+		return testplans.Plan{}, fault
 	}
 	if line := deepAt(src); line > 0 {
 		return testplans.Plan{}, &Fault{File: file, Line: line, Column: 1, Message: fmt.Sprintf("more than %d levels of nesting", maxDepth)}
@@ -42,7 +46,7 @@ func Parse(file string, src []byte, model fhirpath.Model) (testplans.Plan, error
 	if err := bounded(file, root); err != nil {
 		return testplans.Plan{}, err
 	}
-	p := locate(file, root)
+	p := locate(file, src, root)
 
 	var tree any
 	if err := yaml.UnmarshalWithOptions(src, &tree); err != nil {
@@ -59,7 +63,6 @@ func Parse(file string, src []byte, model fhirpath.Model) (testplans.Plan, error
 	if err := yaml.UnmarshalWithOptions(src, &plan, yaml.Strict()); err != nil {
 		return testplans.Plan{}, syntaxFault(file, src, err)
 	}
-	sum := sha256.Sum256(src)
 	plan.Digest = hex.EncodeToString(sum[:])
 	v := vetter{places: p, plan: &plan, model: model}
 	v.vet()
@@ -95,15 +98,48 @@ func deepAt(src []byte) int {
 func unmarked(src []byte) []byte { return bytes.TrimPrefix(src, []byte("\xef\xbb\xbf")) }
 
 func rootOf(file string, src []byte) (ast.Node, error) {
-	src = unmarked(src)
 	doc, err := parser.ParseBytes(src, 0)
 	if err != nil {
 		return nil, syntaxFault(file, src, err)
 	}
+	const want = "expected one plan, which begins with plan: and its name"
+	if len(doc.Docs) > 1 && doc.Docs[0].Body != nil {
+		f := &Fault{File: file, Line: 1, Column: 1, Message: "a second document begins here; " + want}
+		if t := doc.Docs[1].Start; t != nil {
+			f.Line, f.Column = t.Position.Line, t.Position.Column
+		}
+		return nil, f
+	}
 	if len(doc.Docs) != 1 || doc.Docs[0].Body == nil {
-		return nil, &Fault{File: file, Line: 1, Column: 1, Message: "one plan is expected: a mapping that begins with plan:"}
+		return nil, &Fault{File: file, Line: 1, Column: 1, Message: "there is nothing in the file; " + want}
+	}
+	if tag := firstTag(doc.Docs[0].Body); tag != nil {
+		return nil, &Fault{File: file, Line: tag.Position.Line, Column: tag.Position.Column, Message: fmt.Sprintf("the tag %s; a plan has none, expected the value alone", tag.Value)}
 	}
 	return doc.Docs[0].Body, nil
+}
+
+// firstTag is the first tag of a document, nil for none: it makes another value of a text than is written.
+func firstTag(root ast.Node) *token.Token {
+	var tag *token.Token
+	ast.Walk(visit(func(n ast.Node) bool {
+		if t, ok := n.(*ast.TagNode); ok && tag == nil {
+			tag = t.GetToken()
+		}
+		return tag == nil
+	}), root)
+	return tag
+}
+
+// visit is asked of each node whether to go on below it.
+type visit func(ast.Node) bool
+
+// Visit implements ast.Visitor.
+func (v visit) Visit(n ast.Node) ast.Visitor {
+	if v(n) {
+		return v
+	}
+	return nil
 }
 
 // syntaxFault is a fault of YAML or of decoding, whose place the library knows.
@@ -137,10 +173,7 @@ func plain(v any) any {
 	return v
 }
 
-var (
-	extraForm   = regexp.MustCompile(`'([^']*)'`)
-	missingForm = regexp.MustCompile(`^missing propert`)
-)
+var extraForm = regexp.MustCompile(`'([^']*)'`)
 
 // schemaFaults says in the format's words what the schema found.
 func (p *places) schemaFaults(e *jsonschema.ValidationError, out []*Fault) []*Fault {
@@ -151,58 +184,53 @@ func (p *places) schemaFaults(e *jsonschema.ValidationError, out []*Fault) []*Fa
 		return out
 	}
 	at := e.InstanceLocation
-	switch keyword := e.KeywordLocation[strings.LastIndexByte(e.KeywordLocation, '/')+1:]; keyword {
-	case "additionalProperties":
-		known := knownAt(e)
-		for _, m := range extraForm.FindAllStringSubmatch(e.Message, -1) {
-			out = append(out, p.key(at+"/"+escape(m[1]), "unknown key %q; expected %s", m[1], suggest(m[1], known)))
+	keyword := e.KeywordLocation[strings.LastIndexByte(e.KeywordLocation, '/')+1:]
+	if of, key, ok := cutLast(at); ok && strings.Contains(e.KeywordLocation, "/propertyNames/") {
+		if s := schemaAt(e); s != nil && s.Pattern != nil {
+			return append(out, p.key(at, "the key %q of %s is not as expected: %s", key, p.name(of), patternWords[s.Pattern.String()]))
 		}
-	default:
-		message := e.Message
-		if missingForm.MatchString(message) {
-			message = strings.ReplaceAll(strings.Replace(message, "properties", "key", 1), "'", "")
-		}
-		out = append(out, p.at(at, "%s: %s", name(at), p.inWords(at, message)))
+	}
+	if keyword != "additionalProperties" {
+		return append(out, p.at(at, "%s: %s", p.name(at), p.inWords(e, keyword)))
+	}
+	var known []string
+	if s := schemaAt(e); s != nil {
+		known = propertiesOf(s)
+	}
+	for _, m := range extraForm.FindAllStringSubmatch(e.Message, -1) {
+		out = append(out, p.key(at+"/"+escape(m[1]), "unknown key %q; expected %s", m[1], suggest(m[1], known)))
 	}
 	return out
 }
 
-// knownAt are the keys that the object, of which a schema refused a key, may have.
-func knownAt(e *jsonschema.ValidationError) []string {
-	s := compiledSchema()
-	segments := strings.Split(strings.TrimPrefix(e.KeywordLocation, "/"), "/")
-	for i := 0; i < len(segments) && s != nil; i++ {
-		switch segments[i] {
-		case "properties":
-			if i++; i < len(segments) {
-				s = s.Properties[segments[i]]
-			}
-		case "items":
-			s = s.Items2020
-		case "$ref":
-			s = s.Ref
-		}
+// cutLast takes the last word off a pointer.
+func cutLast(pointer string) (of, last string, ok bool) {
+	i := strings.LastIndexByte(pointer, '/')
+	if i < 0 {
+		return "", "", false
 	}
-	if s == nil {
-		return nil
-	}
-	known := make([]string, 0, len(s.Properties))
-	for k := range s.Properties {
-		known = append(known, k)
-	}
-	slices.Sort(known)
-	return known
+	return pointer[:i], pointer[i+1:], true
 }
 
-// name is the last word of a pointer, for messages.
-func name(pointer string) string {
+// singular are what the items of lists are called.
+var singular = map[string]string{"steps": "step", "checks": "check", "acts": "act", "unplayed": "step"}
+
+// name is what a value is called in messages: its key, or the step, check or act with its name.
+func (p *places) name(pointer string) string {
 	if pointer == "" {
 		return "the plan"
 	}
 	segments := strings.Split(pointer, "/")
 	last := segments[len(segments)-1]
-	if strings.Trim(last, "0123456789") == "" && len(segments) > 2 {
-		return segments[len(segments)-2] + " " + last
+	if strings.Trim(last, "0123456789") != "" || len(segments) < 3 {
+		return last
 	}
-	return last
+	list := segments[len(segments)-2]
+	if key, ok := singular[list]; ok {
+		if id := p.textAt(pointer + "/" + key); id != "" {
+			return key + " " + id
+		}
+		return key + " without a name"
+	}
+	return list
 }

@@ -60,48 +60,48 @@ func TestFaults(t *testing.T) {
 		want            []string
 	}{
 		{"a typo in a key", "    checks:\n      - check: is-", "    chekcs:\n      - check: is-", []string{
-			`p.yaml:19:5: steps 1: missing key: checks`, `p.yaml:26:5: unknown key "chekcs"; expected checks`,
+			`p.yaml:19:5: step read: missing key: checks`, `p.yaml:26:5: unknown key "chekcs"; expected checks`,
 		}},
 		{"an unknown interaction", "kind: [read]", "kind: [raed]", []string{
-			`p.yaml:24:14: kind 0: "raed" is not known; expected read`,
+			`p.yaml:24:14: kind: "raed" is not known; expected read`,
 		}},
 		{"a FHIRPath error", "expr: id = %member", "expr: id.exits()", []string{`p.yaml:32:20: FHIRPath: unknown function "exits"`}},
 		{"a FHIRPath error in quotes", `parameter.where(name = 'x').value`, `parameter.wher(name = 'x').value`, []string{`p.yaml:13:61: FHIRPath: unknown function "wher"`}},
 		{"a FHIRPath error in a block", "expr: id = %member", "expr: |-\n            id.exists()\n            and id.exits()", []string{`p.yaml:34:20: FHIRPath: unknown function "exits"`}},
-		{"a variable nobody captures", "%member", "%membre", []string{`p.yaml:32:22: no earlier step captures membre; expected one of member`}},
-		{"a step that comes later", "step: match, by", "step: mach, by", []string{`p.yaml:25:24: there is no earlier step mach; expected one of match`}},
+		{"a variable nobody captures", "%member", "%membre", []string{`p.yaml:32:22: no earlier step captures membre; expected member`}},
+		{"a step that comes later", "step: match, by", "step: mach, by", []string{`p.yaml:25:24: there is no earlier step mach; expected match`}},
 		{"a name used twice", "step: read", "step: match", []string{`p.yaml:19:11: the step match is there already; expected another name`}},
 		{"two kinds in a check", `status: ["200"]
   - step: read`, `status: ["200"]
         count: {min: 1}
-  - step: read`, []string{`p.yaml:15:9: a check has exactly one kind of status, header, parameter, fhirpath, pointer, findings, follows, file, count, fetched, retryAfter, control, attestation, connection, jwt, once, covers, agrees, snapshot, tokens, stable; found 2`}},
-		{"no requirement", "    requirements: [P2P-SC-52]\n", "", []string{`p.yaml:26:9: the check names no requirement, nor does its step`}},
+  - step: read`, []string{`p.yaml:15:9: the check answered has status and count; expected exactly one of status, header, parameter, fhirpath, pointer, findings, follows, file, count, fetched, retryAfter, control, attestation, connection, jwt, once, covers, agrees, snapshot, tokens, stable`}},
+		{"no requirement", "    requirements: [P2P-SC-52]\n", "", []string{`p.yaml:26:9: neither the check is-patient nor its step names a requirement; expected requirements: [ID] in either`}},
 		{"a range that is none", ">=3.1.1 <4", "~3", []string{`p.yaml:4:28: "~3" is no version; write for example 2.0.0`}},
 		{"a wrong type", `status: ["200"]
   - step: read`, `status: 200
-  - step: read`, []string{`p.yaml:18:17: status: expected array, but got number`}},
-		{"a key twice", "title: A demo", "title: A demo\ntitle: B", []string{`p.yaml:3:1: mapping key "title" already defined at [2:1]`}},
-		{"an interaction far from any", "kind: [read]", "kind: [get]", []string{`p.yaml:24:14: kind 0: "get" is not known; expected one of read, vread, update, patch, delete, history-instance, history-type, history-system, create, search-type, search-system, capabilities, batch, transaction, operation, bulk-kickoff, bulk-status, bulk-file, bulk-delete, oauth-token, oauth-dcr, oauth-auth, oauth-introsp, smart-config, udap-config, oauth-config, tunnel, other`}},
+  - step: read`, []string{`p.yaml:18:17: status: expected a list: ["200"]`}},
+		{"a key twice", "title: A demo", "title: A demo\ntitle: B", []string{`p.yaml:3:1: the key "title" is there already, in line 2; expected it once`}},
+		{"an interaction far from any", "kind: [read]", "kind: [get]", []string{`p.yaml:24:14: kind: "get" is not known; expected one of read, vread, update, patch, delete, history-instance, history-type, history-system, create, search-type, search-system, capabilities, batch, transaction, operation, bulk-kickoff, bulk-status, bulk-file, bulk-delete, oauth-token, oauth-dcr, oauth-auth, oauth-introsp, smart-config, udap-config, oauth-config, tunnel, other`}},
 		{"an unknown resource type", "kind: [read]", "kind: [read]\n      type: [Patients]", []string{`p.yaml:25:14: "Patients" is no resource type; expected one such as Patient, in its own letters`}},
 		{"a data type as resource type", "kind: [read]", "kind: [read]\n      type: [HumanName]", []string{`p.yaml:25:14: "HumanName" is no resource type; expected one such as Patient, in its own letters`}},
 		{"a side that is none", "side: server\n        status", "side: servr\n        status", []string{`p.yaml:17:15: side: "servr" is not known; expected server`}},
 		{"a strength that is none", "side: server\n        fhirpath", "side: server\n        strength: MUST\n        fhirpath", []string{`p.yaml:30:19: strength: "MUST" is not known; expected one of SHALL, SHOULD, MAY`}},
 		{"a status that is none", `status: ["200"]
   - step: read`, `status: ["2000"]
-  - step: read`, []string{`p.yaml:18:18: status 0: "2000" is not as expected: a status, "200", or a class of them, "4xx"`}},
+  - step: read`, []string{`p.yaml:18:18: status: "2000" is not as expected: a status, "200", or a class of them, "4xx"`}},
 		{"a status without quotes", `status: ["200"]
   - step: read`, `status: [200]
-  - step: read`, []string{`p.yaml:18:18: status 0: expected string, but got number`}},
+  - step: read`, []string{`p.yaml:18:18: status: expected a text; write "200" in quotes`}},
 		{"a plan's name", "plan: demo", `plan: "De mo"`, []string{`p.yaml:1:7: plan: "De mo" is not as expected: lower-case letters and digits with hyphens between them, payer-to-payer-2`}},
-		{"a requirement's id", "[P2P-SC-52]", "[p2p 52]", []string{`p.yaml:22:20: requirements 0: "p2p 52" is not as expected: the id of a requirement, P2P-SC-40`}},
-		{"an operation without $", "[$member-match]", "[member-match]", []string{`p.yaml:11:45: operation 0: "member-match" is not as expected: an operation with its $, $member-match`}},
+		{"a requirement's id", "[P2P-SC-52]", "[p2p 52]", []string{`p.yaml:22:20: requirements: "p2p 52" is not as expected: the id of a requirement, P2P-SC-40`}},
+		{"an operation without $", "[$member-match]", "[member-match]", []string{`p.yaml:11:45: operation: "member-match" is not as expected: an operation with its $, $member-match`}},
 		{"a pointer that is none", "fhirpath:\n          on: response\n          expr: id = %member", "pointer: {on: response, at: a/b}", []string{`p.yaml:30:37: at: "a/b" is not as expected: a JSON Pointer, /output/0/url; * stands for each item`}},
 		{"a tab", "    title: Read", "\ttitle: Read", []string{`p.yaml:20:1: a tab; YAML is indented with spaces`}},
 		{"an alias of nothing", "kind: [read]", "kind: *kinds", []string{`p.yaml:24:13: no anchor &kinds stands before this`}},
 		{"a merge of nothing", "    title: Read", "    <<: *common\n    title: Read", []string{`p.yaml:20:9: no anchor &common stands before this`}},
-		{"a list that is not closed", "[P2P-SC-52]", "[P2P-SC-52", []string{`p.yaml:23:5: ',' or ']' must be specified`}},
-		{"a line out of place", "    claim: The member is read", "   claim: The member is read", []string{`p.yaml:21:4: value is not allowed in this context`}},
-		{"no YAML", "roles: {client", "roles: {{client", []string{`p.yaml:5:9: could not find flow map content`}},
+		{"a list that is not closed", "[P2P-SC-52]", "[P2P-SC-52", []string{`p.yaml:22:19: the [ that stands here is not closed; expected ] or a comma before line 23`}},
+		{"a line out of place", "    claim: The member is read", "   claim: The member is read", []string{`p.yaml:21:4: this does not belong here; expected the indentation of the lines around it, or a bracket less`}},
+		{"no YAML", "roles: {client", "roles: {{client", []string{`p.yaml:5:9: a brace within a brace; expected KEY: VALUE`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			src := strings.Replace(good, tt.old, tt.with, 1)
@@ -122,7 +122,7 @@ func TestFaults(t *testing.T) {
 			t.Errorf("%.10s…: %v", deep, err)
 		}
 	}
-	for _, src := range []string{"", "---\n", "[]", "plan: x", "a: &a [*a]", "plan: x\n---\nplan: y"} {
+	for _, src := range []string{"", " \n", "# nothing\n", "---\n", "[]", "plan: x", "a: &a [*a]", "plan: x\n---\nplan: y"} {
 		if _, err := planfile.Parse("p.yaml", []byte(src), nil); err == nil {
 			t.Errorf("%q accepted", src)
 		}

@@ -52,7 +52,7 @@ func nearest(word string, known []string) string {
 }
 
 // reach is how many edits away a word may be from what was meant.
-func reach(word string) int { return min(3, (len(word)+1)/3) }
+func reach(word string) int { return min(3, max(1, len(word)/3)) }
 
 // distance counts the edits between two words: a letter more, less or another, or two that stand the wrong way round.
 func distance(a, b string) int {
@@ -76,15 +76,4 @@ func distance(a, b string) int {
 		before, row = row, next
 	}
 	return row[len(b)]
-}
-
-// oneOf is what was to be named, of what there is so far.
-func oneOf(word string, list []string) string {
-	if len(list) == 0 {
-		return "none here: this is the first"
-	}
-	if best := nearest(word, list); best != "" && len(list) > 1 {
-		return best
-	}
-	return "one of " + listed(list)
 }

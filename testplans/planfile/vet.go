@@ -20,8 +20,10 @@ type vetter struct {
 	model  fhirpath.Model
 	faults []*Fault
 
-	steps []string // seen so far
-	vars  []string // captured so far
+	steps   []string // seen so far
+	vars    []string // captured so far
+	current string   // the one that is vetted
+	own     []string // what it captures itself, which its select and checks do not have
 }
 
 func (v *vetter) add(f *Fault) { v.faults = append(v.faults, f) }
@@ -30,6 +32,7 @@ func (v *vetter) vet() {
 	v.guides("/guides", v.plan.Guides)
 	for i := range v.plan.Steps {
 		s, at := &v.plan.Steps[i], fmt.Sprintf("/steps/%d", i)
+		v.current, v.own = s.ID, namesOf(s.Capture)
 		if slices.Contains(v.steps, s.ID) {
 			v.add(v.at(at+"/step", "the step %s is there already; expected another name", s.ID))
 		}
@@ -45,7 +48,7 @@ func (v *vetter) vet() {
 
 func (v *vetter) guides(at string, ranges map[string]string) {
 	for pkg, span := range ranges {
-		if _, err := testplans.InRange("1.0.0", span); err != nil {
+		if err := testplans.VetRange(span); err != nil {
 			v.add(v.at(at+"/"+escape(pkg), "%v", err))
 		}
 	}
@@ -83,14 +86,70 @@ func (v *vetter) follows(at string, f *testplans.Follows) {
 	case f.By != testplans.ByID && f.Variable != "":
 		v.add(v.at(at+"/variable", "variable goes with by: id only"))
 	case f.Variable != "" && !slices.Contains(v.vars, f.Variable):
-		v.add(v.at(at+"/variable", "no earlier step captures %s; expected %s", f.Variable, oneOf(f.Variable, v.vars)))
+		v.add(v.at(at+"/variable", "%s", v.uncaptured(f.Variable)))
 	}
 }
 
+// earlier vets that a step stands before the one that names it.
 func (v *vetter) earlier(at, step string) {
-	if !slices.Contains(v.steps, step) {
-		v.add(v.at(at, "there is no earlier step %s; expected %s", step, oneOf(step, v.steps)))
+	later := func(s testplans.Step) bool { return s.ID == step }
+	switch {
+	case slices.Contains(v.steps, step):
+	case step == v.current:
+		v.add(v.at(at, "%s is this step itself; expected an earlier one%s", step, among(v.steps)))
+	case slices.ContainsFunc(v.plan.Steps, later):
+		v.add(v.at(at, "the step %s comes later; expected an earlier one%s", step, among(v.steps)))
+	case len(v.steps) == 0:
+		v.add(v.at(at, "there is no step %s; expected an earlier one, and this is the first", step))
+	default:
+		v.add(v.at(at, "there is no earlier step %s; expected %s", step, suggest(step, v.steps)))
 	}
+}
+
+// among says which words there are, "" for none.
+func among(words []string) string {
+	if len(words) == 0 {
+		return ", and this is the first"
+	}
+	return " of " + listed(words)
+}
+
+// uncaptured says that a variable has no value where it is used.
+func (v *vetter) uncaptured(name string) string {
+	switch {
+	case slices.Contains(v.own, name):
+		return fmt.Sprintf("%s is captured by this step, for later ones; expected a variable of an earlier step%s", name, v.some())
+	case len(v.vars) == 0:
+		return fmt.Sprintf("no earlier step captures %s, nor any other variable", name)
+	default:
+		return fmt.Sprintf("no earlier step captures %s; expected %s", name, suggest(name, compact(v.vars)))
+	}
+}
+
+func (v *vetter) some() string {
+	if len(v.vars) == 0 {
+		return ", and there is none"
+	}
+	return ", of " + listed(compact(v.vars))
+}
+
+func namesOf(list []testplans.Capture) []string {
+	out := make([]string, len(list))
+	for i := range list {
+		out[i] = list[i].Name
+	}
+	return out
+}
+
+// compact is a list of words without those that stand in it already.
+func compact(words []string) []string {
+	var out []string
+	for _, w := range words {
+		if !slices.Contains(out, w) {
+			out = append(out, w)
+		}
+	}
+	return out
 }
 
 func (v *vetter) captures(at string, s *testplans.Step) {
@@ -106,7 +165,7 @@ func (v *vetter) captures(at string, s *testplans.Step) {
 		case n != 1:
 			v.add(v.at(here, "a capture takes one of fhirpath, pointer, header and parameter; found %d", n))
 		case c.Parameter != "" && c.From != testplans.OnRequest:
-			v.add(v.at(here+"/from", "parameters are of the request"))
+			v.add(v.at(here+"/from", "parameters are of the request; expected from: request"))
 		}
 		v.expr(here+"/fhirpath", c.FHIRPath)
 		if slices.Contains(v.vars, c.Name) {
@@ -119,6 +178,7 @@ func (v *vetter) captures(at string, s *testplans.Step) {
 func (v *vetter) checks(at string, s *testplans.Step) {
 	table := checks.NewTable(v.model)
 	var seen []string
+	var without []int // checks without a requirement
 	for i := range s.Checks {
 		c, here := &s.Checks[i], fmt.Sprintf("%s/checks/%d", at, i)
 		if slices.Contains(seen, c.ID) {
@@ -127,16 +187,38 @@ func (v *vetter) checks(at string, s *testplans.Step) {
 		seen = append(seen, c.ID)
 		kind, n := table.Find(c)
 		if n != 1 {
-			v.add(v.at(here, "a check has exactly one kind of %s; found %d", kindNames(table), n))
+			v.add(v.at(here, "the check %s has %s; expected exactly one of %s", c.ID, kindsFound(table, c), kindNames(table)))
 		}
 		if c.Every && kind.Step {
 			v.add(v.at(here+"/every", "%s is about all attempts anyway; leave every out", kind.Name))
 		}
 		if len(s.RequirementsOf(c)) == 0 {
-			v.add(v.at(here, "the check names no requirement, nor does its step"))
+			without = append(without, i)
 		}
 		v.check(here, c)
 	}
+	switch {
+	case len(without) > 1 && len(without) == len(s.Checks):
+		v.add(v.at(at, "neither the step %s nor its checks name a requirement; expected requirements: [ID] in the step", s.ID))
+	default:
+		for _, i := range without {
+			v.add(v.at(fmt.Sprintf("%s/checks/%d", at, i), "neither the check %s nor its step names a requirement; expected requirements: [ID] in either", s.Checks[i].ID))
+		}
+	}
+}
+
+// kindsFound says which kinds a check has.
+func kindsFound(t checks.Table, c *testplans.Check) string {
+	var names []string
+	for _, k := range t.Kinds {
+		if k.Of(c) {
+			names = append(names, k.Name)
+		}
+	}
+	if len(names) == 0 {
+		return "no kind"
+	}
+	return strings.Join(names, " and ")
 }
 
 // otherwise vets that a question for what traffic does not decide stands beside checks of traffic, once.
@@ -206,9 +288,9 @@ func (v *vetter) check(at string, c *testplans.Check) {
 	case c.Count != nil:
 		switch {
 		case c.Count.Max > 0 && c.Count.Min > c.Count.Max:
-			v.add(v.at(at+"/count", "min is above max"))
+			v.add(v.at(at+"/count", "min is above max; expected %d or more for max, or no min", c.Count.Min))
 		case c.Count.Max == 0 && c.Count.Within > 0:
-			v.add(v.at(at+"/count/within", "within goes with max"))
+			v.add(v.at(at+"/count/within", "within goes with max; expected max as well, or no within"))
 		}
 	}
 }
@@ -233,7 +315,7 @@ func (v *vetter) values(at string, is []string, pattern string) {
 	}
 	v.text(at+"/matches", pattern)
 	if _, err := regexp.Compile(variable.ReplaceAllString(pattern, "x")); err != nil {
-		v.add(v.at(at+"/matches", "%v", err))
+		v.add(v.at(at+"/matches", "no regular expression (RE2, without looking ahead or behind): %s", strings.TrimPrefix(err.Error(), "error parsing regexp: ")))
 	}
 }
 
@@ -250,7 +332,7 @@ var (
 func (v *vetter) text(at, s string) {
 	for _, m := range variable.FindAllStringSubmatchIndex(s, -1) {
 		if name := s[m[2]:m[3]]; !slices.Contains(v.vars, name) {
-			v.add(v.inside(at, 1, m[0]+1, "no earlier step captures %s; expected %s", name, oneOf(name, v.vars)))
+			v.add(v.inside(at, m[0], "%s", v.uncaptured(name)))
 		}
 	}
 }
@@ -260,9 +342,14 @@ func (v *vetter) expr(at, src string) {
 	if src == "" {
 		return
 	}
-	if _, err := fhirpath.Compile(src, v.model); err != nil {
+	tree, err := parse.Parse(src)
+	if err == nil {
+		v.typesIn(at, tree)
+		_, err = fhirpath.Compile(src, v.model)
+	}
+	if err != nil {
 		if e, ok := errors.AsType[*parse.Error](err); ok {
-			v.add(v.inside(at, e.Line, e.Column, "FHIRPath: %s", e.Msg))
+			v.add(v.inside(at, e.Offset, "FHIRPath: %s", e.Msg))
 		} else {
 			v.add(v.at(at, "FHIRPath: %v", err))
 		}
@@ -275,8 +362,6 @@ func (v *vetter) expr(at, src string) {
 		if slices.Contains(standard, prefix) || slices.Contains(v.vars, name) || slices.ContainsFunc(asked, ofRequest) {
 			continue
 		}
-		before := src[:m[0]]
-		line, column := strings.Count(before, "\n")+1, m[0]-strings.LastIndexByte(before, '\n')
-		v.add(v.inside(at, line, column, "no earlier step captures %s; expected %s", name, oneOf(name, v.vars)))
+		v.add(v.inside(at, m[0], "%s", v.uncaptured(name)))
 	}
 }

@@ -1,6 +1,7 @@
 package planfile
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,7 +16,7 @@ func (v *vetter) play() {
 	if p == nil {
 		return
 	}
-	v.vars = testplans.PlayVariables()
+	v.vars, v.own = testplans.PlayVariables(), nil
 	for i := range p.Inputs {
 		in, at := &p.Inputs[i], fmt.Sprintf("/play/inputs/%d", i)
 		if slices.Contains(v.vars, in.Name) {
@@ -47,19 +48,22 @@ func (v *vetter) play() {
 
 func (v *vetter) step(at, step string) {
 	if !slices.Contains(v.steps, step) {
-		v.add(v.at(at, "there is no step %s; expected one of %s", step, strings.Join(v.steps, ", ")))
+		v.add(v.at(at, "there is no step %s; expected %s", step, suggest(step, compact(v.steps))))
 	}
 }
 
 func (v *vetter) act(at string, a *testplans.Act) {
-	kinds := 0
-	for _, set := range []bool{a.Request != nil, a.Register != nil, a.Token != nil, a.Export != nil, a.Directory != nil} {
-		if set {
-			kinds++
+	var kinds []string
+	for _, k := range []struct {
+		name string
+		set  bool
+	}{{"request", a.Request != nil}, {"register", a.Register != nil}, {"token", a.Token != nil}, {"export", a.Export != nil}, {"directory", a.Directory != nil}} {
+		if k.set {
+			kinds = append(kinds, k.name)
 		}
 	}
-	if kinds != 1 {
-		v.add(v.at(at, "an act has exactly one of request, register, token, export and directory; found %d", kinds))
+	if len(kinds) != 1 {
+		v.add(v.at(at, "the act %s has %s; expected exactly one of request, register, token, export and directory", a.Name, cmp.Or(strings.Join(kinds, " and "), "none of its kinds")))
 	}
 	known := v.vars
 	if a.Each != nil {

@@ -38,13 +38,13 @@ func TestPlayParsed(t *testing.T) {
 func TestPlayFaults(t *testing.T) {
 	for _, tt := range []struct{ name, old, with, want string }{
 		{"an unknown key", "      each: {as: x", "      eachh: {as: x", `unknown key "eachh"; expected each`},
-		{"an unknown step", "shows: [read]", "shows: [raed]", "demo.yaml:45:15: there is no step raed; expected one of match, read"},
+		{"an unknown step", "shows: [read]", "shows: [raed]", "demo.yaml:45:15: there is no step raed; expected read"},
 		{"a name twice", "- act: read", "- act: match", "demo.yaml:44:12: the act match is there already"},
 		{"an unknown variable", "?a=${id}", "?a=${di}", "demo.yaml:47:39: no earlier step captures di; expected id"},
 		{"a variable of another act's values", `request: {url: "/Patient/${x}?a=${id}"}`, `request: {url: "/Patient/1"}` + "\n    - {act: z, request: {url: \"/${x}\"}}", "no earlier step captures x"},
 		{"a write that the plan does not announce", "url: /Patient/$member-match", "url: /Patient/$member-add", "demo.yaml:40:9: POST /Patient/$member-add may change data on the server; expected writes: true"},
 		{"a relative URL", "url: /Patient/$member-match", "url: Patient/$member-match", "demo.yaml:40:14: expected a path below the FHIR base"},
-		{"two kinds", "      each: {as: x", "      token: {}\n      each: {as: x", "an act has exactly one of request, register, token, export and directory; found 2"},
+		{"two kinds", "      each: {as: x", "      token: {}\n      each: {as: x", "the act read has request and token; expected exactly one of request, register, token, export and directory"},
 		{"an expression that does not parse", "fhirpath: parameter.value", "fhirpath: parameter.(", "FHIRPath: "},
 		{"a body for GET", "      request:\n        url", "      request:\n        method: GET\n        url", "GET goes without a body"},
 		{"a capture of nothing", ", fhirpath: parameter.value", "", "a capture of an act takes one of fhirpath, pointer and header; found 0"},

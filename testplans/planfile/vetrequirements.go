@@ -20,11 +20,10 @@ func VetRequirements(file string, src []byte, plan testplans.Plan, known []strin
 			byKind[m[1]] = append(byKind[m[1]], id)
 		}
 	}
-	doc, err := rootOf(file, src)
+	p, err := opened(file, src)
 	if err != nil {
 		return err
 	}
-	p := locate(file, doc)
 	var faults []*Fault
 	vet := func(at string, ids []string) {
 		for n, id := range ids {

@@ -10,11 +10,10 @@ import (
 // VetRules says which message ids in a plan's checks of findings no rule has; file is the plan's and src its text. Only who knows every
 // rule can tell, so it stands beside Parse. A check that names an unknown id would pass for ever.
 func VetRules(file string, src []byte, plan testplans.Plan, known []string) error {
-	doc, err := rootOf(file, src)
+	p, err := opened(file, src)
 	if err != nil {
 		return err
 	}
-	p := locate(file, doc)
 	var faults []*Fault
 	for i, s := range plan.Steps {
 		for k, c := range s.Checks {
