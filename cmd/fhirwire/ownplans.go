@@ -1,12 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"fhirwire/internal/planfiles"
@@ -120,13 +120,74 @@ func (d planDesk) FormerPlan(ctx context.Context, id string) (testplans.Plan, er
 }
 
 // plansOf are the built-in plans with those in files, each in place of a built-in one with its id.
-func plansOf(ctx context.Context, paths []string, model fhirpath.Model) (planfiles.Set, error) {
+func plansOf(ctx context.Context, paths []string, model fhirpath.Model) (*planfiles.Files, error) {
 	files, err := newPlanFiles(planSources(paths), model, planfiles.Options{})
 	if err != nil {
-		return planfiles.Set{}, err
+		return nil, err
 	}
-	if err := files.Read(ctx); err != nil {
-		return planfiles.Set{}, fmt.Errorf("--plans: %s", strings.ReplaceAll(err.Error(), "\n", "\n  "))
+	return files, files.Read(ctx)
+}
+
+// givenList is a flag that may be repeated and then counts alone, whatever the environment says.
+func givenList(to *list) func(string) error {
+	given := false
+	return func(v string) error {
+		if !given {
+			*to, given = nil, true
+		}
+		return to.Set(v)
 	}
-	return files.Now(), nil
+}
+
+// find is a plan by its name, of those that are built in and those in files, or one in the file that is named.
+func (c plansCommand) find(ctx context.Context, name string) (testplans.Plan, error) {
+	if isPlanFile(name) {
+		return findPlan(name, c.model)
+	}
+	files, err := plansOf(ctx, c.own, c.model)
+	if err != nil {
+		return testplans.Plan{}, err
+	}
+	return planNamed(name, files.Now().Plans)
+}
+
+// text prints a plan as it was written, or its example traffic.
+func (c plansCommand) text(ctx context.Context, name, format string) error {
+	if isPlanFile(name) {
+		return usagef("show --format %s: name a plan from the list; %s is a text already", format, name)
+	}
+	files, err := plansOf(ctx, c.own, c.model)
+	if err != nil {
+		return err
+	}
+	if _, err := planNamed(name, files.Now().Plans); err != nil {
+		return err
+	}
+	src, err := files.Text(name, "")
+	if format == "txtar" {
+		src, err = examplesOf(name, files)
+	}
+	if err == nil {
+		_, err = c.p.stdout.Write(src)
+	}
+	return err
+}
+
+// examplesOf is a plan's example traffic: beside its file, or built in.
+func examplesOf(id string, files *planfiles.Files) ([]byte, error) {
+	set := files.Now()
+	if f, own := set.Of(id); own {
+		return os.ReadFile(filepath.FromSlash(plans.ExamplesPath(filepath.ToSlash(f.File))))
+	}
+	all, err := plans.All()
+	if err != nil {
+		return nil, err
+	}
+	text, err := files.Text(id, "")
+	for _, f := range all {
+		if bytes.Equal(f.Source, text) {
+			return f.Examples, err
+		}
+	}
+	return nil, errors.Join(err, fmt.Errorf("plan %s has no example traffic", id))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -17,8 +18,8 @@ import (
 	"fhirwire/validators/instance"
 )
 
-// coveredRequirements joins the list of requirements with everything of this build that decides about one.
-func coveredRequirements(lib *guides.Library) ([]plans.Covered, error) {
+// coveredRequirements joins the list of requirements with everything of this build, and of the plans in own, that decides about one.
+func coveredRequirements(ctx context.Context, own []string, lib *guides.Library) ([]plans.Covered, error) {
 	all, err := plans.Requirements()
 	if err != nil {
 		return nil, err
@@ -27,7 +28,7 @@ func coveredRequirements(lib *guides.Library) ([]plans.Covered, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := builtinPlans(set)
+	files, err := plansOf(ctx, own, set)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +36,7 @@ func coveredRequirements(lib *guides.Library) ([]plans.Covered, error) {
 	for _, r := range httprules.Table() {
 		rules = append(rules, r.Rule)
 	}
-	return plans.Cover(all, list, rules, func(name string) bool {
+	return plans.Cover(all, files.Now().Plans, rules, func(name string) bool {
 		return slices.ContainsFunc(profileRoots, func(root string) bool {
 			_, ok := set.Profile(root + name)
 			return ok
@@ -99,8 +100,8 @@ func (t tally) String() string {
 	return fmt.Sprintf("%d requirements bind a party; recorded traffic can show %d of them, and %d of these are decided (%.0f %%), %d by profiles alone", t.Binding, t.Showable, t.Decided, percent, t.ByProfile)
 }
 
-func (c plansCommand) coverage(lib *guides.Library, format string) error {
-	all, err := coveredRequirements(lib)
+func (c plansCommand) coverage(ctx context.Context, format string) error {
+	all, err := coveredRequirements(ctx, c.own, c.lib)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ func TestCoverage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := coveredRequirements(lib)
+	all, err := coveredRequirements(t.Context(), nil, lib)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,8 +24,11 @@ func runPlans(ctx context.Context, p *process, args []string) (int, error) {
 	fs := newFlags(p, "plans", "list | show PLAN | check FILE… | coverage | scenarios | schema",
 		"Shows the test plans that are built in, checks plans in files (with the example traffic beside them, NAME.txtar), says which of the\n"+
 			"specifications' requirements this build decides about and by what, and prints the JSON Schema of the plan format. PLAN is a name from\n"+
-			"the list or a file.\n")
-	format := fs.String("format", "text", "text or json, for list and show; also csv, for coverage")
+			"the list or a file. show PLAN --format yaml prints a plan as it was written, to change it: serve, and these commands, take the file by\n"+
+			"--plans in place of the built-in plan with the same id.\n")
+	format := fs.String("format", "text", "text or json, for list and show; also csv, for coverage; yaml (its very text) and txtar (its example traffic), for show")
+	own := list(filepath.SplitList(p.getenv(envName("plans"))))
+	fs.Func("plans", "`PATH`: file or folder (*.yaml) of plans beside the built-in ones, or in place of one with the same id; may be repeated", givenList(&own))
 	compare := fs.Bool("check", false, "scenarios: compare the table in the source instead of writing it")
 	data := fs.String("data", dataDir(p), "`DIR` that holds added packages")
 	rest, err := parseFlags(fs, args)
@@ -34,9 +37,9 @@ func runPlans(ctx context.Context, p *process, args []string) (int, error) {
 		return exitUsage, err
 	case len(rest) == 0:
 		return exitUsage, usagef(plansUsage)
-	case *format == "csv" && rest[0] == "coverage":
+	case *format == "csv" && rest[0] == "coverage", (*format == "yaml" || *format == "txtar") && rest[0] == "show":
 	case *format != "text" && *format != "json":
-		return exitUsage, usagef("--format: %q is neither text nor json; csv is for coverage", *format)
+		return exitUsage, usagef("--format: %q is neither text nor json; csv is for coverage, yaml and txtar are for show", *format)
 	}
 	lib, err := loadLibrary(*data)
 	if err != nil {
@@ -46,16 +49,18 @@ func runPlans(ctx context.Context, p *process, args []string) (int, error) {
 	if err != nil {
 		return exitUsage, err
 	}
-	c := plansCommand{p: p, lib: lib, model: model, json: *format == "json"}
+	c := plansCommand{p: p, lib: lib, model: model, own: own, json: *format == "json"}
 	switch verb, names := rest[0], rest[1:]; {
 	case verb == "list" && len(names) == 0:
-		return exitFine, c.list()
+		return exitFine, c.list(ctx)
+	case verb == "show" && len(names) == 1 && (*format == "yaml" || *format == "txtar"):
+		return exitFine, c.text(ctx, names[0], *format)
 	case verb == "show" && len(names) == 1:
-		return exitFine, c.show(names[0])
-	case verb == "check" && len(names) > 0:
-		return c.check(ctx, names)
+		return exitFine, c.show(ctx, names[0])
+	case verb == "check" && len(names)+len(own) > 0:
+		return c.check(ctx, append(names, own...))
 	case verb == "coverage" && len(names) == 0:
-		return exitFine, c.coverage(lib, *format)
+		return exitFine, c.coverage(ctx, *format)
 	case verb == "scenarios" && len(names) == 0:
 		return c.scenarios(ctx, *data, *compare)
 	case verb == "schema" && len(names) == 0:
@@ -69,6 +74,7 @@ type plansCommand struct {
 	p     *process
 	lib   *guides.Library
 	model fhirpath.Model
+	own   []string // files and folders of plans
 	json  bool
 }
 
@@ -89,9 +95,14 @@ func builtinPlans(model fhirpath.Model) ([]testplans.Plan, error) {
 	return out, nil
 }
 
+// isPlanFile reports a name that is a file's and no plan's id.
+func isPlanFile(name string) bool {
+	return strings.ContainsAny(name, `/\`) || slices.Contains([]string{".yaml", ".yml"}, filepath.Ext(name))
+}
+
 // findPlan is a built-in plan by its name, or one in a file.
 func findPlan(name string, model fhirpath.Model) (testplans.Plan, error) {
-	if strings.ContainsAny(name, `/\`) || slices.Contains([]string{".yaml", ".yml"}, filepath.Ext(name)) {
+	if isPlanFile(name) {
 		src, err := os.ReadFile(name)
 		if err != nil {
 			return testplans.Plan{}, fmt.Errorf("plan: %w", err)
@@ -115,6 +126,10 @@ func findPlan(name string, model fhirpath.Model) (testplans.Plan, error) {
 	if err != nil {
 		return testplans.Plan{}, err
 	}
+	return planNamed(name, all)
+}
+
+func planNamed(name string, all []testplans.Plan) (testplans.Plan, error) {
 	names := make([]string, len(all))
 	for i, plan := range all {
 		if names[i] = plan.ID; plan.ID == name {
@@ -131,28 +146,33 @@ func (c plansCommand) writeJSON(v any) error {
 	return enc.Encode(v)
 }
 
-func (c plansCommand) list() error {
-	all, err := builtinPlans(c.model)
+func (c plansCommand) list(ctx context.Context) error {
+	files, err := plansOf(ctx, c.own, c.model)
 	if err != nil {
 		return err
 	}
+	set := files.Now()
 	if c.json {
-		return c.writeJSON(all)
+		return c.writeJSON(set.Plans)
 	}
 	w := tabwriter.NewWriter(c.p.stdout, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "PLAN\tTRACK\tSTEPS\tCHECKS\tTITLE") // the writer keeps its error for Flush
-	for _, plan := range all {
+	for _, plan := range set.Plans {
 		n := 0
 		for _, s := range plan.Steps {
 			n += len(s.Checks)
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\n", plan.ID, plan.Track, len(plan.Steps), n, plan.Title)
+		from := ""
+		if f, own := set.Of(plan.ID); own {
+			from = " (from " + f.File + ")"
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s%s\n", plan.ID, plan.Track, len(plan.Steps), n, plan.Title, from)
 	}
 	return w.Flush()
 }
 
-func (c plansCommand) show(name string) error {
-	plan, err := findPlan(name, c.model)
+func (c plansCommand) show(ctx context.Context, name string) error {
+	plan, err := c.find(ctx, name)
 	if err != nil {
 		return err
 	}

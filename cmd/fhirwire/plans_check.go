@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"fhirwire/internal/planfiles"
 	"fhirwire/testplans"
 	"fhirwire/testplans/checks"
 	"fhirwire/testplans/planfile"
@@ -16,8 +17,13 @@ import (
 )
 
 // check reads plans and the examples beside them, judges the examples, and says everything that is wrong, each with its place.
-func (c plansCommand) check(ctx context.Context, files []string) (int, error) {
+// Of a folder those in it are checked.
+func (c plansCommand) check(ctx context.Context, paths []string) (int, error) {
 	code := exitFine
+	files, err := planfiles.In(paths...)
+	if err != nil {
+		return exitUsage, err
+	}
 	stage := rehearsal.New(c.lib, checks.NewTable(c.model))
 	for _, file := range files {
 		src, err := os.ReadFile(file)

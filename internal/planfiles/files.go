@@ -304,7 +304,11 @@ func (f *Files) tell(ctx context.Context, before, after Set) {
 	}
 	for _, fault := range after.Faults {
 		if !slices.Contains(before.Faults, fault) {
-			log.WarnContext(ctx, "plan file with a fault", "fault", Say(fault), "effect", string(fault.Effect), "plan", fault.Plan)
+			level := slog.LevelWarn
+			if fault.Effect == testplans.FaultNoted {
+				level = slog.LevelInfo
+			}
+			log.Log(ctx, level, "plan file with a fault", "fault", Say(fault), "effect", string(fault.Effect), "plan", fault.Plan)
 		}
 	}
 }

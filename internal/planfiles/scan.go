@@ -85,6 +85,22 @@ func (f *Files) beside(name string) string {
 	return fmt.Sprint(info.Size(), info.ModTime().UnixNano())
 }
 
+// In are the files at paths: of a folder its plan files.
+func In(paths ...string) ([]string, error) {
+	var out []string
+	for _, path := range paths {
+		names, more, err := plansIn(path)
+		if err != nil {
+			return nil, err
+		}
+		if more > 0 {
+			return nil, fmt.Errorf("plans: %s has %d plan files; expected %d at most", path, len(names)+more, maxFiles)
+		}
+		out = append(out, names...)
+	}
+	return out, nil
+}
+
 // plansIn are the plan files at a path, sorted; more counts those over the bound. What an editor keeps beside a file begins with a dot.
 func plansIn(path string) (names []string, more int, err error) {
 	info, err := os.Stat(path)
