@@ -44,7 +44,7 @@ func (s *Server) routes(o Options) http.Handler {
 		Searches: func(typ, parameter string) bool { _, ok := s.reg.Param(typ, parameter); return ok },
 	})
 	mux := http.NewServeMux()
-	auth, admin := s.auth.Handler(), s.edges.Admin()
+	auth, admin := s.edges.WrapOAuth(s.auth.Handler()), s.edges.Admin()
 	mux.Handle(edgecases.AdminPath, admin)
 	mux.Handle(edgecases.AdminPath+"/", admin)
 	mux.Handle(smartauth.Prefix+"/", auth)

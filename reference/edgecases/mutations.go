@@ -49,7 +49,7 @@ func Mutations() []Description {
 }
 
 func mutations() []mutation {
-	return slices.Concat(firstMutations(), kickoffMutations(), statusMutations(), fileMutations(), matchMutations(), listMutations(), answerMutations())
+	return slices.Concat(firstMutations(), kickoffMutations(), statusMutations(), fileMutations(), matchMutations(), listMutations(), answerMutations(), oauthMutations())
 }
 
 // exportKickoff is for the starts of exports.
@@ -292,9 +292,11 @@ func (h *held) set(body []byte) {
 
 // object changes a body that is a JSON object, answered 200.
 func (h *held) object(change func(map[string]any) bool) bool {
-	if h.status != http.StatusOK {
-		return false
-	}
+	return h.status == http.StatusOK && h.json(change)
+}
+
+// json changes a body that is a JSON object, whatever the status.
+func (h *held) json(change func(map[string]any) bool) bool {
 	var m map[string]any
 	d := json.NewDecoder(bytes.NewReader(h.body.Bytes()))
 	d.UseNumber()

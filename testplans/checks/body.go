@@ -89,8 +89,9 @@ func expression(ctx context.Context, c *Case) (Outcome, error) {
 
 // questions are the variables that stand for the request's own parameters: %param-NAME as they are, %code-NAME and %id-NAME the
 // alternatives in them as codes of tokens and ids of references.
+// %`request-PATH` are the texts at a path of the request's JSON body: %`request-jwks.keys.kid`.
 // %`exchange-start` is when the request began, %`exchange-end` when the answer ended, %`exchange-path` the path that was asked for.
-var questions = regexp.MustCompile("%`(param|code|id|exchange)-([A-Za-z_][A-Za-z0-9_.:-]*)`")
+var questions = regexp.MustCompile("%`(param|code|id|exchange|request)-([A-Za-z_][A-Za-z0-9_.:-]*)`")
 
 // asked are the values of the variables for the request's parameters that an expression uses.
 func (c *Case) asked(ctx context.Context, expr string) (vars map[string][]string, why string, err error) {
@@ -111,6 +112,12 @@ func (c *Case) asked(ctx context.Context, expr string) (vars map[string][]string
 			vars[key] = circumstance(c.Attempt.Exchange, name)
 			continue
 		}
+		if form == "request" {
+			if vars[key], why, err = c.sent(ctx, name); err != nil || why != "" {
+				return nil, why, err
+			}
+			continue
+		}
 		for _, v := range values[name] {
 			if form == "param" {
 				vars[key] = append(vars[key], v)
@@ -122,6 +129,25 @@ func (c *Case) asked(ctx context.Context, expr string) (vars map[string][]string
 		}
 	}
 	return vars, "", nil
+}
+
+// sent are the texts at a path of the request's body; nothing of one that is no JSON.
+func (c *Case) sent(ctx context.Context, path string) (texts []string, why string, err error) {
+	body, err := c.Desk.Body(ctx, c.Attempt, testplans.OnRequest)
+	if err != nil || body.Why != "" || body.Empty() {
+		return []string{}, body.why(), err
+	}
+	root, fault := body.JSON()
+	if fault != "" {
+		return []string{}, "", nil
+	}
+	if texts, err = c.Desk.Strings(ctx, path, root); err != nil {
+		return nil, "the path " + path + " could not be evaluated on the request: " + err.Error(), nil //nolint:nilerr // said in the outcome
+	}
+	if texts == nil {
+		texts = []string{}
+	}
+	return texts, "", nil
 }
 
 // circumstance is what an expression may know of its exchange besides the bodies; nothing for what is not known.

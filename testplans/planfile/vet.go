@@ -325,7 +325,7 @@ var (
 	// standard are the constants that FHIRPath has by itself.
 	standard = []string{"resource", "rootResource", "context", "ucum", "sct", "loinc", "vs", "ext"}
 	// asked begin the constants for the request's own parameters: %`param-_type`.
-	asked = []string{"param-", "code-", "id-", "exchange-"}
+	asked = []string{"param-", "code-", "id-", "exchange-", "request-"}
 )
 
 // text vets the ${variables} of a text.
