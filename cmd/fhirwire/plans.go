@@ -170,33 +170,3 @@ func (c plansCommand) list(ctx context.Context) error {
 	}
 	return w.Flush()
 }
-
-func (c plansCommand) show(ctx context.Context, name string) error {
-	plan, err := c.find(ctx, name)
-	if err != nil {
-		return err
-	}
-	if c.json {
-		return c.writeJSON(plan)
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n%s\n\ntrack   %s\n", plan.ID, plan.Title, plan.Track)
-	fmt.Fprintf(&b, "client  %s\nserver  %s\n", plan.Roles.Client, plan.Roles.Server)
-	for _, text := range plan.Preconditions {
-		fmt.Fprintf(&b, "before  %s\n", text)
-	}
-	for i := range plan.Steps {
-		s := &plan.Steps[i]
-		bonus := ""
-		if s.Optional {
-			bonus = " (optional)"
-		}
-		fmt.Fprintf(&b, "\n%s: %s%s\n  %s\n", s.ID, s.Title, bonus, s.Claim)
-		for k := range s.Checks {
-			check := &s.Checks[k]
-			fmt.Fprintf(&b, "  - %-24s %-6s %-6s %s [%s]\n", check.ID, check.Side, s.StrengthOf(check), check.Claim, strings.Join(s.RequirementsOf(check), " "))
-		}
-	}
-	_, err = fmt.Fprint(c.p.stdout, b.String())
-	return err
-}
