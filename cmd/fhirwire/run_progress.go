@@ -71,9 +71,20 @@ func (s *runProgress) event(e play.Event) {
 	case e.Wait > 0:
 		text += fmt.Sprintf(": %s, asking again in %s", e.Progress, e.Wait.Round(time.Second/10))
 	case e.URL != "":
-		text += fmt.Sprintf(": %s %s %d, %s", e.Method, e.URL, e.Status, kilobytes(e.Bytes))
+		text += ": " + e.Method + " "
+		tail := fmt.Sprintf(" %d, %s", e.Status, kilobytes(e.Bytes))
+		text += ending(e.URL, s.most()-len([]rune(text))-len(tail)) + tail
 	}
 	s.line(text)
+}
+
+// ending is a URL in so many letters, of which the last tell most; none are left out that would leave too little.
+func ending(url string, most int) string {
+	const least = 8
+	if r := []rune(url); len(r) > most && most >= least {
+		return "…" + string(r[len(r)-most+1:])
+	}
+	return url
 }
 
 func kilobytes(n int64) string {
@@ -85,7 +96,7 @@ func kilobytes(n int64) string {
 
 // line writes over the one before. It is shorter than the terminal is wide: a line that wraps cannot be written over.
 func (s *runProgress) line(text string) {
-	most := cmp.Or(max(0, s.columns()-1), 79)
+	most := s.most()
 	text = printable(text)
 	if r := []rune(text); len(r) > most {
 		text = string(r[:most-1]) + "…"
@@ -94,6 +105,9 @@ func (s *runProgress) line(text string) {
 	_, _ = fmt.Fprintf(s.w, "\r%s%s", text, strings.Repeat(" ", min(max(0, s.width-n), most-n))) // nobody to tell
 	s.width = n
 }
+
+// most is how many letters a line has room for.
+func (s *runProgress) most() int { return cmp.Or(max(0, s.columns()-1), 79) }
 
 func (s *runProgress) end() {
 	if s.w != nil && s.width > 0 {

@@ -158,7 +158,7 @@ func TestRunProgress(t *testing.T) {
 	s.event(play.Event{Act: "export", Index: 2, Total: 9, Method: "GET", URL: "http://payer.example/a/long/address", Status: 200})
 	s.event(play.Event{Act: "export", Index: 2, Total: 9, Outcome: &play.Outcome{State: play.Broken, Why: why}})
 	lines := strings.Split(b.String(), "\r")
-	if len(lines) != 4 || len([]rune(lines[1])) > 39 || !strings.HasSuffix(lines[1], "…") || lines[3] != "2/9 export: broken: "+why+"\n" {
+	if len(lines) != 4 || len([]rune(lines[1])) > 39 || lines[1] != "2/9 export: GET …ng/address 200, 0.0 kB" || lines[3] != "2/9 export: broken: "+why+"\n" {
 		t.Errorf("a narrow terminal is shown %q", lines)
 	}
 	b.Reset()

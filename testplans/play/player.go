@@ -198,6 +198,7 @@ type run struct {
 	act      *testplans.Act
 	index    int
 	requests int
+	late     int // requests in a row that had no answer in time
 }
 
 func (r *run) say(e Event) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -214,6 +215,9 @@ func short(raw string) string {
 
 // exchange is one request with its response, through the recorder.
 func (r *run) exchange(ctx context.Context, out outgoing) (answer, error) {
+	if r.late >= maxLate {
+		return answer{}, &skipError{fmt.Sprintf("the server had no answer in time to %d requests in a row", r.late)}
+	}
 	r.requests++
 	// The recorder holds the client's side of an exchange; the client is us, so the request is both the one received and the one sent.
 	limit, cancel := context.WithCancelCause(ctx)
@@ -243,8 +247,13 @@ func (r *run) exchange(ctx context.Context, out outgoing) (answer, error) {
 	if err != nil {
 		pending.Fail(pending.Classify(err))
 		<-pending.Stored()
-		return answer{}, fmt.Errorf("%s %s: %w", out.method, short(out.url), cause(limit, err))
+		err = cause(limit, err)
+		if isLate(err) {
+			r.late++
+		}
+		return answer{}, fmt.Errorf("%s %s: %w", out.method, short(out.url), err)
 	}
+	r.late = 0
 	pending.Deliver(res)
 	got := answer{url: out.url, status: res.StatusCode, header: res.Header}
 	again()
@@ -262,6 +271,15 @@ func (r *run) exchange(ctx context.Context, out outgoing) (answer, error) {
 }
 
 var errLate = errors.New("no answer in time")
+
+// maxLate is how many requests in a row may be waited for in vain: a server that hangs would take hours.
+const maxLate = 3
+
+// isLate reports a request that was waited for in vain, unlike one that was refused.
+func isLate(err error) bool {
+	var timeout net.Error
+	return errors.Is(err, errLate) || errors.As(err, &timeout) && timeout.Timeout()
+}
 
 // cause is why a request ended, in our words where we ended it.
 func cause(ctx context.Context, err error) error {

@@ -46,6 +46,32 @@ func TestStall(t *testing.T) {
 	}
 }
 
+// TestHangingServer: a server that never answers is not asked everything.
+func TestHangingServer(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer srv.Close()
+	player := play.New(record.New(&proxytest.Sink{}, testKey, record.Options{SpoolDir: t.TempDir(), HoldFor: time.Hour}), &http.Transport{DisableCompression: true}, members{}, play.Options{Timeout: 100 * time.Millisecond})
+	plan := &testplans.Plan{ID: "p", Play: &testplans.Play{Acts: []testplans.Act{
+		get("first", "/1"),
+		{Name: "each", Each: &testplans.Each{As: "x", Of: []string{"2", "3", "4", "5"}}, Request: &testplans.PlayRequest{URL: "/${x}"}},
+		get("last", "/6"),
+	}}}
+	outcomes, err := player.Run(t.Context(), plan, play.Target{Base: srv.URL + "/fhir"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, o := range outcomes {
+		got = append(got, fmt.Sprintf("%s %s %d", o.Act, o.State, o.Requests))
+	}
+	if want := "first broken 1, each skipped 2, last skipped 0"; strings.Join(got, ", ") != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if why := outcomes[2].Why; why != "the server had no answer in time to 3 requests in a row" {
+		t.Errorf("the reason is %q", why)
+	}
+}
+
 // TestNextPageElsewhere: a next link to another host is followed without the token.
 func TestNextPageElsewhere(t *testing.T) {
 	got := make(chan string, 1)
