@@ -76,7 +76,7 @@ func (s *Server) planNotice(ctx context.Context, p *testplans.Plan, v *views.Run
 	f, own := files.Of(p.ID)
 	switch {
 	case isFormer(plans, p):
-		v.Plan = s.textLink("not in use any more", p.ID, p.Digest)
+		v.Plan, v.Window = s.textLink("not in use any more", p.ID, p.Digest), "" // nothing was read for it
 		v.Notices = append([]views.Notice{{
 			Class: "v-not-checked", Title: "This plan is not in use any more",
 			Text: "Its file is gone, or another build had it. This is how the pair stood when it was judged last; what is recorded now changes nothing.",

@@ -59,7 +59,7 @@ func TestPagesOfPlanFiles(t *testing.T) {
 		{"planfiles-run-broken", "/scenarios/payer-to-payer?part=1&channel=" + channel, false, &apitest.PlanFiles{Files: testplans.PlanFiles{Files: own, Faults: broken}}},
 		{"planfiles-run-former", "/scenarios/payer-to-payer?part=1&channel=" + channel, true, &apitest.PlanFiles{Former: gone, Texts: texts}},
 		{"planfiles-run-former-no-text", "/scenarios/payer-to-payer?part=1&channel=" + channel, true, &apitest.PlanFiles{Former: gone}},
-		{"planfiles-results-former", "/results?part=1&plan=payer-to-payer", true, &apitest.PlanFiles{Former: gone}},
+		{"planfiles-results-former", "/results?plan=payer-to-payer", true, &apitest.PlanFiles{Former: gone}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := store.Deps()

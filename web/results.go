@@ -38,7 +38,9 @@ func (s *Server) results(c *gin.Context) error {
 			return err
 		}
 	}
-	v.Tabs = planTabs(plans, p.ID)
+	if v.Tabs = planTabs(plans, p.ID); isFormer(plans, p) {
+		v.Tabs = append(v.Tabs, views.Link{Text: planName(p) + ", not in use any more", Href: resultsHref(p.ID), Current: true})
+	}
 	v.Shell.Title = "Results of " + p.Title
 	m, err := s.matrix(ctx, n, p, plans)
 	if err != nil {
@@ -62,7 +64,7 @@ func (s *Server) results(c *gin.Context) error {
 }
 
 // planName is a plan among others.
-func planName(p *testplans.Plan) string { return p.Track + ": " + p.Title }
+func planName(p *testplans.Plan) string { return strings.TrimPrefix(p.Track+": "+p.Title, ": ") }
 
 // firstTried is the plan to show when none is asked for: the first that some pair has tried, or the first of all.
 func (s *Server) firstTried(ctx context.Context, n *names, plans []testplans.Plan) *testplans.Plan {
