@@ -3,6 +3,7 @@ package planfile_test
 import (
 	"encoding/json"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -55,6 +56,60 @@ func TestFormatPage(t *testing.T) {
 			t.Errorf("the example does not use the key %s", key)
 		}
 	}
+}
+
+// TestFormatWords: the page has every word that the schema knows and every verdict, and marks the kinds that are about a step as a whole.
+func TestFormatWords(t *testing.T) {
+	text, err := os.ReadFile("FORMAT.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(text)
+	var schema any
+	if err := json.Unmarshal(planfile.Schema(), &schema); err != nil {
+		t.Fatal(err)
+	}
+	words := wordsOf(schema, nil)
+	if len(words) < 100 {
+		t.Fatalf("only %d words", len(words))
+	}
+	for _, v := range []testplans.Verdict{testplans.Pass, testplans.PassNotes, testplans.Fail, testplans.NotShown, testplans.NotChecked, testplans.NotApplicable, testplans.ToolError} {
+		words = append(words, string(v))
+	}
+	for _, w := range words {
+		if !regexp.MustCompile(`(^|[^A-Za-z0-9_-])` + regexp.QuoteMeta(w) + `([^A-Za-z0-9_-]|$)`).MatchString(page) {
+			t.Errorf("the page does not say %q", w)
+		}
+	}
+	for _, k := range checks.NewTable(nil).Kinds {
+		row := "| `" + k.Name + "` |"
+		if k.Step {
+			row = "| `" + k.Name + "`, step |"
+		}
+		if !strings.Contains(page, "\n"+row) {
+			t.Errorf("the table of kinds has no row %s", row)
+		}
+	}
+}
+
+// wordsOf are the words that a schema lets a value be.
+func wordsOf(schema any, out []string) []string {
+	switch s := schema.(type) {
+	case map[string]any:
+		if list, ok := s["enum"].([]any); ok {
+			for _, w := range list {
+				out = append(out, w.(string))
+			}
+		}
+		for _, v := range s {
+			out = wordsOf(v, out)
+		}
+	case []any:
+		for _, v := range s {
+			out = wordsOf(v, out)
+		}
+	}
+	return out
 }
 
 func keysOf(schema any, out []string) []string {

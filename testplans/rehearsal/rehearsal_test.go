@@ -1,6 +1,7 @@
 package rehearsal_test
 
 import (
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -192,5 +193,35 @@ func TestVetFaults(t *testing.T) {
 		if err := stage(t).Vet(t.Context(), plan, "p.txtar", examples); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 			t.Errorf("%s: got\n%v\nwant\n%s", tt.name, err, tt.want)
 		}
+	}
+}
+
+// TestFormatPage judges the small plan of the page of the format over its traffic, as they stand there.
+func TestFormatPage(t *testing.T) {
+	page, err := os.ReadFile("../planfile/FORMAT.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(page), "### A small plan with its traffic")
+	_, rest, ok2 := strings.Cut(rest, "```yaml\n")
+	text, rest, ok3 := strings.Cut(rest, "```\n")
+	_, rest, ok4 := strings.Cut(rest, "```text\n")
+	traffic, _, ok5 := strings.Cut(rest, "```\n")
+	if !ok || !ok2 || !ok3 || !ok4 || !ok5 {
+		t.Fatal("the page has no small plan with its traffic")
+	}
+	plan, err := planfile.Parse("prices.yaml", []byte(text), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples, err := planfile.Examples("prices.txtar", []byte(traffic))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := planfile.VetExamples("prices.yaml", []byte(text), plan, "prices.txtar", examples); err != nil {
+		t.Error(err)
+	}
+	if err := stage(t).Vet(t.Context(), plan, "prices.txtar", examples); err != nil {
+		t.Error(err)
 	}
 }
