@@ -51,6 +51,9 @@ func runJudge(ctx context.Context, p *process, args []string) (int, error) {
 	if run.Since, err = moment("since", *since, p.now()); err == nil {
 		run.Until, err = moment("until", *until, p.now())
 	}
+	if err == nil {
+		err = vetWindow(run)
+	}
 	if err != nil {
 		return exitUsage, err
 	}
@@ -78,6 +81,7 @@ func runJudge(ctx context.Context, p *process, args []string) (int, error) {
 	if err != nil {
 		return exitUsage, err
 	}
+	j.sayEmptyWindow()
 	return j.finish(*format, *out)
 }
 
@@ -142,6 +146,8 @@ type judgement struct {
 	table   checks.Table
 	results []testplans.Result
 	read    int // exchanges
+	inside  int // those of them that the run is over
+	names   map[string]bool
 	listed  []judgedExchange
 }
 
@@ -172,10 +178,7 @@ func (j *judgement) har(ctx context.Context, file string) (err error) {
 	}); err != nil {
 		return err
 	}
-	if j.read == 0 {
-		return errors.New("har: the file has no exchanges")
-	}
-	return nil
+	return j.vetRead()
 }
 
 // wants reports what the plan needs of an exchange.
@@ -234,6 +237,7 @@ func (j *judgement) judge(ctx context.Context, evidence iter.Seq2[checks.Item, e
 			return err
 		}
 		j.read++
+		j.note(it.Exchange)
 		j.listed = append(j.listed, listedExchange(it.Exchange))
 		judging.Add(it)
 	}

@@ -58,8 +58,34 @@ func TestBodiesThatAFileDoesNotHave(t *testing.T) {
 	}
 }
 
+// TestJudgedWindow: verdicts on nothing are not taken for verdicts on the traffic.
+func TestJudgedWindow(t *testing.T) {
+	entry := func(own string) string {
+		return `{"log":{"entries":[{"startedDateTime":"2025-01-15T12:00:00Z","time":1,"request":{"method":"GET","url":"https://payer.example/fhir/Patient/1","headers":[]},"response":{"status":200,"headers":[],"content":{"size":2,"text":"{}"}}` + own + `}]}}`
+	}
+	ours := entry(`,"_fhirwire":{"id":"0194a3c8-0000-7000-8000-000000000001","channel":"a~b","times":{"Start":"2025-01-15T12:00:00Z"},"request":{"body":{}},"response":{"body":{"Size":2,"Stored":2,"Redacted":true,"Complete":true}}}`)
+	for _, tt := range []struct {
+		name, text string
+		args       []string
+		code       int
+		want       string // on stderr
+	}{
+		{"the channel of the file", ours, []string{"--channel", "a~b"}, exitFine, ""},
+		{"another channel", ours, []string{"--channel", "c~d"}, exitUsage, `none of the file's exchanges is of "c~d"; there is a~b`},
+		{"a file without channels", entry(""), []string{"--channel", "c~d"}, exitUsage, "the file names none for its exchanges"},
+		{"a window with nothing in it", ours, []string{"--since", "2025-01-16"}, exitFine, "none of the 1 exchanges began in the window"},
+		{"a window with something in it", ours, []string{"--since", "2025-01-15", "--until", "2025-01-16"}, exitFine, ""},
+		{"a window that ends first", ours, []string{"--since", "2h", "--until", "3h"}, exitUsage, "--until: the window ends before it begins"},
+	} {
+		code, out, errs := judgedFile(t, tt.text, tt.args...)
+		if code != tt.code || tt.want == "" && (errs != "" || !strings.Contains(out, "patient: the body of 2 bytes was not stored")) || !strings.Contains(errs, tt.want) {
+			t.Errorf("%s: exit %d, %q, %q", tt.name, code, out, errs)
+		}
+	}
+}
+
 // judgedFile judges a HAR by a plan of one read.
-func judgedFile(t *testing.T, text string) (code int, stdout, stderr string) {
+func judgedFile(t *testing.T, text string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	dir := t.TempDir()
 	plan, file := filepath.Join(dir, "plan.yaml"), filepath.Join(dir, "t.har")
@@ -79,5 +105,5 @@ steps:
 	if err := errors.Join(os.WriteFile(plan, []byte(source), 0o600), os.WriteFile(file, []byte(text), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	return atOnce(t, "judge", plan, "--har", file, "--data", dir)
+	return atOnce(t, append([]string{"judge", plan, "--har", file, "--data", dir}, args...)...)
 }
