@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 
 	"fhirwire/proxy"
@@ -26,6 +27,13 @@ func (s *Service) channel(name string) *channel {
 	s.asked++
 	c.used = s.asked
 	return c
+}
+
+// isHanded reports whether a channel is handed over to be judged beside.
+func (s *Service) isHanded(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.queue, name)
 }
 
 // await takes a channel's turn; errLater when it is judged beside.
@@ -87,12 +95,25 @@ func (s *Service) hear(c *channel) {
 	}
 }
 
+// isFollowed reports whether Run is running.
+func (s *Service) isFollowed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.following
+}
+
+// stands is how a run that is always on stood before its channel's evidence was dropped, ok while nothing came since.
+func (s *Service) stands(ctx context.Context, c *channel, r *running) (j testplans.Judgement, ok bool, err error) {
+	if c.seen || !r.run.Standing || r.judgement.Results == nil || r.upTo == 0 || r.judgement.Waiting > 0 || !s.isFollowed() {
+		return j, false, nil
+	}
+	j, err = s.stood(ctx, r.judgement, r.upTo)
+	return j, err == nil && j.State != testplans.Evaluating, err
+}
+
 // takesLong reports whether so much of a channel is to be read that whoever asks does not wait for it.
 func (s *Service) takesLong(ctx context.Context, c *channel) (bool, error) {
-	s.mu.Lock()
-	following := s.following
-	s.mu.Unlock()
-	if !following {
+	if !s.isFollowed() {
 		return false, nil // nobody would judge it beside
 	}
 	if c.seen {
@@ -119,6 +140,28 @@ func (s *Service) hand(ctx context.Context, c *channel, p *testplans.Plan, run t
 	return j, err
 }
 
+// startBeside has all channels judged beside where they have so much together that whoever asks about many of them would wait; it reports
+// whether that is so.
+func (s *Service) startBeside(ctx context.Context, names iter.Seq[string]) bool {
+	got, err := s.source.Exchanges.Exchanges(ctx, proxy.Query{Limit: 1})
+	if err != nil || got.Total <= s.opt.AtOnce {
+		return false // each is judged when its turn comes, or somebody asks
+	}
+	for _, name := range slices.Sorted(names) {
+		s.handOver(s.channel(name))
+	}
+	return true
+}
+
+// prefer has a channel judged beside before others that wait: it has something new.
+func (s *Service) prefer(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at := slices.Index(s.queue, name); at > 1 { // the first is at work
+		s.queue = slices.Insert(slices.Delete(s.queue, at, at+1), 1, name)
+	}
+}
+
 // handOver has a channel judged beside.
 func (s *Service) handOver(c *channel) {
 	s.mu.Lock()
@@ -127,6 +170,7 @@ func (s *Service) handOver(c *channel) {
 		return
 	}
 	close(c.handed)
+	c.stored = nil
 	s.queue = append(s.queue, c.name)
 	select {
 	case s.queued <- struct{}{}:
@@ -139,7 +183,7 @@ func (s *Service) takeBack(c *channel, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.queue = slices.DeleteFunc(s.queue, func(name string) bool { return name == c.name })
-	c.handed, c.fault = make(chan struct{}), err
+	c.handed, c.fault, c.stored = make(chan struct{}), err, nil
 }
 
 // follows says whether Run is running.
@@ -229,38 +273,80 @@ func (s *Service) before(ctx context.Context, p *testplans.Plan, run testplans.R
 
 // stood is a judgement up to an exchange, evaluating when that is not the newest.
 func (s *Service) stood(ctx context.Context, j testplans.Judgement, upTo int64) (testplans.Judgement, error) {
+	if upTo == 0 {
+		j.State = testplans.Evaluating
+		return j, nil
+	}
 	got, err := s.source.Exchanges.Exchanges(ctx, proxy.Query{Filter: ofChannel(j.Channel), Limit: 1, SkipTotal: true})
 	if err != nil {
 		return testplans.Judgement{}, fmt.Errorf("newest exchange of channel %s: %w", j.Channel, err)
 	}
-	if upTo == 0 || len(got.Exchanges) > 0 && got.Exchanges[0].Number != upTo {
+	if len(got.Exchanges) > 0 && got.Exchanges[0].Number != upTo {
 		j.State = testplans.Evaluating
 	}
 	return j, nil
 }
 
+// storedRuns are the runs of a channel that were stored as always on, by plan, and what it is judged with, while it is judged beside.
+type storedRuns struct {
+	kind testplans.EvidenceKind
+	runs map[string]testplans.Run
+}
+
+// storedOf looks them up, once for all plans.
+func (s *Service) storedOf(ctx context.Context, c *channel) (*storedRuns, error) {
+	s.mu.Lock()
+	had := c.stored
+	s.mu.Unlock()
+	if had != nil {
+		return had, nil
+	}
+	_, kind, _, err := s.describe(ctx, c.name)
+	if err != nil {
+		return nil, err
+	}
+	found := &storedRuns{kind, map[string]testplans.Run{}}
+	for q := (testplans.RunQuery{Channel: c.name, Limit: 100}); ; {
+		runs, more, err := s.store.Runs(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, run := range runs {
+			if run.Standing {
+				found.runs[run.Plan] = run
+			}
+		}
+		if !more || len(runs) == 0 {
+			break
+		}
+		q.Before = runs[len(runs)-1].ID
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.stored = found
+	return found, nil
+}
+
 // storedLast is how a run was stored last.
 func (s *Service) storedLast(ctx context.Context, c *channel, p *testplans.Plan, run testplans.Run) (testplans.Judgement, error) {
-	if run.Standing && run.ID == "" {
-		known, err := s.store.StandingRun(ctx, p.ID, run.Channel)
-		if err != nil && !errors.Is(err, proxy.ErrNotFound) {
-			return testplans.Judgement{}, err
-		}
-		if err == nil {
-			run = known
-		}
-	}
-	_, kind, _, err := s.describe(ctx, run.Channel)
+	of, err := s.storedOf(ctx, c)
 	if err != nil {
 		return testplans.Judgement{}, err
 	}
-	had := testplans.Judgement{}
+	kind := of.kind
+	if known, ok := of.runs[p.ID]; ok && run.Standing && run.ID == "" {
+		run = known
+	}
+	had, results := testplans.Judgement{}, []testplans.Result(nil)
 	if run.ID != "" {
 		if had, err = s.stored(ctx, run); err != nil {
 			return testplans.Judgement{}, err
 		}
 	}
-	j := testplans.Judgement{Plan: p.ID, Channel: run.Channel, Run: run.ID, Kind: kind, State: testplans.Evaluating, Results: lastOf(p, had.Results), Last: had.Last}
+	if results = s.known().untold(p); len(had.Results) > 0 || results == nil {
+		results = lastOf(p, had.Results)
+	}
+	j := testplans.Judgement{Plan: p.ID, Channel: run.Channel, Run: run.ID, Kind: kind, State: testplans.Evaluating, Results: results, Last: had.Last}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if have, judged := c.last[keyOf(&run)]; !judged || !judgedBy(have.judgement.Results, p) {
@@ -297,4 +383,29 @@ func lastOf(p *testplans.Plan, had []testplans.Result) []testplans.Result {
 		}
 	}
 	return out
+}
+
+// outdate notes that how a run stood is not how it stands: more was said or found of the same exchanges.
+func (s *Service) outdate(c *channel, r *running) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if last, known := c.last[r.key]; known {
+		last.upTo = 0
+		c.last[r.key] = last
+	}
+}
+
+// noteStored has a run that was stored just now found by those who look up how it stood.
+func (s *Service) noteStored(run *testplans.Run) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.channels[run.Channel]
+	if c == nil {
+		return
+	}
+	c.stored = nil
+	if last, known := c.last[keyOf(run)]; known {
+		last.judgement.Run = run.ID
+		c.last[keyOf(run)] = last
+	}
 }

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -44,6 +45,9 @@ func (s *Service) Run(ctx context.Context, hub Live) {
 		s.forget() // what happened before was not heard
 		n := newNews()
 		s.all(ctx, &n)
+		if s.startBeside(ctx, maps.Keys(n.channels)) {
+			clear(n.channels)
+		}
 		s.follow(ctx, notices, n)
 		if closed(ctx, hub) {
 			return
@@ -97,6 +101,7 @@ func (s *Service) work(ctx context.Context, n *news) (left bool) {
 			continue // deleted, or the store fails: what is read next tells
 		}
 		n.channels[ex.Channel] = true
+		s.prefer(ex.Channel)
 		if report {
 			s.inspectedAgain(ex.Channel, id)
 		}
@@ -123,6 +128,7 @@ func (s *Service) inspectedAgain(name, id string) {
 	s.tell(s.channel(name), func(c *channel) {
 		for _, r := range c.runs {
 			r.upTo = 0
+			s.outdate(c, r)
 		}
 		if c.seen {
 			c.again[id] = true

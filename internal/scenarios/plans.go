@@ -17,6 +17,7 @@ import (
 type planSet struct {
 	list []testplans.Plan
 	byID map[string]int
+	none [][]testplans.Result // of each while nothing is known
 }
 
 func newPlanSet(plans []testplans.Plan) (*planSet, error) {
@@ -29,8 +30,17 @@ func newPlanSet(plans []testplans.Plan) (*planSet, error) {
 			return nil, fmt.Errorf("plan %s: two plans have this id", set.list[i].ID)
 		}
 		set.byID[set.list[i].ID] = i
+		set.none = append(set.none, lastOf(&set.list[i], nil))
 	}
 	return set, nil
+}
+
+// untold are the results of a plan while nothing is known of them, nil for a plan that is not in use.
+func (set *planSet) untold(p *testplans.Plan) []testplans.Result {
+	if i, ok := set.byID[p.ID]; ok && set.list[i].Digest == p.Digest {
+		return set.none[i]
+	}
+	return nil
 }
 
 func (set *planSet) digest(id string) string {

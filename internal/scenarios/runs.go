@@ -110,6 +110,7 @@ func (s *Service) ensure(ctx context.Context, r *running) error {
 		return err
 	}
 	r.run.ID, r.run.Created, r.judgement.Run = run.ID, run.Created, run.ID
+	s.noteStored(&run)
 	s.opt.Publisher.Publish(live.Notice{Kind: live.KindRun, ID: run.ID})
 	return nil
 }
@@ -328,6 +329,7 @@ func (s *Service) Attest(ctx context.Context, id string, a testplans.Attestation
 				r.judging.Attest(list)
 			}
 			r.upTo, c.computed = 0, time.Time{}
+			s.outdate(c, r)
 		}
 	})
 	s.opt.Publisher.Publish(live.Notice{Kind: live.KindRun, ID: id})

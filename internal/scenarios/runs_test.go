@@ -284,8 +284,13 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 		before := store.loaded.Load()
 		verdicts(t, s)
-		if n := store.loaded.Load() - before; n == 0 {
-			t.Error("more is kept than is allowed")
+		if n := store.loaded.Load() - before; n != 0 {
+			t.Errorf("%d exchanges are read again though nothing came", n)
+		}
+		add(store, "y", capabilities, 200, clean...)
+		settle()
+		if n := store.loaded.Load() - before; n < 20 {
+			t.Errorf("%d exchanges are read again: more is kept than is allowed", n)
 		}
 	})
 }

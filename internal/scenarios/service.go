@@ -147,6 +147,9 @@ func (s *Service) judge(ctx context.Context, p *testplans.Plan, run testplans.Ru
 	if c.tooSoon(s.opt.Clock()) && r.judgement.Results != nil {
 		return s.stood(ctx, r.judgement, r.upTo)
 	}
+	if j, ok, err := s.stands(ctx, c, r); ok || err != nil {
+		return j, err
+	}
 	if long, err := s.takesLong(ctx, c); err != nil {
 		return testplans.Judgement{}, err
 	} else if long {
@@ -179,6 +182,9 @@ func (s *Service) runOf(ctx context.Context, c *channel, p *testplans.Plan, run 
 
 // hold is a channel with what it is judged with, whose turn is the caller's until release. It wraps errLater for one that is judged beside.
 func (s *Service) hold(ctx context.Context, name string) (c *channel, release func(), err error) {
+	if s.isHanded(name) {
+		return nil, nil, errLater
+	}
 	ch, kind, with, err := s.describe(ctx, name)
 	if err != nil {
 		return nil, nil, err

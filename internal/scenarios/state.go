@@ -45,6 +45,7 @@ type channel struct {
 	last   map[string]standing // by key
 	handed chan struct{}       // closed from when it is handed over to be judged beside until that is done
 	fault  error               // why that failed
+	stored *storedRuns         // looked up meanwhile
 }
 
 // standing is how a run stood when it was judged last, and up to which exchange.
