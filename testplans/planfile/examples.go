@@ -191,7 +191,8 @@ func (e *Example) from(base *Example) {
 	e.Archive.Files = nil
 	for _, f := range base.Archive.Files {
 		if i := slices.IndexFunc(own, func(o txtar.File) bool { return o.Name == f.Name }); i >= 0 {
-			f, own = own[i], slices.Delete(own, i, i+1)
+			f = own[i]
+			own = slices.Delete(own, i, i+1)
 		}
 		e.Archive.Files = append(e.Archive.Files, txtar.File{Name: f.Name, Data: slices.Clone(f.Data)})
 	}

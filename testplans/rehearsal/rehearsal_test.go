@@ -196,32 +196,43 @@ func TestVetFaults(t *testing.T) {
 	}
 }
 
-// TestFormatPage judges the small plan of the page of the format over its traffic, as they stand there.
+// TestFormatPage judges the two plans of the page of the format: the large one over the traffic beside the page, the small one over that
+// which the page shows.
 func TestFormatPage(t *testing.T) {
-	page, err := os.ReadFile("../planfile/FORMAT.md")
+	text, err := os.ReadFile("../planfile/FORMAT.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, ok := strings.Cut(string(page), "### A small plan with its traffic")
-	_, rest, ok2 := strings.Cut(rest, "```yaml\n")
-	text, rest, ok3 := strings.Cut(rest, "```\n")
-	_, rest, ok4 := strings.Cut(rest, "```text\n")
-	traffic, _, ok5 := strings.Cut(rest, "```\n")
-	if !ok || !ok2 || !ok3 || !ok4 || !ok5 {
-		t.Fatal("the page has no small plan with its traffic")
+	_, rest, ok := strings.Cut(string(text), "```yaml\n")
+	large, rest, ok2 := strings.Cut(rest, "```\n")
+	_, rest, ok3 := strings.Cut(rest, "```yaml\n")
+	small, rest, ok4 := strings.Cut(rest, "```\n")
+	_, rest, ok5 := strings.Cut(rest, "```text\n")
+	traffic, _, ok6 := strings.Cut(rest, "```\n")
+	if !ok || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 {
+		t.Fatal("the page has no two plans, and the traffic of the small one")
 	}
-	plan, err := planfile.Parse("prices.yaml", []byte(text), nil)
+	beside, err := os.ReadFile("../planfile/testdata/format.txtar")
 	if err != nil {
 		t.Fatal(err)
 	}
-	examples, err := planfile.Examples("prices.txtar", []byte(traffic))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := planfile.VetExamples("prices.yaml", []byte(text), plan, "prices.txtar", examples); err != nil {
-		t.Error(err)
-	}
-	if err := stage(t).Vet(t.Context(), plan, "prices.txtar", examples); err != nil {
-		t.Error(err)
+	s := stage(t)
+	for _, tt := range []struct{ name, plan, traffic string }{{"large", large, string(beside)}, {"small", small, traffic}} {
+		t.Run(tt.name, func(t *testing.T) {
+			plan, err := planfile.Parse("plan.yaml", []byte(tt.plan), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			examples, err := planfile.Examples("plan.txtar", []byte(tt.traffic))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := planfile.VetExamples("plan.yaml", []byte(tt.plan), plan, "plan.txtar", examples); err != nil {
+				t.Error(err)
+			}
+			if err := s.Vet(t.Context(), plan, "plan.txtar", examples); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
