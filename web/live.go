@@ -277,8 +277,8 @@ func (s *Server) shell(ctx context.Context, c *gin.Context, title, screen string
 		v.EventNote = views.Plural(len(n.systems), "system", "systems")
 	}
 	v.LiveCount, v.ToCheck = s.totals(ctx)
-	if waiting, err := s.openRuns(ctx); err == nil && len(waiting) > 0 {
-		v.ReviewCount = views.Count(len(waiting))
+	if waiting, err := s.openRuns(ctx); err == nil {
+		v.ReviewCount = reviewCount(len(waiting))
 	}
 	v.Toast = toasts[c.Query("done")]
 	return v

@@ -35,6 +35,17 @@ const (
 	decided
 )
 
+// reviewCount is how many runs wait, as the rail says it; of very many the newest are counted.
+func reviewCount(waiting int) string {
+	switch {
+	case waiting == 0:
+		return ""
+	case waiting >= queuePage:
+		return views.Count(queuePage) + "+"
+	}
+	return views.Count(waiting)
+}
+
 // open says that somebody has yet to decide for good.
 func open(state testplans.Review) bool {
 	return state == testplans.Unreviewed || state == testplans.Claimed || state == testplans.Disputed
@@ -212,10 +223,7 @@ func (s *Server) reviewQueue(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	v.Shell.ReviewCount = ""
-	if k := len(all) - countFunc(all, func(q *queued) bool { return q.group() == decided }); k > 0 {
-		v.Shell.ReviewCount = views.Count(k)
-	}
+	v.Shell.ReviewCount = reviewCount(len(all) - countFunc(all, func(q *queued) bool { return q.group() == decided }))
 	if more {
 		v.Summary += " The newest " + views.Count(queuePage) + " runs are listed."
 	}

@@ -42,6 +42,7 @@ func (s *Server) results(c *gin.Context) error {
 		v.Tabs = append(v.Tabs, views.Link{Text: planName(p) + ", not in use any more", Href: resultsHref(p.ID), Current: true})
 	}
 	v.Shell.Title = "Results of " + p.Title
+	v.Name, v.At = planName(p), s.opts.Clock().Format("2 January 2006, 15:04 MST")
 	m, err := s.matrix(ctx, n, p, plans)
 	if err != nil {
 		return err

@@ -71,6 +71,7 @@ func (s *Server) scenarios(c *gin.Context) error {
 			}
 			card.Runs = append(card.Runs, runLink(n, p, &j))
 		}
+		fewPairs(&card)
 		card.NoRuns = "No pair in this track yet."
 		track := &v.Tracks[len(v.Tracks)-1]
 		track.Plans = append(track.Plans, card)

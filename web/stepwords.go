@@ -92,7 +92,7 @@ func halfOf(c *testplans.Check) testplans.Half {
 }
 
 // places lead from checks that failed to the lines that made them fail: to the findings that say it or that break the same requirement,
-// else to the part of the exchange that the check is about.
+// else to an error in the part of the exchange that the check is about, else to that part.
 func (s *Server) places(ctx context.Context, st *testplans.Step, results []testplans.Result) (map[string][]views.Link, error) {
 	var ids []*proxy.Exchange
 	for i := range results {
@@ -120,30 +120,21 @@ func (s *Server) places(ctx context.Context, st *testplans.Step, results []testp
 	return out, nil
 }
 
-func checkPlaces(c *testplans.Check, r *testplans.Result, reports map[string]*validators.Report) (out []views.Link) {
-	says := func(is *validators.Issue) bool { return strings.HasSuffix(r.Message, is.MessageID+": "+is.Message) }
-	breaks := func(is *validators.Issue) bool {
-		return is.Severity.Rank() <= validators.SeverityError.Rank() && !is.NotChecked && slices.Contains(r.Requirements, is.Requirement)
+func checkPlaces(c *testplans.Check, r *testplans.Result, reports map[string]*validators.Report) []views.Link {
+	wrong := func(is *validators.Issue) bool {
+		return is.Severity.Rank() <= validators.SeverityError.Rank() && !is.NotChecked
 	}
-	for _, fits := range []func(*validators.Issue) bool{says, breaks} {
-		for _, e := range r.Evidence {
-			report := reports[e.Exchange]
-			if report == nil {
-				continue
-			}
-			for i := range report.Issues {
-				if is := &report.Issues[i]; fits(is) && len(out) < mostPlaces {
-					text := "Line in exchange " + strconv.FormatInt(e.Number, 10)
-					if is.Requirement != "" {
-						text += ", " + visible([]byte(is.Requirement))
-					}
-					out = append(out, views.Link{Text: text, Href: placeHref(&proxy.Exchange{ID: e.Exchange}, is, i)})
-					break // the first of an exchange: the page has the others
-				}
-			}
-		}
-		if len(out) > 0 {
-			return out
+	says := func(is *validators.Issue) bool { return strings.HasSuffix(r.Message, is.MessageID+": "+is.Message) }
+	breaks := func(is *validators.Issue) bool { return wrong(is) && slices.Contains(r.Requirements, is.Requirement) }
+	beside := func(is *validators.Issue) bool { // often the same mistake of the same content, told by another rule
+		return wrong(is) && (c.FHIRPath != nil || c.Pointer != nil) && strings.HasPrefix(string(is.Part), string(halfOf(c)))
+	}
+	for _, try := range []struct {
+		what string
+		fits func(*validators.Issue) bool
+	}{{"Line", says}, {"Line", breaks}, {"Finding", beside}} {
+		if found := findingPlaces(try.what, r.Evidence, reports, try.fits); len(found) > 0 {
+			return found
 		}
 	}
 	last := r.Evidence[len(r.Evidence)-1]
@@ -152,4 +143,27 @@ func checkPlaces(c *testplans.Check, r *testplans.Result, reports map[string]*va
 		return []views.Link{{Text: "Request of exchange " + number, Href: exchangeHref(last.Exchange) + "/request"}}
 	}
 	return []views.Link{{Text: "Answer of exchange " + number, Href: exchangeHref(last.Exchange) + "/response"}}
+}
+
+// findingPlaces are the first findings of exchanges that fit, one of each: its page has the others.
+func findingPlaces(what string, evidence []testplans.Evidence, reports map[string]*validators.Report, fits func(*validators.Issue) bool) (out []views.Link) {
+	for _, e := range evidence {
+		report := reports[e.Exchange]
+		if report == nil {
+			continue
+		}
+		i := slices.IndexFunc(report.Issues, func(is validators.Issue) bool { return fits(&is) })
+		if i < 0 {
+			continue
+		}
+		is := &report.Issues[i]
+		text := what + " in exchange " + strconv.FormatInt(e.Number, 10)
+		if is.Requirement != "" {
+			text += ", " + visible([]byte(is.Requirement))
+		}
+		if out = append(out, views.Link{Text: text, Href: placeHref(&proxy.Exchange{ID: e.Exchange}, is, i)}); len(out) == mostPlaces {
+			break
+		}
+	}
+	return out
 }

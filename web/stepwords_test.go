@@ -63,9 +63,13 @@ func TestFailedCheckLeadsToItsLine(t *testing.T) {
 			testplans.Result{Message: "this does not hold: x", Requirements: []string{"R-7"}, Evidence: evidence},
 			[]views.Link{{Text: "Line in exchange 126, R-7", Href: "/exchanges/b/request?finding=1#f1"}},
 		},
+		"an error of the same half": {
+			testplans.Check{FHIRPath: &testplans.FHIRPathCheck{On: testplans.OnResponse}}, testplans.Result{Message: "no", Evidence: evidence},
+			[]views.Link{{Text: "Finding in exchange 125, X-1", Href: "/exchanges/a/response?finding=0#f0"}},
+		},
 		"the half that it is about": {
 			testplans.Check{FHIRPath: &testplans.FHIRPathCheck{On: testplans.OnRequest}},
-			testplans.Result{Message: "no", Evidence: evidence},
+			testplans.Result{Message: "no", Evidence: evidence[2:]},
 			[]views.Link{{Text: "Request of exchange 127", Href: "/exchanges/gone/request"}},
 		},
 		"the answer else": {

@@ -31,6 +31,8 @@ type Plan struct {
 	// File is what it was read from; without a name it is built in.
 	File PlanFile
 	Runs []RunLink
+	// MorePairs says how many pairs there are besides, empty for none.
+	MorePairs string
 	// NoRuns says why there are none.
 	NoRuns string
 }
@@ -188,9 +190,11 @@ type Results struct {
 	Shell
 	Tabs  []Link
 	Title string
-	Plan  string // its page
-	Empty *Empty
-	Live  Matrix
+	// Name and At are what a print says: the scenario and the moment.
+	Name, At string
+	Plan     string // its page
+	Empty    *Empty
+	Live     Matrix
 	// Exports lead to the sheet and the table of what is shown.
 	Exports []Link
 }
