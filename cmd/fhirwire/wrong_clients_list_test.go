@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 )
 
 const signIn = "discovery register token "
@@ -71,6 +72,16 @@ func wrongBackends() []wrongClient {
 		{"lasts for years", plan, use, assertion(func(_, p map[string]any) { p["exp"] = 4000000000 }), []string{"ask/lifetime AUTH-07"}},
 		{"for another audience", plan, use, assertion(func(_, p map[string]any) { p["aud"] = "https://elsewhere.example/token" }), []string{"ask/audience AUTH-07"}},
 		{"sends an assertion twice", plan, use, again(tokenRequest, 1), []string{"ask/fresh AUTH-07"}},
+		{"asks in JSON", plan, use, with(tokenRequest, "Content-Type", "application/json"), []string{"ask-form/form AUTH-08"}},
+		{"asks by GET", plan, use, byGet(tokenRequest), []string{"ask-form/form AUTH-08"}},
+		{"its clock is slow", plan, use, assertion(func(_, p map[string]any) { p["exp"] = 1700000000 }), []string{"ask/lifetime AUTH-07"}},
+		{"expires soon", plan, use, assertion(func(_, p map[string]any) { p["exp"] = "soon" }), []string{"ask/lifetime AUTH-07"}},
+		{"a scheme of its own", plan, use, sentAs(fhirRequest, func(_ *clientSide, r *http.Request, body string) string {
+			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "Bearer", "Token", 1))
+			return body
+		}), []string{"present/bearer BULK-KO-06", "use/seen AUTH-13 not-shown"}},
+		{"its token in the URL", plan, use, inURL(false), []string{"present/not-in-url BULK-KO-06", "use/seen AUTH-13 not-shown"}},
+		{"its token in the URL too", plan, use, inURL(true), []string{"present/not-in-url BULK-KO-06"}},
 		{"does not use its token", plan, use, leftOut(fhirRequest), []string{"use/seen AUTH-13 not-shown"}},
 	}
 }
@@ -136,11 +147,50 @@ func wrongMatchers() []wrongClient {
 			p, _ := r["provision"].(map[string]any)
 			delete(p, "actor")
 		})), []string{"ask/actors P2P-MM-14"}},
+		{"a consent that is not active", plan, match, inConsent(func(r map[string]any) { r["status"] = "proposed" }), []string{"ask/consent-whole P2P-MM-104"}},
+		{"a consent without a policy", plan, match, inConsent(func(r map[string]any) { delete(r, "policy") }), []string{"ask/consent-whole P2P-MM-104"}},
+		{"a consent without a source", plan, match, inConsent(func(r map[string]any) { delete(r, "sourceReference") }), []string{"ask/consent-whole P2P-MM-104"}},
+		{"a consent for ever", plan, match, inConsent(func(r map[string]any) {
+			p, _ := r["provision"].(map[string]any)
+			delete(p, "period")
+		}), []string{"ask/consent-whole P2P-MM-104"}},
+		{"a consent of somebody else", plan, match, inConsent(func(r map[string]any) { r["patient"] = map[string]any{"reference": "Patient/somebody"} }), []string{"ask/same-patient P2P-MM-10"}},
+		{"no name", plan, match, inParameters("MemberPatient", inResource(func(r map[string]any) { delete(r, "name") })), []string{"ask/demographics P2P-MM-11"}},
+		{"nothing of the card", plan, match, inParameters("CoverageToMatch", inResource(func(r map[string]any) {
+			delete(r, "subscriberId")
+			delete(r, "identifier")
+		})), []string{"ask/demographics P2P-MM-11"}},
 		{"a resource that is no Parameters", plan, match, inJSON(to(http.MethodPost, "$member-match"), func(m map[string]any) { m["resourceType"] = "Bundle" }), []string{"ask/type-level P2P-MM-01"}},
 		{"no token", plan, match, without(to(http.MethodPost, "$member-match"), "Authorization"), []string{"ask/token P2P-MM-07"}},
 		{"looks for another member", plan, data, query(to(http.MethodGet, "/Patient"), setQuery("identifier", "CM-000000")), []string{"member-id/the-identifier P2P-MM-17"}},
 		{"no token for the member", plan, data, firstToken(), []string{"ask-data/member-token P2P-TOK-16"}},
 	}
+}
+
+// inConsent changes the consent of a member match.
+func inConsent(edit func(map[string]any)) lapse { return inParameters("Consent", inResource(edit)) }
+
+// inURL sends the token in the URL of requests for data, and in the header too or not.
+func inURL(too bool) lapse {
+	return sentAs(fhirRequest, func(_ *clientSide, r *http.Request, body string) string {
+		q := r.URL.Query()
+		q.Set("access_token", strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+		r.URL.RawQuery = q.Encode()
+		if !too {
+			r.Header.Del("Authorization")
+		}
+		return body
+	})
+}
+
+// byGet sends a form as the query of a GET.
+func byGet(what which) lapse {
+	return inPlaceOf(what, func(c *clientSide, r *http.Request, body string) (*http.Response, error) {
+		out := copyOf(r, "")
+		out.Method, out.URL.RawQuery = http.MethodGet, body
+		out.Header.Del("Content-Type")
+		return c.RoundTrip(out)
+	})
 }
 
 // firstToken sends the first access token with every request for data, whatever tokens come later.
@@ -228,6 +278,7 @@ var registration7591 = to(http.MethodPost, "/oauth/register")
 func wrongRegistrants() []wrongClient {
 	const plan = "payer-to-payer-registration"
 	use := signIn + "use"
+	withHeader := with
 	letIn := []string{"no-certificate/refused P2P-DCR-21 fail server", "no-certificate/no-credentials P2P-DCR-21 fail server"}
 	with := func(name string, value any) lapse {
 		return inJSON(registration7591, func(m map[string]any) { m[name] = value })
@@ -249,6 +300,13 @@ func wrongRegistrants() []wrongClient {
 				}
 			}
 		}), []string{"ask-register/public-keys AUTH-05"}},
+		{"gives a secret away as its key", plan, use, inJSON(registration7591, func(m map[string]any) {
+			m["jwks"] = map[string]any{"keys": []any{map[string]any{"kty": "oct", "kid": "s", "k": "AAAA"}}}
+		}), []string{"ask-register/public-keys AUTH-05"}},
+		{"gives no key", plan, use, inJSON(registration7591, func(m map[string]any) { delete(m, "jwks") }), []string{"ask-register/keys-given P2P-DCR-106"}},
+		{"its grant is a text", plan, use, with("grant_types", "client_credentials"), []string{"ask-register/grant-list P2P-DCR-102"}},
+		{"registers by a form", plan, use, withHeader(registration7591, "Content-Type", "application/x-www-form-urlencoded"), []string{"ask-register/json P2P-DCR-20"}},
+		{"authenticates in two ways", plan, use, withHeader(tokenRequest, "Authorization", "Basic eDp5"), []string{"by-header/no-assertion P2P-TOK-111"}},
 		{"asks for no scope", plan, use, form(tokenRequest, delForm("scope")), []string{"ask-token/scope-asked P2P-TOK-102"}},
 		{"asks for another grant", plan, use, form(tokenRequest, setForm("grant_type", "password")), []string{"ask-token/grant P2P-TOK-101"}},
 		{"registers an app of members", plan, use, with("grant_types", []string{"authorization_code"}), []string{"ask-register/grant P2P-DCR-102"}},
