@@ -64,7 +64,7 @@ func TestLineEnds(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		_, err := planfile.Parse("p.yaml", []byte(change(wrong)), fhirpathtest.Small())
-		if err == nil || err.Error() != `p.yaml:34:20: FHIRPath: unknown function "exits"` {
+		if err == nil || err.Error() != `p.yaml:34:20: FHIRPath: unknown function "exits"; expected exists` {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
@@ -74,7 +74,7 @@ func TestLineEnds(t *testing.T) {
 func TestColumnsAreCharacters(t *testing.T) {
 	src := strings.Replace(good, `{name: member, from: response, fhirpath: "parameter.where(name = 'x').value"}`, `{name: member, from: response, fhirpath: "parameter.where(name = 'äöü').wher(true)"}`, 1)
 	_, err := planfile.Parse("p.yaml", []byte(src), fhirpathtest.Small())
-	if err == nil || err.Error() != `p.yaml:13:81: FHIRPath: unknown function "wher"` {
+	if err == nil || err.Error() != `p.yaml:13:81: FHIRPath: unknown function "wher"; expected where` {
 		t.Errorf("got %v", err)
 	}
 	src = strings.Replace(good, "title: Read\n", "title: Über\n    tittle: größer\n", 1)

@@ -148,7 +148,7 @@ func mistakes() []mistake {
 		{"a variable that goes with another relation", "{step: find, by: id, variable: patient}", "{step: find, by: url, variable: patient}"},
 		{"by id without a variable", "{step: find, by: id, variable: patient}", "{step: find, by: id}"},
 		{"an unknown variable in FHIRPath", "id = %patient}", "id = %patinet}"},
-		{"a variable before its step", "expr: 'entry.resource.identifier.value = %asked'", "expr: 'entry.resource.identifier.value = %later'"},
+		{"a variable before its step", "expr: 'name.family = %asked'", "expr: 'name.family = %later'"},
 		{"an unknown variable in a text", "is: [application/fhir+json]", "is: [\"${accept}\"]"},
 		{"an unknown variable in a parameter", "code: \"-\"}", "code: \"${code}\"}"},
 		{"an act that shows a step that is not there", "shows: [find]", "shows: [fnid]"},
@@ -160,14 +160,14 @@ func mistakes() []mistake {
 
 		// FHIRPath.
 		{"an unknown function", "ofType(Patient).exists()", "ofType(Patient).exsits()"},
-		{"an unknown function in single quotes", "expr: 'entry.resource.identifier.value = %asked'", "expr: 'entry.resource.identifer().value = %asked'"},
+		{"an unknown function in single quotes", "expr: 'name.family = %asked'", "expr: 'nmae().value = %asked'"},
 		{"an unknown function in double quotes", "\"entry.resource.ofType(Patient).id\"", "\"entry.resource.offType(Patient).id\""},
 		{"an unknown function behind an escape", "\"entry.resource.ofType(Patient).id\"", "\"entry.resource.where(id = \\\"a\\\").fist()\""},
-		{"an unknown function behind two quotes", "expr: 'entry.resource.identifier.value = %asked'", "expr: 'entry.where(fullUrl = ''a'').fist() = %asked'"},
+		{"an unknown function behind two quotes", "expr: 'name.family = %asked'", "expr: 'contact.where(id = ''a'').fist() = %asked'"},
 		{"an unknown function in plain text", "response: $this is Bundle", "response: $this.is(Bundle).nott()"},
 		{"an unknown function in a folded block", "          expr: |-\n            entry.count() = 1\n            and entry.resource.ofType(Patient).exists()", "          expr: >-\n            entry.count() = 1\n            and entry.resource.ofType(Patient).exsits()"},
 		{"an unknown function in a block with its own indentation", "          expr: |-\n            entry.count() = 1\n            and entry.resource.ofType(Patient).exists()", "          expr: |2-\n             entry.count() = 1\n              and entry.exsits()"},
-		{"an unknown function on the second line of a text", "expr: 'entry.resource.identifier.value = %asked'", "expr: 'entry.resource.identifier.value\n          .fist() = %asked'"},
+		{"an unknown function on the second line of a text", "expr: 'name.family = %asked'", "expr: 'name.family\n          .fist() = %asked'"},
 		{"an expression that is not finished", "entry.count() = 1\n", "entry.count() =\n"},
 		{"a parenthesis that is not closed", "ofType(Patient).exists()", "ofType(Patient.exists()"},
 		{"double quotes for a text", "id = %patient}", "'id = \"a\"'}"},
@@ -179,6 +179,11 @@ func mistakes() []mistake {
 		{"nothing", "expr: id = %patient}", "expr: \"\"}"},
 		{"an expression of where that is none", "stable: {at: /birthDate}", "covers: {profile: \"http://x/known\", where: \"active =\"}"},
 		{"an expression of a capture of an act", "fhirpath: entry.resource.id}", "fhirpath: entry.resource.idd()}"},
+
+		{"an element that the type has not", "expr: 'name.family = %asked'", "expr: 'birthdate.exists()'"},
+		{"an element behind a type", "ofType(Patient).exists()", "ofType(Patient).nmae.exists()"},
+		{"an element of a Bundle", "entry.count() = 1\n", "entries.count() = 1\n"},
+		{"a choice by its name in JSON", "ofType(Patient).exists()", "ofType(Observation).valueQuantity.exists()"},
 
 		// Values.
 		{"a range that is none", "\">=3.1.1 <4\"", "\"~3\""},

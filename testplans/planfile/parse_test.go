@@ -65,9 +65,9 @@ func TestFaults(t *testing.T) {
 		{"an unknown interaction", "kind: [read]", "kind: [raed]", []string{
 			`p.yaml:24:14: kind: "raed" is not known; expected read`,
 		}},
-		{"a FHIRPath error", "expr: id = %member", "expr: id.exits()", []string{`p.yaml:32:20: FHIRPath: unknown function "exits"`}},
-		{"a FHIRPath error in quotes", `parameter.where(name = 'x').value`, `parameter.wher(name = 'x').value`, []string{`p.yaml:13:61: FHIRPath: unknown function "wher"`}},
-		{"a FHIRPath error in a block", "expr: id = %member", "expr: |-\n            id.exists()\n            and id.exits()", []string{`p.yaml:34:20: FHIRPath: unknown function "exits"`}},
+		{"a FHIRPath error", "expr: id = %member", "expr: id.exits()", []string{`p.yaml:32:20: FHIRPath: unknown function "exits"; expected exists`}},
+		{"a FHIRPath error in quotes", `parameter.where(name = 'x').value`, `parameter.wher(name = 'x').value`, []string{`p.yaml:13:61: FHIRPath: unknown function "wher"; expected where`}},
+		{"a FHIRPath error in a block", "expr: id = %member", "expr: |-\n            id.exists()\n            and id.exits()", []string{`p.yaml:34:20: FHIRPath: unknown function "exits"; expected exists`}},
 		{"a variable nobody captures", "%member", "%membre", []string{`p.yaml:32:22: no earlier step captures membre; expected member`}},
 		{"a step that comes later", "step: match, by", "step: mach, by", []string{`p.yaml:25:24: there is no earlier step mach; expected match`}},
 		{"a name used twice", "step: read", "step: match", []string{`p.yaml:19:11: the step match is there already; expected another name`}},

@@ -20,10 +20,12 @@ type vetter struct {
 	model  fhirpath.Model
 	faults []*Fault
 
-	steps   []string // seen so far
-	vars    []string // captured so far
-	current string   // the one that is vetted
-	own     []string // what it captures itself, which its select and checks do not have
+	steps   []string         // seen so far
+	vars    []string         // captured so far
+	current string           // the one that is vetted
+	own     []string         // what it captures itself, which its select and checks do not have
+	on      []*fhirpath.Type // what the expression that is vetted is asked of, none where that may be anything
+	answers []*fhirpath.Type // what the answers of the step may be
 }
 
 func (v *vetter) add(f *Fault) { v.faults = append(v.faults, f) }
@@ -37,6 +39,7 @@ func (v *vetter) vet() {
 			v.add(v.at(at+"/step", "the step %s is there already; expected another name", s.ID))
 		}
 		v.guides(at+"/guides", s.Guides)
+		v.answers = v.answered(&s.Select)
 		v.selection(at+"/select", &s.Select, len(s.Checks) > 0 && !slices.ContainsFunc(s.Checks, func(c testplans.Check) bool { return c.Attestation == nil }))
 		v.checks(at, s)
 		v.otherwise(at, s)
@@ -258,7 +261,11 @@ func (v *vetter) check(at string, c *testplans.Check) {
 	case c.Header != nil:
 		v.values(at+"/header", c.Header.Is, c.Header.Matches)
 	case c.FHIRPath != nil:
+		if c.FHIRPath.On == testplans.OnResponse && !c.FHIRPath.Lines {
+			v.on = v.answers
+		}
 		v.expr(at+"/fhirpath/expr", c.FHIRPath.Expr)
+		v.on = nil
 	case c.Pointer != nil:
 		v.pointer(at+"/pointer", c.Pointer)
 	case c.Parameter != nil:
@@ -344,12 +351,15 @@ func (v *vetter) expr(at, src string) {
 	}
 	tree, err := parse.Parse(src)
 	if err == nil {
-		v.typesIn(at, tree)
-		_, err = fhirpath.Compile(src, v.model)
+		before := len(v.faults)
+		if v.typesIn(at, tree); len(v.faults) > before {
+			return
+		}
+		err = v.compile(src)
 	}
 	if err != nil {
 		if e, ok := errors.AsType[*parse.Error](err); ok {
-			v.add(v.inside(at, e.Offset, "FHIRPath: %s", e.Msg))
+			v.add(v.inside(at, e.Offset, "FHIRPath: %s", v.meant(e.Msg)))
 		} else {
 			v.add(v.at(at, "FHIRPath: %v", err))
 		}
