@@ -64,7 +64,8 @@ func TestFailedCheckLeadsToItsLine(t *testing.T) {
 			[]views.Link{{Text: "Line in exchange 126, R-7", Href: "/exchanges/b/request?finding=1#f1"}},
 		},
 		"an error of the same half": {
-			testplans.Check{FHIRPath: &testplans.FHIRPathCheck{On: testplans.OnResponse}}, testplans.Result{Message: "no", Evidence: evidence},
+			testplans.Check{FHIRPath: &testplans.FHIRPathCheck{On: testplans.OnResponse}},
+			testplans.Result{Message: "no", Evidence: evidence},
 			[]views.Link{{Text: "Finding in exchange 125, X-1", Href: "/exchanges/a/response?finding=0#f0"}},
 		},
 		"the half that it is about": {
