@@ -437,6 +437,13 @@ func rightAuthorities() []rightServer {
 				return true
 			})
 		}},
+		{variant: "refused without a challenge of its own", why: "RFC 9110 11.6.1: a realm is enough", together: "b", on: below("/fhir/"), do: func(_ *http.Request, a *heldAnswer) bool {
+			if a.status != http.StatusUnauthorized || a.header.Get("WWW-Authenticate") == "" {
+				return false
+			}
+			a.header.Set("WWW-Authenticate", `bearer realm="payer"`)
+			return true
+		}},
 		{variant: "a registration that says more", why: "RFC 7591 3.2.1", together: "b", on: registration7591, do: func(_ *http.Request, a *heldAnswer) bool {
 			return a.status == http.StatusCreated && a.object(func(m map[string]any) bool {
 				m["registration_client_uri"], m["registration_access_token"] = "https://payer.example/register/7", "t7"
