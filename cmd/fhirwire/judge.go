@@ -78,7 +78,10 @@ func runJudge(ctx context.Context, p *process, args []string) (int, error) {
 	} else {
 		err = j.channel(ctx, *data, *database, *channel)
 	}
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return exitUsage, fmt.Errorf("stopped after %d exchanges, and nothing is judged", j.read)
+	case err != nil:
 		return exitUsage, err
 	}
 	j.sayEmptyWindow()
@@ -230,6 +233,9 @@ func (j *judgement) judge(ctx context.Context, evidence iter.Seq2[checks.Item, e
 		return nil
 	}
 	for it, err := range evidence {
+		if err == nil {
+			err = ctx.Err()
+		}
 		if err == nil && judging == nil {
 			err = begin()
 		}

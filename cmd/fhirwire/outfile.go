@@ -56,8 +56,7 @@ func vetOutFile(flag, path string) error {
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".fhirwire-*")
 	if err != nil {
-		var at *os.PathError
-		if errors.As(err, &at) {
+		if at, ok := errors.AsType[*os.PathError](err); ok {
 			err = at.Err
 		}
 		return usagef("--%s: no file can be made in %s: %v", flag, filepath.Dir(path), err)

@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"golang.org/x/text/encoding/unicode"
@@ -83,6 +85,27 @@ func TestJudgedWindow(t *testing.T) {
 		}
 	}
 }
+
+// TestJudgeStopped: Ctrl-C while a file is read is told as that.
+func TestJudgeStopped(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	const entry = `{"startedDateTime":"2025-01-15T12:00:00Z","time":1,"request":{"method":"GET","url":"https://payer.example/fhir/Patient/1","headers":[]},"response":{"status":200,"headers":[],"content":{"size":2,"text":"{}"}}}`
+	in := io.MultiReader(strings.NewReader(`{"log":{"entries":[`+entry+","), readerFunc(func(b []byte) (int, error) {
+		stop()
+		return copy(b, entry+`]}}`), io.EOF
+	}))
+	var out, errs bytes.Buffer
+	p := &process{stdin: in, stdout: &out, stderr: &errs, getenv: func(string) string { return "" }, now: time.Now}
+	code := runMain(ctx, p, []string{"judge", "us-core-3-1-1-server", "--har", "-", "--data", t.TempDir()})
+	if code != exitUsage || out.Len() > 0 || !strings.Contains(errs.String(), "stopped after ") {
+		t.Errorf("exit %d, %q, %q", code, out.String(), errs.String())
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
 
 // judgedFile judges a HAR by a plan of one read.
 func judgedFile(t *testing.T, text string, args ...string) (code int, stdout, stderr string) {
