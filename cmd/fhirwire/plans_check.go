@@ -14,6 +14,7 @@ import (
 	"fhirwire/testplans/planfile"
 	"fhirwire/testplans/plans"
 	"fhirwire/testplans/rehearsal"
+	"fhirwire/validators/guides"
 )
 
 // check reads plans and the examples beside them, judges the examples, and says everything that is wrong, each with its place.
@@ -35,7 +36,7 @@ func (c plansCommand) check(ctx context.Context, paths []string) (int, error) {
 		if err == nil {
 			var inExamples error
 			tried, inExamples = tryExamples(ctx, stage, file, src, plan)
-			err = errors.Join(vetRequirements(file, src, plan), inExamples)
+			err = errors.Join(vetRequirements(file, src, plan), planfile.VetPackages(file, src, plan, packageNames(c.lib)), inExamples)
 		}
 		if err != nil {
 			code = exitFindings
@@ -45,6 +46,14 @@ func (c plansCommand) check(ctx context.Context, paths []string) (int, error) {
 		_, _ = fmt.Fprintf(c.p.stdout, "%s: %s is well-formed: %s; its %s judged as expected\n", file, plan.ID, counted(len(plan.Steps), "step"), counted(tried, "example"))
 	}
 	return code, nil
+}
+
+func packageNames(lib *guides.Library) []string {
+	var names []string
+	for _, p := range lib.Packages() {
+		names = append(names, p.Name)
+	}
+	return names
 }
 
 // tryExamples judges the traffic beside a plan; n is how many examples there are. run and judge take a plan without, check does not.

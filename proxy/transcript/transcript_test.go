@@ -64,7 +64,7 @@ func TestReadFaults(t *testing.T) {
 		{"an empty answer", "-- 1.request --\nGET /\n-- 1.response --\n", `want a status`},
 		{"no header", "-- 1.request --\nGET /\nnocolon\n", `header line "nocolon" has no colon`},
 		{"half a failure", "-- 1.request --\nGET /\n-- 1.failure --\nupstream-down\n", `want a reason, a side and a detail`},
-		{"an unknown member of a leg", "-- 1.request --\nGET /\n-- 1.clientleg --\n{\"adress\":\"x\"}\n", `unknown field "adress"`},
+		{"an unknown member of a leg", "-- 1.request --\nGET /\n-- 1.clientleg --\n{\"addrss\":\"x\"}\n", `unknown field "addrss"`},
 		{"an unknown half", "-- 1.request --\nGET /\n-- 1.answer --\n200\n", `not request, response`},
 	} {
 		if _, _, err := transcript.Read(txtar.Parse([]byte(tt.text)).Files); err == nil || !strings.Contains(err.Error(), tt.want) {

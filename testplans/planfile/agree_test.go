@@ -53,7 +53,7 @@ func sameKeys(t *testing.T, at string, s *jsonschema.Schema, typ reflect.Type, s
 		t.Errorf("%s: the schema says %v, the plan is read into %s", at, s.Types, typ)
 		return
 	}
-	switch typ.Kind() {
+	switch typ.Kind() { //nolint:exhaustive // of the others nothing is below
 	case reflect.Slice:
 		sameKeys(t, at+"[]", s.Items2020, typ.Elem(), seen)
 	case reflect.Map:
@@ -62,8 +62,7 @@ func sameKeys(t *testing.T, at string, s *jsonschema.Schema, typ reflect.Type, s
 		}
 	case reflect.Struct:
 		keys := map[string]bool{}
-		for i := range typ.NumField() {
-			f := typ.Field(i)
+		for f := range typ.Fields() {
 			key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 			if key == "-" {
 				continue

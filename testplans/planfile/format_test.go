@@ -156,7 +156,7 @@ func TestExamples(t *testing.T) {
 		{"an answer to nothing", "-- b/1.response --\n200\n-- b/expect --\n* pass\n", `x.txtar:12:1: file b/1.response; expected its request before it`},
 		{"a guide without a version", "-- b/guides --\nhl7.fhir.us.core#3.1.1\nhl7.fhir.us.core\n-- b/expect --\n* pass\n", `x.txtar:14:1: "hl7.fhir.us.core" is no guide; expected PACKAGE#VERSION`},
 		{"a failure without a side", "-- b/1.request --\nGET /\n-- b/1.failure --\nrefused\n-- b/expect --\n* pass\n", `x.txtar:15:1: "refused" is no failure; expected a reason, a side (client, server or proxy) and what happened`},
-		{"a leg with an unknown member", "-- b/1.request --\nGET /\n-- b/1.clientleg --\n{\n\"tls\": {\"versoin\": 1}}\n-- b/expect --\n* pass\n", `x.txtar:16:9: no connection as recording writes it: unknown field "versoin"; expected JSON such as {"tls"`},
+		{"a leg with an unknown member", "-- b/1.request --\nGET /\n-- b/1.clientleg --\n{\n\"tls\": {\"vresion\": 1}}\n-- b/expect --\n* pass\n", `x.txtar:16:9: no connection as recording writes it: unknown field "vresion"; expected JSON such as {"tls"`},
 		{"a leg that is no JSON", "-- b/1.request --\nGET /\n-- b/1.serverleg --\n{\n\"tls\" {}}\n-- b/expect --\n* pass\n", `x.txtar:16:7: no connection as recording writes it: invalid character '{'`},
 		{"an exchange of its own instead", "-- b/2.request --\nGET /c\n-- b/2.response --\n204\n-- b/edit --\nfrom good\n2.response\n- 200\n+ 201\n", `x.txtar:20:1: 2.response has no "200"`},
 		{"nothing instead", "-- b/edit --\nfrom good\n1.response\n- 200\n", `x.txtar:15:1: "- 200" has no line with + behind it`},

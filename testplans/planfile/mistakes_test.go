@@ -94,7 +94,7 @@ func faultsOf(err error) []*planfile.Fault {
 	if err == nil {
 		return nil
 	}
-	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // a join, taken apart
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		var out []*planfile.Fault
 		for _, e := range many.Unwrap() {
 			out = append(out, faultsOf(e)...)

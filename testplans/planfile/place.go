@@ -52,10 +52,9 @@ func (p *places) inside(pointer string, offset int, format string, args ...any) 
 	case *ast.StringNode:
 		text.value = n.Value
 		from = p.index(t.Position.Line, t.Position.Column)
-		switch t.Type {
-		case token.SingleQuoteType:
+		if t.Type == token.SingleQuoteType {
 			text.quote, from = '\'', from+1
-		case token.DoubleQuoteType:
+		} else if t.Type == token.DoubleQuoteType {
 			text.quote, from = '"', from+1
 		}
 	default:

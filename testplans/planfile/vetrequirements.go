@@ -58,3 +58,31 @@ func neighbour(id string, kind []string) string {
 	}
 	return fmt.Sprintf("there are %d from %s to %s", len(kind), kind[0], kind[len(kind)-1])
 }
+
+// VetPackages says which packages in a plan's ranges are one letter from one of the build, which they are then meant to be: a range of
+// a package that no run names rules nothing out. Others are the plan's own affair. file is the plan's and src its text.
+func VetPackages(file string, src []byte, plan testplans.Plan, known []string) error {
+	p, err := opened(file, src)
+	if err != nil {
+		return err
+	}
+	var faults []*Fault
+	vet := func(at string, ranges map[string]string) {
+		for name := range ranges {
+			if slices.Contains(known, name) {
+				continue
+			}
+			for _, k := range known {
+				if distance(name, k) == 1 {
+					faults = append(faults, p.key(at+"/"+escape(name), "this build has no package %s; did you mean %s?", name, k))
+					break
+				}
+			}
+		}
+	}
+	vet("/guides", plan.Guides)
+	for i, s := range plan.Steps {
+		vet(fmt.Sprintf("/steps/%d/guides", i), s.Guides)
+	}
+	return joined(faults)
+}

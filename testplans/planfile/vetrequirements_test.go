@@ -69,3 +69,23 @@ func TestExampleMessages(t *testing.T) {
 		}
 	}
 }
+
+// TestVetPackages: a package that is nearly one of the build is a mistake, since its range would rule nothing out; another is not.
+func TestVetPackages(t *testing.T) {
+	src := strings.Replace(good, `guides: {hl7.fhir.us.core: ">=3.1.1 <4"}`, `guides: {hl7.fhir.us.cor: ">=3.1.1 <4", hl7.fhir.us.mcode: "1"}`, 1)
+	plan, err := planfile.Parse("p.yaml", []byte(src), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := []string{"hl7.fhir.us.core", "hl7.fhir.us.davinci-pdex"}
+	const want = "p.yaml:4:10: this build has no package hl7.fhir.us.cor; did you mean hl7.fhir.us.core?"
+	if err := planfile.VetPackages("p.yaml", []byte(src), plan, known); err == nil || err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+	if plan, err = planfile.Parse("p.yaml", []byte(good), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := planfile.VetPackages("p.yaml", []byte(good), plan, known); err != nil {
+		t.Error(err)
+	}
+}
