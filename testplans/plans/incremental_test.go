@@ -23,6 +23,10 @@ func TestIncrements(t *testing.T) {
 	}
 	_, set := library(t)
 	table := checks.NewTable(set)
+	most := 400
+	if raceDetector {
+		most = 100 // there is one goroutine, and the tests without the detector judge all
+	}
 	for _, f := range all {
 		t.Run(f.Path, func(t *testing.T) {
 			plan, err := planfile.Parse(f.Path, f.Source, set)
@@ -35,7 +39,7 @@ func TestIncrements(t *testing.T) {
 			}
 			var items []checks.Item
 			for i := range examples {
-				if len(items) > 400 {
+				if len(items) > most {
 					break // enough of each kind; the time grows with the square
 				}
 				for _, it := range evidence(t, plan, &examples[i]) {
