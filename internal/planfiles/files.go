@@ -228,7 +228,7 @@ func faultsOf(file string, err error, effect testplans.FaultEffect, plan string)
 	if err == nil {
 		return nil
 	}
-	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what it joins is what is asked for
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		var out []testplans.PlanFault
 		for _, e := range several.Unwrap() {
 			out = append(out, faultsOf(file, e, effect, plan)...)
