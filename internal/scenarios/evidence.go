@@ -112,7 +112,7 @@ func (s Source) items(ctx context.Context, ids, reports []string) (map[string]ch
 	}
 	out := make(map[string]checks.Item, len(list))
 	for _, e := range list {
-		out[e.ID] = checks.Item{Exchange: e, Report: found[e.ID], Bodies: s.Bodies}
+		out[e.ID] = checks.Item{Exchange: e, Report: found[e.ID], Bodies: s.Bodies, Known: new(checks.Known)}
 	}
 	return out, nil
 }

@@ -181,7 +181,7 @@ func stable(ctx context.Context, c *Case) (Outcome, error) {
 		if doubt = cmp.Or(doubt, v.why, per.why); v.text == "" || c.Check.Stable.Per != "" && per.text == "" {
 			continue
 		}
-		url := fmt.Sprint(it.Exchange.Status(), " ", c.Desk.requested(it.Exchange)[0])
+		url := fmt.Sprint(it.Exchange.Status(), " ", c.Desk.requested(it)[0])
 		again = again || asked[url]
 		asked[url] = true
 		key := url + " " + per.text

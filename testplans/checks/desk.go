@@ -34,9 +34,8 @@ type Desk struct {
 
 	bodies map[bodyKey]*Body
 	kept   int
-	// What is known of exchanges, by their ids, since each is compared with many others: the keys of the URLs that they ask for and
-	// name, who made them, and the files that they list.
-	asked     map[string][2]string
+	// What is known of exchanges, by their ids, since each is compared with many others: the keys of the URLs that they name, who made them,
+	// and the files that they list.
 	names     map[string]given
 	clients   map[string]client
 	manifests map[string]files
@@ -48,6 +47,9 @@ type Desk struct {
 	answers   map[string]answered
 	values    map[valueKey]valued
 	ledgers   map[string]*ledger // by step
+	// directories are the endpoints of directory answers by the digest of their bodies, listings what was found in the entries of a step.
+	directories map[bodyForm][]endpoint
+	listings    map[string]*listing
 }
 
 // given are the keys of the URLs that a response names.
@@ -66,9 +68,10 @@ type bodyKey struct {
 // NewDesk returns an empty desk over the types of model, which may be nil.
 func NewDesk(model fhirpath.Model) *Desk {
 	return &Desk{
-		model: model, vars: map[string][]string{}, exprs: map[string]compiled{}, bodies: map[bodyKey]*Body{}, asked: map[string][2]string{}, names: map[string]given{},
+		model: model, vars: map[string][]string{}, exprs: map[string]compiled{}, bodies: map[bodyKey]*Body{}, names: map[string]given{},
 		clients: map[string]client{}, manifests: map[string]files{}, indexes: map[string]*index{}, countings: map[*testplans.Check]*counting{},
 		questions: map[string]question{}, answers: map[string]answered{}, values: map[valueKey]valued{}, ledgers: map[string]*ledger{},
+		directories: map[bodyForm][]endpoint{}, listings: map[string]*listing{},
 	}
 }
 

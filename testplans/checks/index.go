@@ -144,7 +144,7 @@ func (d *Desk) gives(ctx context.Context, by testplans.Relation, it Item) (keys 
 		}
 		return d.named(ctx, it)
 	case testplans.BySame:
-		return sameKeys(d.requested(it.Exchange)), "", nil
+		return sameKeys(d.requested(it)), "", nil
 	case testplans.ByToken:
 		issued, why, err := d.member(ctx, it, "access_token")
 		if issued == "" {
@@ -180,10 +180,10 @@ func (d *Desk) gives(ctx context.Context, by testplans.Relation, it Item) (keys 
 func (d *Desk) looksFor(ctx context.Context, by testplans.Relation, it Item) (keys []string, ok bool, err error) {
 	switch by {
 	case testplans.ByURL, byFile:
-		r := d.requested(it.Exchange)
+		r := d.requested(it)
 		return r[:], true, nil
 	case testplans.BySame:
-		return sameKeys(d.requested(it.Exchange)), true, nil
+		return sameKeys(d.requested(it)), true, nil
 	case testplans.ByToken:
 		if token := bearer(it.Exchange); token != "" {
 			return []string{secretKey(token)}, true, nil

@@ -114,7 +114,7 @@ func (c *Case) isAudience(raw json.RawMessage) bool {
 	if json.Unmarshal(raw, &list) != nil {
 		list = []string{strings.Trim(string(raw), `"`)}
 	}
-	keys := c.Desk.requested(c.Attempt.Exchange)
+	keys := c.Desk.requested(c.Attempt)
 	return slices.ContainsFunc(list, func(aud string) bool {
 		key := urlKey(aud, nil)
 		return key != "" && slices.ContainsFunc(keys[:], func(k string) bool {

@@ -8,9 +8,11 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"fhirwire/proxy"
+	"fhirwire/proxy/coding"
 	"fhirwire/testplans"
 	"fhirwire/validators/fhirjson"
 )
@@ -36,6 +38,22 @@ func clientLeg(ex *proxy.Exchange) *proxy.Leg {
 	return ex.ClientLeg
 }
 
+// listing is what was found in directory entries, which are as they were seen last, about certificates and hosts.
+type listing struct {
+	entries []Item
+	told    map[listedKey]listed
+}
+
+type listedKey struct{ fingerprint, host, leg string }
+
+// listed is the first entry with a certificate, or what kept us from knowing and how many entries lead to the host.
+type listed struct {
+	at    Item
+	found bool
+	doubt string
+	leads int
+}
+
 // isListed: the certificate is one that a directory entry of an earlier step has; for a server, an entry that leads to the host asked for.
 func isListed(ctx context.Context, c *Case, leaf *proxy.Certificate, asked string) (Outcome, error) {
 	step, leg := c.Check.Connection.Listed, c.Check.Connection.Leg
@@ -43,38 +61,105 @@ func isListed(ctx context.Context, c *Case, leaf *proxy.Certificate, asked strin
 	if len(entries) == 0 {
 		return notShown("step " + step + " was not seen, so there is no directory entry to compare with"), nil
 	}
-	doubt, leads := "", 0
-	for _, it := range entries {
-		body, err := c.Desk.Body(ctx, it, testplans.OnResponse)
-		if err != nil {
+	known := c.Desk.listings[step]
+	if known == nil || !same(known.entries, entries) {
+		known = &listing{entries, map[listedKey]listed{}}
+		c.Desk.listings[step] = known
+	}
+	key := listedKey{leaf.Fingerprint, hostOf(asked), leg}
+	if leg != "server" {
+		key.host = ""
+	}
+	l, told := known.told[key]
+	if !told {
+		var err error
+		if l, err = c.Desk.listedIn(ctx, entries, key); err != nil {
 			return Outcome{}, err
 		}
-		if body.Why != "" {
-			doubt = body.Why
-			continue
-		}
-		root, fault := body.JSON()
-		if fault != "" {
-			continue
-		}
-		for e := range children(root.Member("entry")) {
-			endpoint := e.Member("resource")
-			if endpoint.ResourceType() != "Endpoint" || leg == "server" && !leadsTo(endpoint, asked) {
-				continue
-			}
-			leads++
-			if certificateIn(endpoint, leaf.Fingerprint) {
-				return Outcome{Verdict: testplans.Pass, Items: []Item{it, c.Attempt}}, nil
-			}
-		}
+		known.told[key] = l
 	}
 	switch {
-	case doubt != "":
-		return notChecked(doubt), nil
-	case leads == 0:
+	case l.found:
+		return Outcome{Verdict: testplans.Pass, Items: []Item{l.at, c.Attempt}}, nil
+	case l.doubt != "":
+		return notChecked(l.doubt), nil
+	case l.leads == 0:
 		return notShown("no directory entry that was seen leads to " + hostOf(asked)), nil
 	}
 	return failed(fmt.Sprintf("the certificate of %s is not the one in the directory entry (step %s)", leaf.Subject, step)), nil
+}
+
+func (d *Desk) listedIn(ctx context.Context, entries []Item, key listedKey) (l listed, err error) {
+	for _, it := range entries {
+		list, why, err := d.endpoints(ctx, it)
+		if err != nil {
+			return l, err
+		}
+		if why != "" {
+			l.doubt = why
+			continue
+		}
+		for i := range list {
+			e := &list[i]
+			if key.leg == "server" && !e.leadsTo(key.host) {
+				continue
+			}
+			l.leads++
+			if slices.Contains(e.prints, key.fingerprint) {
+				l.at, l.found = it, true
+				return l, nil
+			}
+		}
+	}
+	return l, nil
+}
+
+// endpoint is an Endpoint of a directory: the hosts that it or servers behind it have, and the fingerprints of its certificates.
+type endpoint struct{ hosts, prints []string }
+
+func (e *endpoint) leadsTo(host string) bool {
+	return slices.ContainsFunc(e.hosts, func(h string) bool { return strings.EqualFold(h, host) })
+}
+
+// endpoints are those of a directory's answer; why says what keeps it from being read.
+func (d *Desk) endpoints(ctx context.Context, it Item) (list []endpoint, why string, err error) {
+	if it.Exchange.Response == nil {
+		return nil, "", nil
+	}
+	m := &it.Exchange.Response.Message
+	form := bodyForm{digest: m.Body.Digest, codings: strings.Join(coding.Of(m.Header), ",")}
+	known := isWhole(&m.Body)
+	if list, ok := d.directories[form]; ok && known {
+		return list, "", nil
+	}
+	body, err := d.Body(ctx, it, testplans.OnResponse)
+	if err != nil || body.Why != "" {
+		return nil, body.why(), err
+	}
+	if root, fault := body.JSON(); fault == "" {
+		for e := range children(root.Member("entry")) {
+			if r := e.Member("resource"); r.ResourceType() == "Endpoint" {
+				list = append(list, endpointOf(r))
+			}
+		}
+	}
+	if known && len(d.directories) < maxKnownBodies {
+		d.directories[form] = list
+	}
+	return list, "", nil
+}
+
+func endpointOf(r *fhirjson.Node) (e endpoint) {
+	for _, to := range append(parts(r, "base-ext-associatedServers", "serverURL"), r.MemberText("address")) {
+		if h := hostOf(to); h != "" {
+			e.hosts = append(e.hosts, strings.Clone(h)) // it is a part of the body
+		}
+	}
+	for _, text := range parts(r, "pdex-mtls-signedobject-extension", "Object") {
+		sum := sha256.Sum256(certificateDER(text))
+		e.prints = append(e.prints, hex.EncodeToString(sum[:]))
+	}
+	return e
 }
 
 func hostOf(raw string) string {
@@ -104,28 +189,6 @@ func parts(n *fhirjson.Node, extension, part string) []string {
 		}
 	}
 	return out
-}
-
-// leadsTo reports whether an Endpoint's address, or a server behind it, has the host and port of a URL.
-func leadsTo(endpoint *fhirjson.Node, raw string) bool {
-	host := hostOf(raw)
-	for _, to := range append(parts(endpoint, "base-ext-associatedServers", "serverURL"), endpoint.MemberText("address")) {
-		if h := hostOf(to); h != "" && strings.EqualFold(h, host) {
-			return true
-		}
-	}
-	return false
-}
-
-// certificateIn reports whether one of the Endpoint's signed objects is the certificate of a fingerprint.
-func certificateIn(endpoint *fhirjson.Node, fingerprint string) bool {
-	for _, text := range parts(endpoint, "pdex-mtls-signedobject-extension", "Object") {
-		sum := sha256.Sum256(certificateDER(text))
-		if hex.EncodeToString(sum[:]) == fingerprint {
-			return true
-		}
-	}
-	return false
 }
 
 // certificateDER decodes a certificate as published examples have it: base64 of DER, of PEM, or of base64 once more (P2P-DIR-24).

@@ -27,7 +27,7 @@ func (c *Case) isAsked(ctx context.Context, root *fhirjson.Node) (Outcome, error
 	}
 	key := urlKey(n.Text(), nil)
 	for _, it := range near {
-		keys := c.Desk.requested(it.Exchange)
+		keys := c.Desk.requested(it)
 		if slices.Contains(keys[:], key) {
 			return Outcome{Verdict: testplans.Pass, Items: []Item{it, c.Attempt}}, nil
 		}
@@ -162,7 +162,7 @@ func (c *Case) countBursts() Outcome {
 	for _, it := range c.Attempts {
 		key := ""
 		if want.PerURL {
-			key = it.Exchange.Request.Method + " " + c.Desk.requested(it.Exchange)[0]
+			key = it.Exchange.Request.Method + " " + c.Desk.requested(it)[0]
 		}
 		list := append(groups[key], it)
 		for want.Within > 0 && it.Exchange.Timing.Start.Sub(list[0].Exchange.Timing.Start) > time.Duration(want.Within)*time.Second {

@@ -20,7 +20,7 @@ func (d *Desk) Related(ctx context.Context, f *testplans.Follows, it, earlier It
 	case testplans.ByURL:
 		return d.namedBy(ctx, it, earlier)
 	case testplans.BySame:
-		mine, theirs := d.requested(it.Exchange), d.requested(earlier.Exchange)
+		mine, theirs := d.requested(it), d.requested(earlier)
 		return mine[0] == theirs[0] || mine[1] == theirs[1], "", nil
 	case testplans.ByToken:
 		token := bearer(it.Exchange)
@@ -68,11 +68,18 @@ func urlKey(raw string, base *url.URL) string {
 }
 
 // requested are the keys of the URL that was asked for, as the client and as the server saw it.
-func (d *Desk) requested(ex *proxy.Exchange) [2]string {
-	keys, ok := d.asked[ex.ID]
-	if !ok {
-		keys = [2]string{urlKey(target(ex), nil), urlKey(ex.Request.URL, nil)}
-		d.asked[ex.ID] = keys
+func (d *Desk) requested(it Item) [2]string {
+	if it.Known != nil {
+		if keys := it.Known.asked.Load(); keys != nil {
+			return *keys
+		}
+	}
+	keys := [2]string{urlKey(target(it.Exchange), nil)}
+	if keys[1] = keys[0]; it.Exchange.Request.URL != target(it.Exchange) {
+		keys[1] = urlKey(it.Exchange.Request.URL, nil)
+	}
+	if it.Known != nil {
+		it.Known.asked.Store(&keys)
 	}
 	return keys
 }
@@ -91,7 +98,7 @@ func (d *Desk) namedBy(ctx context.Context, it, earlier Item) (bool, string, err
 		g = given{keys: keys, why: why}
 		d.names[earlier.Exchange.ID] = g
 	}
-	for _, key := range d.requested(it.Exchange) {
+	for _, key := range d.requested(it) {
 		if slices.Contains(g.keys, key) {
 			return true, "", nil
 		}

@@ -45,14 +45,14 @@ func snapshot(ctx context.Context, c *Case) (Outcome, error) {
 
 // lastRunning is the last answer 202 at the attempt's URL before it, with its Date.
 func (c *Case) lastRunning(ctx context.Context) (last Item, said time.Time, err error) {
-	url := c.Desk.requested(c.Attempt.Exchange)[0]
+	url := c.Desk.requested(c.Attempt)[0]
 	near, _, err := c.Desk.near(ctx, c.Attempt, []testplans.Relation{testplans.BySame}, c.Check.Snapshot.Polls, c.Steps[c.Check.Snapshot.Polls])
 	if err != nil {
 		return last, said, err
 	}
 	for _, p := range near {
 		ex := p.Exchange
-		if ex.Status() != http.StatusAccepted || c.Desk.requested(ex)[0] != url || ex.Timing.Start.After(c.Attempt.Exchange.Timing.Start) {
+		if ex.Status() != http.StatusAccepted || c.Desk.requested(p)[0] != url || ex.Timing.Start.After(c.Attempt.Exchange.Timing.Start) {
 			continue
 		}
 		if t := dateOf(ex); t.After(said) {

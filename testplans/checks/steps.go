@@ -224,7 +224,7 @@ func lineOf(line []byte) (typ, id, fault string) {
 
 // listed finds the attempt's file in the manifests of a step.
 func (c *Case) listed(ctx context.Context, step string) (found *entry, from Item, why string, err error) {
-	keys := c.Desk.requested(c.Attempt.Exchange)
+	keys := c.Desk.requested(c.Attempt)
 	near, doubtful, err := c.Desk.near(ctx, c.Attempt, []testplans.Relation{byFile}, step, c.Steps[step])
 	if err != nil {
 		return nil, Item{}, "", err
@@ -258,7 +258,7 @@ func fetched(ctx context.Context, c *Case) (Outcome, error) {
 	have := map[string]bool{}
 	for _, a := range c.Attempts {
 		if a.Exchange.Status() == http.StatusOK {
-			for _, key := range c.Desk.requested(a.Exchange) {
+			for _, key := range c.Desk.requested(a) {
 				have[key] = true
 			}
 		}
@@ -310,7 +310,7 @@ func retryAfter(_ context.Context, c *Case) (Outcome, error) {
 	last := map[string]Item{}
 	compared := 0
 	for _, it := range c.Attempts {
-		key := c.Desk.requested(it.Exchange)[0]
+		key := c.Desk.requested(it)[0]
 		before, seen := last[key]
 		last[key] = it
 		if !seen || before.Exchange.Response == nil {

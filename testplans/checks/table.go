@@ -2,6 +2,7 @@ package checks
 
 import (
 	"context"
+	"sync/atomic"
 
 	"fhirwire/proxy"
 	"fhirwire/testplans"
@@ -16,7 +17,12 @@ type Item struct {
 	Report *validators.Report
 	// Bodies opens the bodies of Exchange.
 	Bodies proxy.Bodies
+	// Known keeps what is found out about Exchange for all plans that are judged over it; nil keeps nothing.
+	Known *Known
 }
+
+// Known is what was found out about an exchange: the keys of the URLs that it asked for. The zero Known is ready to use.
+type Known struct{ asked atomic.Pointer[[2]string] }
 
 // Outcome is what a check says about what it was asked.
 type Outcome struct {

@@ -164,7 +164,7 @@ func (s *step) keepAttempts(n int) {
 
 // item is the candidate as others see it.
 func (c *candidate) item() checks.Item {
-	return checks.Item{Exchange: c.entry.item.Exchange, Bodies: c.entry.item.Bodies}
+	return checks.Item{Exchange: c.entry.item.Exchange, Bodies: c.entry.item.Bodies, Known: c.entry.item.Known}
 }
 
 // changedSince reports whether the attempts of a step that selection follows changed otherwise than by growing since growAt was kept.

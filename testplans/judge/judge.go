@@ -116,6 +116,9 @@ func (j *Judging) Add(it checks.Item) {
 			continue
 		}
 		if e == nil {
+			if it.Known == nil {
+				it.Known = new(checks.Known)
+			}
 			e = &entry{item: it}
 			j.known[it.Exchange.ID] = e
 			j.results = nil
