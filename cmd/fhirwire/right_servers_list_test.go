@@ -310,8 +310,6 @@ func bundles(change func(r *http.Request, b map[string]any) bool) func(*http.Req
 
 func entriesOf(b map[string]any) (out []map[string]any) { return filesOf(b, "entry") }
 
-const searching = "formulary-search payer-to-payer-member payer-to-payer-stu2 us-core-3-1-1-server us-core-3-1-1-client us-core-3-1-1-must-support member-attribution"
-
 func rightBundles() []rightServer {
 	return []rightServer{
 		{variant: "no total and no id", why: "Bundle.total 0..1, Bundle.id 0..1", together: "a", do: bundles(func(_ *http.Request, b map[string]any) bool {
