@@ -126,7 +126,7 @@ func TestPlansChangeWhileServing(t *testing.T) {
 		t.Errorf("the text that judged before: %q", text)
 	}
 
-	s.write("ours.yaml", strings.Replace(ownPlanText, "kind: [capabilities]", "kind: [capabilites]", 1))
+	s.write("ours.yaml", strings.Replace(ownPlanText, "kind: [capabilities]", "kind: [capability]", 1))
 	list := until(s, "/api/v1/plans", "the fault", func(l api.PlanList) bool { return len(l.Faults) > 0 && l.Faults[0].Effect == testplans.FaultKept })
 	if f := list.Faults[0]; f.Line != 11 || f.Column != 21 || !strings.Contains(f.Message, "capabilities") {
 		t.Errorf("fault %+v", f)
@@ -141,7 +141,9 @@ func TestPlansChangeWhileServing(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "ours.yaml")); err != nil {
 		t.Fatal(err)
 	}
-	until(s, "/api/v1/plans", "the list without it", func(l api.PlanList) bool { return len(l.Items) > 0 && len(l.Faults) == 0 && !hasPlan(l, "our-capabilities") })
+	until(s, "/api/v1/plans", "the list without it", func(l api.PlanList) bool {
+		return len(l.Items) > 0 && len(l.Faults) == 0 && !hasPlan(l, "our-capabilities")
+	})
 	gone := s.verdict("our-capabilities", testplans.Fail) // where it was
 	if gone.Digest != failed.Digest {
 		t.Errorf("the results of a plan that is gone: %+v", gone)
