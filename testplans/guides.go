@@ -48,7 +48,7 @@ func VetRange(span string) error {
 	if _, err := InRange("1.0.0", span); err != nil {
 		return err
 	}
-	for _, term := range strings.Fields(span) {
+	for term := range strings.FieldsSeq(span) {
 		at, err := numbers(strings.TrimLeft(term, "<>="))
 		if err != nil {
 			return err

@@ -52,10 +52,8 @@ func (p *places) inside(pointer string, offset int, format string, args ...any) 
 	case *ast.StringNode:
 		text.value = n.Value
 		from = p.index(t.Position.Line, t.Position.Column)
-		if t.Type == token.SingleQuoteType {
-			text.quote, from = '\'', from+1
-		} else if t.Type == token.DoubleQuoteType {
-			text.quote, from = '"', from+1
+		if quote, quoted := map[token.Type]byte{token.SingleQuoteType: '\'', token.DoubleQuoteType: '"'}[t.Type]; quoted {
+			text.quote, from = quote, from+1
 		}
 	default:
 		return p.fault(t, format, args...)
