@@ -129,7 +129,7 @@ func mistakes() []mistake {
 		{"a pointer with dots", "at: /birthDate", "at: birthDate.value"},
 		{"a requirement with a space", "[OWN-3]", "[OWN 3]"},
 		{"an unknown requirement", "[P2P-SC-40, OWN-2]", "[P2P-SC-404, OWN-2]"},
-		{"an unknown requirement of a check", "check: one\n", "check: one\n        requirements: [P2P-MM-99]\n"},
+		{"an unknown requirement of a check", "check: one\n", "check: one\n        requirements: [P2P-MADE-99]\n"},
 		{"no requirement", "    requirements: [OWN-3]\n", ""},
 		{"an unknown rule of findings", "rules: [http-response-type]", "rules: [http-respons-type]"},
 		{"an unknown profile", "stable: {at: /birthDate}", "covers: {profile: \"http://x/unknown\"}"},

@@ -37,7 +37,7 @@ func vetAll(src []byte) error {
 	}
 	return errors.Join(
 		planfile.VetRules("p.yaml", src, plan, []string{"http-response-type", "http-status"}),
-		planfile.VetRequirements("p.yaml", src, plan, []string{"P2P-SC-40", "P2P-SC-41", "P2P-MM-01"}))
+		planfile.VetRequirements("p.yaml", src, plan, []string{"P2P-SC-40", "P2P-SC-41", "P2P-MADE-01"}))
 }
 
 // TestMistakes: each mistake has its line and column and what was expected. The golden file is what people read; here is asserted that
