@@ -57,9 +57,6 @@ func covers(ctx context.Context, c *Case) (Outcome, error) {
 		}
 		names = append(names, gaps[i].ID)
 	}
-	counted := "1 resource"
-	if n := p.Resources + seen.again; n != 1 {
-		counted = fmt.Sprintf("%d resources", n)
-	}
-	return Outcome{Verdict: testplans.NotShown, Items: used, Message: fmt.Sprintf("%d of %d not seen in %s: %s", len(gaps), len(p.Items), counted, strings.Join(names, ", "))}, nil
+	among := counted(p.Resources+seen.again, "resource", "resources")
+	return Outcome{Verdict: testplans.NotShown, Items: used, Message: fmt.Sprintf("%d of %d not seen in %s: %s", len(gaps), len(p.Items), among, strings.Join(names, ", "))}, nil
 }

@@ -39,6 +39,6 @@ GET http://store.example/p?sig=hmac:0123456789abcdef
 	count := &testplans.Check{File: &testplans.FileCheck{Manifest: "m", Rule: testplans.FileCount}}
 	steps := map[string][]checks.Item{"m": files[:1]}
 	ask(t, checks.NewTable(nil), count, files, 2, steps, testplans.Pass, "")
-	ask(t, checks.NewTable(nil), count, files, 3, steps, testplans.Fail, "the file has 1 lines, and the manifest says 3")
+	ask(t, checks.NewTable(nil), count, files, 3, steps, testplans.Fail, "the file has 1 line, and the manifest says 3")
 	ask(t, checks.NewTable(nil), count, files, 4, steps, testplans.NotChecked, "which of them this is cannot be told")
 }

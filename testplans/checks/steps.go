@@ -204,7 +204,7 @@ func (c *Case) compareFile(listed *entry, body *Body, from Item) (Outcome, error
 	case c.Check.File.Rule == testplans.FileCount && !listed.has:
 		return noted("the manifest gives no count"), nil
 	case c.Check.File.Rule == testplans.FileCount && listed.count != strconv.Itoa(lines):
-		return Outcome{Verdict: testplans.Fail, Items: both, Message: fmt.Sprintf("the file has %d lines, and the manifest says %s", lines, listed.count)}, nil
+		return Outcome{Verdict: testplans.Fail, Items: both, Message: fmt.Sprintf("the file has %s, and the manifest says %s", counted(lines, "line", "lines"), listed.count)}, nil
 	}
 	return Outcome{Verdict: testplans.Pass, Items: both}, nil
 }
@@ -289,7 +289,7 @@ func fetched(ctx context.Context, c *Case) (Outcome, error) {
 			continue
 		}
 		short = append(short, m)
-		message = fmt.Sprintf("%d files of a manifest were not fetched, first the one of type %s", missed, first)
+		message = fmt.Sprintf("%s of a manifest not fetched, first the one of type %s", counted(missed, "file", "files"), first)
 	}
 	switch {
 	case jobs == 0 && doubt != "":
@@ -344,4 +344,12 @@ func waitOf(v string, from time.Time) (time.Duration, bool) {
 		return max(0, t.Sub(from)), true
 	}
 	return 0, false
+}
+
+// counted is a number of things in words.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
