@@ -185,9 +185,9 @@ type rightPlay struct {
 }
 
 // play plays a plan against the reference payer behind a handler.
-func (x *rightPlay) play(ctx context.Context, lib *guides.Library, set *profile.Set, plan testplans.Plan, edges []string, around func(http.Handler) http.Handler) {
+func (x *rightPlay) play(ctx context.Context, from *seeds, lib *guides.Library, set *profile.Set, plan testplans.Plan, around func(http.Handler) http.Handler) {
 	p := &process{stdout: new(bytes.Buffer), stderr: new(bytes.Buffer), getenv: func(string) string { return "" }, now: time.Now}
-	r := runner{p: p, f: runFlags{edges: edges, patience: 10 * time.Minute}, lib: lib, model: set, inputs: map[string]string{}, around: around, plan: plan}
+	r := runner{p: p, f: runFlags{patience: 10 * time.Minute}, members: from.put, lib: lib, model: set, inputs: map[string]string{}, around: around, plan: plan}
 	j, err := r.run(ctx)
 	if err != nil {
 		x.err = err
@@ -211,6 +211,7 @@ func TestRightServers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	from := newSeeds(t, lib)
 	for _, plan := range all {
 		if plan.Play == nil {
 			continue
@@ -223,11 +224,11 @@ func TestRightServers(t *testing.T) {
 			t.Parallel()
 			usual := &rightPlay{}
 			var wg sync.WaitGroup // plays wait most of the time
-			wg.Go(func() { usual.play(t.Context(), lib, set, plan, nil, paced) })
+			wg.Go(func() { usual.play(t.Context(), from, lib, set, plan, paced) })
 			for _, x := range plays {
 				v := &variants{list: x.group, seen: map[string]bool{}}
 				x.occurred = v.seen
-				wg.Go(func() { x.play(t.Context(), lib, set, plan, nil, v.around) })
+				wg.Go(func() { x.play(t.Context(), from, lib, set, plan, v.around) })
 			}
 			wg.Wait()
 			if usual.err != nil {
